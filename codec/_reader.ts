@@ -1,0 +1,93 @@
+import { readText } from "./_text.ts";
+import { FrameError } from "./frame_error.ts";
+
+/** A cursor over one message: checks each step, and that nothing is left at the end. */
+export class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #message: string;
+  #at = 0;
+
+  /** Begins behind the tag, having checked it. `message` is what errors call it. */
+  constructor(bytes: Uint8Array, tag: number, message: string) {
+    this.#bytes = bytes;
+    this.#message = message;
+    const found = this.u8();
+    if (found === tag) return;
+    throw new FrameError("wrong-tag", 0, `${message} begins with tag ${tag}, not with ${found}`);
+  }
+
+  /** True if every byte has been read. */
+  get done(): boolean {
+    return this.#at === this.#bytes.length;
+  }
+
+  /** The next byte. */
+  u8(): number {
+    return this.#bytes[this.#advance(1)];
+  }
+
+  /** The next two bytes as a number. */
+  u16(): number {
+    const at = this.#advance(2);
+    return this.#bytes[at] | this.#bytes[at + 1] << 8;
+  }
+
+  /** The next four bytes as a number. */
+  u32(): number {
+    return (this.u16() | this.u16() << 16) >>> 0;
+  }
+
+  /** A copy of the next `size` bytes. */
+  copy(size: number): Uint8Array {
+    const at = this.#advance(size);
+    return this.#bytes.slice(at, at + size);
+  }
+
+  /** A text with a `u16` length before it; only the length is checked. */
+  skipText16(): TextSpan {
+    const size = this.u16();
+    const start = this.#advance(size);
+    return { start, end: start + size };
+  }
+
+  /** Decodes what {@linkcode skipText16} has found. */
+  text({ start, end }: TextSpan): string {
+    return readText(this.#bytes, start, end);
+  }
+
+  /** True if the bytes that are left, as far as they go, are those of `expected`. */
+  continuesLike(expected: Uint8Array): boolean {
+    const left = this.#bytes.subarray(this.#at, this.#at + expected.length);
+    return left.every((byte, i) => byte === expected[i]);
+  }
+
+  /** Checks that the message ends here. */
+  end(): void {
+    if (this.done) return;
+    const extra = this.#bytes.length - this.#at;
+    throw new FrameError(
+      "trailing-bytes",
+      this.#at,
+      `${this.#message} ends at offset ${this.#at}, but ${extra} more bytes follow`,
+    );
+  }
+
+  #advance(size: number): number {
+    const at = this.#at;
+    if (at + size > this.#bytes.length) {
+      throw new FrameError(
+        "truncated",
+        this.#bytes.length,
+        `${this.#message} ends at offset ${this.#bytes.length}, ${at + size} bytes are needed`,
+      );
+    }
+    this.#at = at + size;
+    return at;
+  }
+}
+
+/** Where a text lies in the message being read. */
+export interface TextSpan {
+  readonly start: number;
+  readonly end: number;
+}

@@ -1,0 +1,59 @@
+/**
+ * What can be wrong with bytes from the wire, or with what should become bytes.
+ *
+ * | code | meaning |
+ * | --- | --- |
+ * | `truncated` | fewer bytes than the lengths inside say |
+ * | `trailing-bytes` | more bytes than the lengths inside say |
+ * | `wrong-tag` | the first byte belongs to another message |
+ * | `invalid-utf8` | a text is not well-formed UTF-8 |
+ * | `ill-formed-text` | a string holds a lone surrogate, which UTF-8 cannot express |
+ * | `room-too-long` | a room name above 65,535 bytes |
+ * | `message-too-long` | a message above the limit in force |
+ * | `frame-too-long` | a frame, or a list in it, above the limit in force |
+ * | `target-too-small` | the buffer to encode into ends too early |
+ */
+export type FrameErrorCode =
+  | "truncated"
+  | "trailing-bytes"
+  | "wrong-tag"
+  | "invalid-utf8"
+  | "ill-formed-text"
+  | "room-too-long"
+  | "message-too-long"
+  | "frame-too-long"
+  | "target-too-small";
+
+/**
+ * The one error of the codec: something does not fit the wire format.
+ *
+ * @example
+ * ```ts
+ * import { decodeRoomBroadcast, FrameError } from "@roomcast/roomcast/codec";
+ *
+ * try {
+ *   decodeRoomBroadcast(Uint8Array.of(0x1e, 0x05));
+ * } catch (error) {
+ *   if (!(error instanceof FrameError)) throw error;
+ *   console.assert(error.code === "truncated" && error.offset === 2);
+ * }
+ * ```
+ */
+export class FrameError extends RangeError {
+  /** What is wrong, for programs. */
+  readonly code: FrameErrorCode;
+  /**
+   * Where it was noticed. Decoding: bytes from the start of the input, for `FrameDecoder` from the
+   * start of the stream. Encoding: bytes from the start of the message, for `ill-formed-text`
+   * UTF-16 units from the start of the text.
+   */
+  readonly offset: number;
+
+  /** Makes an error from its code, its place and a sentence for people. */
+  constructor(code: FrameErrorCode, offset: number, message: string) {
+    super(message);
+    this.name = "FrameError";
+    this.code = code;
+    this.offset = offset;
+  }
+}

@@ -1,0 +1,256 @@
+/**
+ * Frames on a stream (WIRE.md): `u32` length, then that many bytes of payload, back to back. A
+ * length of zero is legal and means nothing.
+ */
+
+import { FrameError } from "./frame_error.ts";
+
+/** Bytes of a frame's length field. */
+export const FRAME_HEADER_BYTES = 4;
+
+/** Largest payload in a session unless set otherwise, 16 MiB; the original's fixed limit. */
+export const SESSION_MAX_FRAME_BYTES = 16 * 1024 * 1024;
+
+/** Largest payload while two nodes shake hands. */
+export const HANDSHAKE_MAX_FRAME_BYTES = 4096;
+
+const MAX_U32 = 0xffff_ffff;
+
+/** What is allocated at first for a payload that arrives in pieces; it grows as bytes arrive. */
+const FIRST_HELD_BYTES = 64 * 1024;
+
+/**
+ * Puts the length before a payload.
+ *
+ * @throws {FrameError} `frame-too-long` above 2³²−1 bytes.
+ *
+ * @example
+ * ```ts
+ * import { encodeFrame } from "@roomcast/roomcast/codec";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(encodeFrame(Uint8Array.of(7, 8)), Uint8Array.of(2, 0, 0, 0, 7, 8));
+ * ```
+ */
+export function encodeFrame(payload: Uint8Array): Uint8Array {
+  if (payload.length > MAX_U32) throw frameTooLong(payload.length, MAX_U32, 0);
+  const frame = new Uint8Array(FRAME_HEADER_BYTES + payload.length);
+  writeFrame(payload, frame, 0);
+  return frame;
+}
+
+/**
+ * Writes a payload with its length before it at `at`, and returns the offset behind it. The caller
+ * has seen to it that there is room for {@linkcode FRAME_HEADER_BYTES} and the payload.
+ *
+ * @example
+ * ```ts
+ * import { writeFrame } from "@roomcast/roomcast/codec";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const target = new Uint8Array(6);
+ * assertEquals(writeFrame(Uint8Array.of(7, 8), target, 0), 6);
+ * ```
+ */
+export function writeFrame(payload: Uint8Array, target: Uint8Array, at: number): number {
+  const length = payload.length;
+  target[at] = length;
+  target[at + 1] = length >> 8;
+  target[at + 2] = length >> 16;
+  target[at + 3] = length >>> 24;
+  target.set(payload, at + FRAME_HEADER_BYTES);
+  return at + FRAME_HEADER_BYTES + length;
+}
+
+/**
+ * Reads the length out of a frame's header.
+ *
+ * @throws {FrameError} `frame-too-long` above `maxLength`.
+ *
+ * @example
+ * ```ts
+ * import { readFrameLength } from "@roomcast/roomcast/codec";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(readFrameLength(Uint8Array.of(2, 0, 0, 0), 0, 4096), 2);
+ * ```
+ */
+export function readFrameLength(bytes: Uint8Array, at: number, maxLength: number): number {
+  const length = (bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16 | bytes[at + 3] << 24) >>> 0;
+  if (length > maxLength) throw frameTooLong(length, maxLength, at);
+  return length;
+}
+
+/** Options of a {@linkcode FrameDecoder}. */
+export interface FrameDecoderOptions {
+  /** Largest payload accepted, in bytes, 1 to 2³²−1. Default: 16 MiB. */
+  maxLength?: number;
+}
+
+/**
+ * Cuts a stream that arrives in chunks of any size back into payloads.
+ *
+ * A payload within one chunk is a view of that chunk, valid as long as the chunk is; one that
+ * spans chunks is assembled in memory of its own, which grows as its bytes arrive. Empty frames
+ * are skipped. After an error the stream cannot be trusted any more: the decoder throws the same
+ * error for ever.
+ *
+ * @example
+ * ```ts
+ * import { FrameDecoder } from "@roomcast/roomcast/codec";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const decoder = new FrameDecoder({ maxLength: 4096 });
+ * assertEquals([...decoder.push(Uint8Array.of(1, 0, 0, 0, 7, 2, 0))], [Uint8Array.of(7)]);
+ * assertEquals([...decoder.push(Uint8Array.of(0, 0, 8, 9))], [Uint8Array.of(8, 9)]);
+ * decoder.finish(); // the stream ended between two frames
+ * ```
+ */
+export class FrameDecoder {
+  readonly #maxLength: number;
+  /** A header that the last chunk cut in two. */
+  readonly #header = new Uint8Array(FRAME_HEADER_BYTES);
+  #headerSize = 0;
+  /** A payload that the last chunk cut in two: `#heldSize` of `#length` bytes are there. */
+  #held: Uint8Array | undefined;
+  #heldSize = 0;
+  #length = 0;
+  /** Bytes of the stream before the current chunk. */
+  #position = 0;
+  #fault: FrameError | undefined;
+
+  /**
+   * Makes a decoder at the start of a stream.
+   *
+   * @throws {RangeError} if `maxLength` is not an integer from 1 to 2³²−1.
+   */
+  constructor(options: FrameDecoderOptions = {}) {
+    const { maxLength = SESSION_MAX_FRAME_BYTES } = options;
+    if (!Number.isInteger(maxLength) || maxLength < 1 || maxLength > MAX_U32) {
+      throw new RangeError(
+        `maxLength must be an integer from 1 to ${MAX_U32}, got ${String(maxLength)}`,
+      );
+    }
+    this.#maxLength = maxLength;
+  }
+
+  /**
+   * Takes the next chunk and returns the payloads that it completes. The whole chunk is taken in at
+   * once, whether or not the result is iterated.
+   *
+   * @throws {FrameError} `frame-too-long`: at once if the chunk completes no payload before it,
+   * otherwise when the iteration has handed those out.
+   */
+  push(chunk: Uint8Array): Iterable<Uint8Array> {
+    if (this.#fault) throw this.#fault;
+    const payloads: Uint8Array[] = [];
+    try {
+      this.#take(chunk, payloads);
+    } catch (error) {
+      // Whoever sends an over-long header has still sent what came before it.
+      if (!(error instanceof FrameError) || payloads.length === 0) throw error;
+      return thenThrow(payloads, error);
+    }
+    return payloads;
+  }
+
+  /**
+   * Says that the stream has ended.
+   *
+   * @throws {FrameError} `truncated` in the middle of a frame.
+   */
+  finish(): void {
+    if (this.#fault) throw this.#fault;
+    if (this.#headerSize === 0 && this.#held === undefined) return;
+    const missing = this.#held === undefined
+      ? `${FRAME_HEADER_BYTES - this.#headerSize} bytes short of a frame's length`
+      : `${this.#length - this.#heldSize} bytes short of a frame of ${this.#length}`;
+    this.#fault = new FrameError("truncated", this.#position, `stream ended ${missing}`);
+    throw this.#fault;
+  }
+
+  #take(chunk: Uint8Array, payloads: Uint8Array[]): void {
+    let at = this.#continue(chunk, payloads);
+    while (at + FRAME_HEADER_BYTES <= chunk.length) {
+      const length = this.#readLength(chunk, at);
+      at += FRAME_HEADER_BYTES;
+      const end = at + length;
+      if (end > chunk.length) {
+        this.#hold(length, chunk.length - at);
+        at += this.#fill(chunk, at);
+      } else {
+        if (length > 0) payloads.push(chunk.subarray(at, end));
+        at = end;
+      }
+    }
+    while (at < chunk.length) this.#header[this.#headerSize++] = chunk[at++];
+    this.#position += chunk.length;
+  }
+
+  /** Completes, as far as `chunk` goes, what the last one cut in two; returns where it got to. */
+  #continue(chunk: Uint8Array, payloads: Uint8Array[]): number {
+    let at = 0;
+    if (this.#headerSize > 0) {
+      while (this.#headerSize < FRAME_HEADER_BYTES && at < chunk.length) {
+        this.#header[this.#headerSize++] = chunk[at++];
+      }
+      if (this.#headerSize < FRAME_HEADER_BYTES) return at;
+      const length = this.#readLength(this.#header, 0, at - FRAME_HEADER_BYTES);
+      this.#headerSize = 0;
+      if (length > 0) this.#hold(length, chunk.length - at);
+    }
+    if (this.#held !== undefined) {
+      at += this.#fill(chunk, at);
+      if (this.#heldSize === this.#length) {
+        payloads.push(this.#held.subarray(0, this.#length));
+        this.#held = undefined;
+      }
+    }
+    return at;
+  }
+
+  #readLength(bytes: Uint8Array, at: number, offset = at): number {
+    try {
+      return readFrameLength(bytes, at, this.#maxLength);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      this.#fault = new FrameError(error.code, this.#position + offset, error.message);
+      throw this.#fault;
+    }
+  }
+
+  #hold(length: number, available: number): void {
+    this.#length = length;
+    this.#heldSize = 0;
+    this.#held = new Uint8Array(Math.min(length, Math.max(FIRST_HELD_BYTES, 2 * available)));
+  }
+
+  /** Copies what `chunk` has of the held payload, and returns how many bytes that is. */
+  #fill(chunk: Uint8Array, at: number): number {
+    let held = this.#held;
+    if (held === undefined) return 0;
+    const size = Math.min(this.#length - this.#heldSize, chunk.length - at);
+    const needed = this.#heldSize + size;
+    if (needed > held.length) {
+      const larger = new Uint8Array(Math.min(this.#length, 2 * needed));
+      larger.set(held.subarray(0, this.#heldSize));
+      this.#held = held = larger;
+    }
+    held.set(chunk.subarray(at, at + size), this.#heldSize);
+    this.#heldSize = needed;
+    return size;
+  }
+}
+
+function* thenThrow(payloads: Uint8Array[], error: FrameError): Generator<Uint8Array> {
+  yield* payloads;
+  throw error;
+}
+
+function frameTooLong(length: number, maxLength: number, offset: number): FrameError {
+  return new FrameError(
+    "frame-too-long",
+    offset,
+    `frame has ${length} bytes, at most ${maxLength} are accepted here`,
+  );
+}

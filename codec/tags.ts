@@ -1,0 +1,41 @@
+/**
+ * The first byte of every message. The table is WIRE.md's:
+ *
+ * | tag | message | body |
+ * | --- | --- | --- |
+ * | `0x01` | NAME | `u16` length, name, `u8` creation, \[extension\] |
+ * | `0x02` | CHALLENGE | `u16` length, name, `u8` creation, 32-byte challenge, \[extension\] |
+ * | `0x03` | REPLY | 32-byte proof, 32-byte challenge |
+ * | `0x04` | ACK | 32-byte proof |
+ * | `0x12` | PEER_LIST | `u16` count, then count × (`u16` length, name) |
+ * | `0x1E` | ROOM_BROADCAST | `u16` length, room, `u32` length, message |
+ * | `0xE0` | GOODBYE | empty |
+ * | `0xF0` | PING | 8 bytes |
+ * | `0xF1` | PONG | the 8 bytes of the ping |
+ *
+ * `0x01`–`0x04` are read only while two nodes shake hands, the others only in a session.
+ * `0xE0`–`0xEF` are roomcast's own; every other tag belongs to the original runtime or to
+ * nobody yet, and a receiver ignores and counts it.
+ *
+ * @module
+ */
+
+/** Handshake, from the initiator: who is calling. */
+export const NAME = 0x01;
+/** Handshake, from the acceptor: who answers, and what the caller must prove against. */
+export const CHALLENGE = 0x02;
+/** Handshake, from the initiator: its proof, and a challenge of its own. */
+export const REPLY = 0x03;
+/** Handshake, from the acceptor: its proof. The session begins behind it. */
+export const ACK = 0x04;
+
+/** Names of the nodes that the sender is connected to. */
+export const PEER_LIST = 0x12;
+/** A text for the members of a room. */
+export const ROOM_BROADCAST = 0x1e;
+/** The sender leaves on purpose. */
+export const GOODBYE = 0xe0;
+/** Asks for a sign of life. */
+export const PING = 0xf0;
+/** Gives the sign of life that a ping asked for. */
+export const PONG = 0xf1;
