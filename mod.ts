@@ -1,1 +1,3 @@
 export * from "./codec/mod.ts";
+export * from "./mesh/mod.ts";
+export * from "./rooms/mod.ts";

@@ -1,0 +1,115 @@
+import type { Clock } from "./clock.ts";
+import type { NodeIdentity } from "./handshake.ts";
+import { MeshError, type MeshErrorCode } from "./mesh_error.ts";
+import { formatAddress } from "./node_name.ts";
+import type { Address, Connection } from "./transport.ts";
+
+/** A link in the making, from the first byte to the last proof. */
+export class Attempt {
+  /** The other end, as the network knows it. */
+  readonly address: string;
+  readonly incoming: boolean;
+  /** Resolves when the attempt is over, whatever came of it. */
+  readonly over: Promise<void>;
+  /** Who the other side says it is; not proven. */
+  peer: NodeIdentity | undefined;
+
+  readonly #abort = new AbortController();
+  #settle: () => void = () => {};
+
+  constructor(address: Address, incoming: boolean) {
+    this.address = formatAddress(address);
+    this.incoming = incoming;
+    this.over = new Promise((resolve) => this.#settle = resolve);
+  }
+
+  /** Aborted when the attempt is called off. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Has `connection` closed when the attempt is called off. */
+  guard(connection: Connection): void {
+    if (this.signal.aborted) connection.close();
+    else this.signal.addEventListener("abort", () => connection.close(), { once: true });
+  }
+
+  /** Calls the attempt off. */
+  cancel(code: MeshErrorCode, message: string): void {
+    this.#abort.abort(new MeshError(code, this.address, message));
+  }
+
+  /** Says that it is over. */
+  finish(): void {
+    this.#settle();
+  }
+}
+
+/**
+ * The attempts under way, each with a time limit. Incoming ones are limited in number too: anybody
+ * can make them. One more pushes out the oldest, so that connections which stay silent cannot keep
+ * out a node that answers at once.
+ */
+export class Attempts {
+  readonly #running = new Set<Attempt>();
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #maxIncoming: number;
+
+  constructor(options: { clock: Clock; timeoutMs: number; maxIncoming: number }) {
+    this.#clock = options.clock;
+    this.#timeoutMs = options.timeoutMs;
+    this.#maxIncoming = options.maxIncoming;
+  }
+
+  /**
+   * Runs an attempt; `work` ends with the link in place, so that whoever waits for the attempt finds
+   * it. If the attempt is called off, this rejects with the reason.
+   *
+   * @throws {MeshError} `timeout`, `too-many-handshakes`, `shut-down`, and what `work` throws.
+   */
+  async run<T>(attempt: Attempt, work: () => Promise<T>): Promise<T> {
+    if (attempt.incoming) this.#makePlace();
+    this.#running.add(attempt);
+    const timer = this.#clock.setTimeout(
+      () => attempt.cancel("timeout", `no link to ${attempt.address} in ${this.#timeoutMs} ms`),
+      this.#timeoutMs,
+    );
+    try {
+      return await work();
+    } catch (error) {
+      throw attempt.signal.aborted ? attempt.signal.reason : error;
+    } finally {
+      this.#clock.clearTimeout(timer);
+      this.#running.delete(attempt);
+      attempt.finish();
+    }
+  }
+
+  /** Waits until no attempt is under way with a node that goes by `name`. */
+  async settled(name: string): Promise<void> {
+    for (const attempt of this.#running) if (attempt.peer?.name === name) await attempt.over;
+  }
+
+  /** True if an outgoing attempt has committed itself to this very node. */
+  isCommittedTo({ name, incarnation }: NodeIdentity): boolean {
+    for (const { incoming, peer } of this.#running) {
+      if (!incoming && peer?.name === name && peer.incarnation === incarnation) return true;
+    }
+    return false;
+  }
+
+  /** Calls all attempts off. */
+  cancelAll(code: MeshErrorCode, message: string): void {
+    for (const attempt of this.#running) attempt.cancel(code, message);
+  }
+
+  #makePlace(): void {
+    const incoming = [...this.#running].filter((attempt) => attempt.incoming);
+    if (incoming.length < this.#maxIncoming) return;
+    const [oldest] = incoming;
+    // At once, and not when its connection has closed: until then it would be pushed out again.
+    this.#running.delete(oldest);
+    oldest.cancel("too-many-handshakes", "pushed out by newer connections");
+  }
+}

@@ -1,0 +1,253 @@
+/**
+ * The four messages that open a link, over a connection (WIRE.md, Handshake):
+ *
+ * ```text
+ * initiator                                acceptor
+ *   NAME       who is calling          ──▶
+ *                                      ◀──  CHALLENGE  who answers, random bytes
+ *   REPLY      proof, random bytes     ──▶  verified: may become a link
+ *                                      ◀──  ACK        proof
+ *   verified: is a link
+ * ```
+ *
+ * Each proof covers both first messages whole, so both names, incarnations and feature bits, both
+ * challenges, the role of who proves, and the channel's binding. A failed proof ends the connection
+ * without a word.
+ *
+ * `initiate` and `accept` talk and verify; whether the link is wanted is for their caller to
+ * decide. They hold one frame of at most 4 KiB, and leave time limits to whoever closes the
+ * connection.
+ */
+
+import {
+  BINDING_BYTES,
+  CHALLENGE_BYTES,
+  decodeAck,
+  decodeChallenge,
+  decodeName,
+  decodeReply,
+  encodeAck,
+  encodeAckProof,
+  encodeChallenge,
+  encodeFrame,
+  encodeName,
+  encodeReply,
+  encodeReplyProof,
+  encodeTranscript,
+  FEATURE_GOODBYE,
+  FRAME_HEADER_BYTES,
+  FrameError,
+  HANDSHAKE_MAX_FRAME_BYTES,
+  type HandshakeName,
+  readFrameLength,
+} from "../codec/mod.ts";
+import type { RandomBytes } from "./clock.ts";
+import type { Cookies } from "./cookies.ts";
+import { MeshError } from "./mesh_error.ts";
+import { formatAddress } from "./node_name.ts";
+import type { Connection } from "./transport.ts";
+
+const CREATION = 1;
+const NO_BINDING: Uint8Array = new Uint8Array(BINDING_BYTES);
+
+/** Who a node is to others. */
+export interface NodeIdentity {
+  /** Full name, `local@host:port`. */
+  readonly name: string;
+  /** 16 hexadecimal digits, chosen at random when the node starts. */
+  readonly incarnation: string;
+  /** Feature bits of WIRE.md. */
+  readonly features: number;
+}
+
+/** What this node brings to a handshake. */
+export interface HandshakeOptions {
+  readonly self: NodeIdentity;
+  readonly cookies: Cookies;
+  readonly randomBytes: RandomBytes;
+  /**
+   * Called with who the other side says it is, before this side commits itself; throws to end the
+   * handshake. Nothing is proven yet.
+   */
+  readonly onIdentity: (peer: NodeIdentity) => void;
+}
+
+/** A new identity for a node that starts. */
+export function newIdentity(name: string, incarnation: Uint8Array): NodeIdentity {
+  return { name, incarnation: toHex(incarnation), features: FEATURE_GOODBYE };
+}
+
+/**
+ * Plays the initiator to the end.
+ *
+ * @throws {MeshError} what `onIdentity` throws, `wrong-cookie`, `not-accepted`, `malformed`,
+ * `original-handshake`, `closed`.
+ */
+export async function initiate(
+  connection: Connection,
+  { self, cookies, randomBytes, onIdentity }: HandshakeOptions,
+): Promise<NodeIdentity> {
+  const name = encodeName(toMessage(self));
+  await writeFrame(connection, name);
+  const challengeMessage = await readFrame(connection);
+  const peer = identify(connection, decode(connection, decodeChallenge, challengeMessage));
+  onIdentity(peer);
+  const transcript = await digestTranscript(name, challengeMessage, connection.binding);
+  const challenge = randomBytes(CHALLENGE_BYTES);
+  const proof = await cookies.prove(encodeReplyProof(transcript, challenge));
+  await writeFrame(connection, encodeReply({ proof, challenge }));
+  const ack = decode(connection, decodeAck, await readFrame(connection, "not-accepted"));
+  const index = await cookies.verify(encodeAckProof(transcript, { proof, challenge }), ack.proof);
+  if (index < 0) throw wrongCookie(connection);
+  return peer;
+}
+
+/** An initiator that has proven itself, and what to answer if it is let in. */
+export interface Accepted {
+  readonly peer: NodeIdentity;
+  /** The payload of ACK. The link exists for the initiator as soon as it has this. */
+  readonly ack: Uint8Array;
+}
+
+/**
+ * Plays the acceptor up to, but not including, the last message.
+ *
+ * @throws {MeshError} what `onIdentity` throws, `wrong-cookie`, `malformed`, `original-handshake`,
+ * `closed`.
+ */
+export async function accept(
+  connection: Connection,
+  { self, cookies, randomBytes, onIdentity }: HandshakeOptions,
+): Promise<Accepted> {
+  const name = await readFrame(connection);
+  const peer = identify(connection, decode(connection, decodeName, name));
+  onIdentity(peer);
+  const challenge = encodeChallenge({
+    ...toMessage(self),
+    challenge: randomBytes(CHALLENGE_BYTES),
+  });
+  await writeFrame(connection, challenge);
+  const reply = decode(connection, decodeReply, await readFrame(connection));
+  const transcript = await digestTranscript(name, challenge, connection.binding);
+  const index = await cookies.verify(encodeReplyProof(transcript, reply.challenge), reply.proof);
+  if (index < 0) throw wrongCookie(connection);
+  // By the cookie that the initiator has: while cookies are rotated it may have no other.
+  const proof = await cookies.prove(encodeAckProof(transcript, reply), index);
+  return { peer, ack: encodeAck({ proof }) };
+}
+
+async function digestTranscript(
+  name: Uint8Array,
+  challenge: Uint8Array,
+  binding: Uint8Array = NO_BINDING,
+): Promise<Uint8Array> {
+  const transcript = encodeTranscript(name, challenge, binding);
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", transcript as BufferSource));
+}
+
+function toMessage({ name, incarnation, features }: NodeIdentity): HandshakeName {
+  const extension = { incarnation: fromHex(incarnation), features };
+  return { name, creation: CREATION, extension };
+}
+
+function identify(connection: Connection, { name, extension }: HandshakeName): NodeIdentity {
+  // The seam for nodes of the original runtime: they send no extension, and their proofs bind
+  // nothing, so such a handshake is not even begun.
+  if (extension === undefined) {
+    throw new MeshError(
+      "original-handshake",
+      name,
+      `${name} at ${formatAddress(connection.remoteAddress)} uses the original handshake, ` +
+        `which is not accepted`,
+    );
+  }
+  return { name, incarnation: toHex(extension.incarnation), features: extension.features };
+}
+
+function decode<T>(
+  connection: Connection,
+  decoder: (bytes: Uint8Array) => T,
+  bytes: Uint8Array,
+): T {
+  try {
+    return decoder(bytes);
+  } catch (error) {
+    throw malformed(connection, error);
+  }
+}
+
+async function writeFrame(connection: Connection, payload: Uint8Array): Promise<void> {
+  const frame = encodeFrame(payload);
+  for (let at = 0; at < frame.length;) at += await connection.write(frame.subarray(at));
+}
+
+/** Reads exactly one frame: what follows the handshake stays in the stream for the session. */
+async function readFrame(
+  connection: Connection,
+  codeIfClosed: "closed" | "not-accepted" = "closed",
+): Promise<Uint8Array> {
+  const header = new Uint8Array(FRAME_HEADER_BYTES);
+  for (;;) {
+    await readFull(connection, header, codeIfClosed);
+    let length: number;
+    try {
+      length = readFrameLength(header, 0, HANDSHAKE_MAX_FRAME_BYTES);
+    } catch (error) {
+      throw malformed(connection, error);
+    }
+    if (length === 0) continue;
+    const payload = new Uint8Array(length);
+    await readFull(connection, payload, codeIfClosed);
+    return payload;
+  }
+}
+
+async function readFull(
+  connection: Connection,
+  target: Uint8Array,
+  codeIfClosed: "closed" | "not-accepted",
+): Promise<void> {
+  for (let at = 0; at < target.length;) {
+    const size = await readOrClosed(connection, target.subarray(at));
+    if (size === null) {
+      const address = formatAddress(connection.remoteAddress);
+      throw codeIfClosed === "closed"
+        ? new MeshError("closed", address, `${address} closed the connection in the handshake`)
+        : new MeshError(
+          "not-accepted",
+          address,
+          `${address} closed the connection on our proof: it has another cookie, ` +
+            `a link to a node of our name, or no place for us`,
+        );
+    }
+    at += size;
+  }
+}
+
+/** A reset says no more than an end does: the other side may close with our bytes unread. */
+async function readOrClosed(connection: Connection, target: Uint8Array): Promise<number | null> {
+  try {
+    return await connection.read(target);
+  } catch {
+    return null;
+  }
+}
+
+function malformed(connection: Connection, cause: unknown): MeshError {
+  const address = formatAddress(connection.remoteAddress);
+  const reason = cause instanceof FrameError ? cause.message : String(cause);
+  return new MeshError("malformed", address, `no handshake from ${address}: ${reason}`, { cause });
+}
+
+function wrongCookie(connection: Connection): MeshError {
+  const address = formatAddress(connection.remoteAddress);
+  return new MeshError("wrong-cookie", address, `${address} does not know our cookie`);
+}
+
+function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function fromHex(hex: string): Uint8Array {
+  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+}

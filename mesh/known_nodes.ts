@@ -1,0 +1,172 @@
+/**
+ * The nodes that this one wants links to, and when to dial each: a function of what it is told and
+ * when. Nodes are known by their address; several names at one address are one node, restarted.
+ *
+ * A seed is known for ever. A node learnt from a peer, or met because it dialled us, is forgotten
+ * when it says goodbye or has been away for `forgetAfterMs`; at most `maxLearnt` of them are known.
+ */
+
+import { formatAddress, type Target } from "./node_name.ts";
+
+const FIRST_DELAY_MS = 250;
+const MAX_DELAY_MS = 30_000;
+
+/** A link that breaks sooner than this has not shown that dialling at once again makes sense. */
+const STABLE_MS = 10_000;
+
+interface KnownNode {
+  readonly address: string;
+  target: Target;
+  seed: boolean;
+  /** Who was there the last time. */
+  name: string | undefined;
+  /** Dials or short links in a row that came to nothing. */
+  failures: number;
+  /** When it was last linked, or got to be known. */
+  aliveAt: number;
+  dialAt: number;
+  dialling: boolean;
+}
+
+/** The delay before a dial after `failures` of them: exponential, with full jitter. */
+export function backoffMs(failures: number, fraction: number): number {
+  return fraction * Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(failures, 16));
+}
+
+/** See the file's head. */
+export class KnownNodes {
+  readonly #nodes = new Map<string, KnownNode>();
+  /** Addresses that lead back to this node. */
+  readonly #own = new Set<string>();
+  readonly #maxLearnt: number;
+  readonly #forgetAfterMs: number;
+  readonly #fraction: () => number;
+
+  /** Knows nobody yet. `fraction` gives random numbers from 0 up to 1. */
+  constructor(options: { maxLearnt: number; forgetAfterMs: number; fraction: () => number }) {
+    this.#maxLearnt = options.maxLearnt;
+    this.#forgetAfterMs = options.forgetAfterMs;
+    this.#fraction = options.fraction;
+  }
+
+  /** Takes the seeds as they are now; what is a seed no more is treated like a learnt node. */
+  setSeeds(seeds: readonly Target[], now: number): void {
+    const addresses = new Set(seeds.map(formatAddress));
+    for (const node of this.#nodes.values()) node.seed = addresses.has(node.address);
+    for (const target of seeds) this.#know(target, true, now);
+  }
+
+  /** Takes a node that a peer has told of. False: too many are known. */
+  learn(target: Target, now: number): boolean {
+    if (!this.#nodes.has(formatAddress(target)) && this.#learnt() >= this.#maxLearnt) return false;
+    this.#know(target, false, now);
+    return true;
+  }
+
+  /** Never again dial an address that leads back to this node. */
+  disown(target: Target): void {
+    const address = formatAddress(target);
+    this.#nodes.delete(address);
+    if (this.#own.size < this.#maxLearnt) this.#own.add(address);
+  }
+
+  /** Up to `max` nodes to dial at `now`, none of which is linked; they are dialled from now on. */
+  due(now: number, isLinked: (name: string) => boolean, max: number): Target[] {
+    const targets: Target[] = [];
+    for (const node of this.#nodes.values()) {
+      if (node.name !== undefined && isLinked(node.name)) {
+        node.aliveAt = now;
+      } else if (!node.seed && now - node.aliveAt > this.#forgetAfterMs) {
+        this.#nodes.delete(node.address);
+      } else if (!node.dialling && node.dialAt <= now && targets.length < max) {
+        node.dialling = true;
+        targets.push(node.target);
+      }
+    }
+    return targets;
+  }
+
+  /** When {@linkcode due} has something to do next; undefined if nothing can come. */
+  nextDueAt(isLinked: (name: string) => boolean): number | undefined {
+    let next: number | undefined;
+    for (const node of this.#nodes.values()) {
+      if (node.dialling || (node.name !== undefined && isLinked(node.name))) continue;
+      next = Math.min(next ?? Infinity, node.dialAt);
+    }
+    return next;
+  }
+
+  /** A dial is over: `name` is linked now, or undefined if it came to nothing. */
+  dialled(target: Target, name: string | undefined, now: number): void {
+    const node = this.#nodes.get(formatAddress(target));
+    if (node === undefined) return;
+    node.dialling = false;
+    if (name === undefined) {
+      node.failures++;
+      node.dialAt = now + backoffMs(node.failures, this.#fraction());
+    } else {
+      node.name = name;
+      node.aliveAt = now;
+    }
+  }
+
+  /** A link has come up to the node that others dial at `target`. */
+  linked(target: Target, now: number): void {
+    // Links are limited themselves, so the limit for nodes heard of does not apply.
+    this.#know(target, false, now);
+    const node = this.#nodes.get(formatAddress(target));
+    if (node === undefined) return;
+    node.name = target.name;
+    node.aliveAt = now;
+  }
+
+  /** A link is gone that had been there since `since`. */
+  lost(name: string, since: number, now: number): void {
+    for (const node of this.#nodes.values()) {
+      if (node.name !== name) continue;
+      node.failures = now - since < STABLE_MS ? node.failures + 1 : 0;
+      node.aliveAt = now;
+      node.dialAt = now + backoffMs(node.failures, this.#fraction());
+    }
+  }
+
+  /** A node has said goodbye: learnt ones are forgotten, seeds wait for its return. */
+  departed(name: string, now: number): void {
+    for (const node of this.#nodes.values()) {
+      if (node.name !== name) continue;
+      if (!node.seed) this.#nodes.delete(node.address);
+      else node.dialAt = now + backoffMs(++node.failures, this.#fraction());
+    }
+  }
+
+  #learnt(): number {
+    return this.#nodes.values().filter((node) => !node.seed).toArray().length;
+  }
+
+  #know(target: Target, seed: boolean, now: number): void {
+    const address = formatAddress(target);
+    if (this.#own.has(address)) return;
+    const known = this.#nodes.get(address);
+    if (known === undefined) {
+      this.#nodes.set(address, {
+        address,
+        target,
+        seed,
+        name: target.name,
+        failures: 0,
+        aliveAt: now,
+        dialAt: now,
+        dialling: false,
+      });
+      return;
+    }
+    if (seed) {
+      known.seed = true;
+      known.target = target;
+    } else if (!known.seed && target.name !== known.target.name) {
+      // The node at this address has come back under another name.
+      known.target = target;
+      known.name = target.name;
+    }
+  }
+}

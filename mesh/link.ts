@@ -1,0 +1,282 @@
+/**
+ * One link to one peer: everything after the handshake. It owns its connection, a loop that reads,
+ * a loop that writes while something waits, and the timer of its heartbeat; when it ends, all four
+ * end with it.
+ */
+
+import {
+  checkGoodbye,
+  decodePeerList,
+  decodePing,
+  decodePong,
+  encodeGoodbye,
+  encodePing,
+  encodePong,
+  FEATURE_GOODBYE,
+  FrameDecoder,
+  FrameError,
+  GOODBYE,
+  PEER_LIST,
+  PING,
+  PONG,
+  ROOM_BROADCAST,
+} from "../codec/mod.ts";
+import type { Clock } from "./clock.ts";
+import type { PeerDownReason, PeerInfo } from "./events.ts";
+import type { NodeIdentity } from "./handshake.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { Outbox } from "./outbox.ts";
+import type { Connection } from "./transport.ts";
+
+const READ_BUFFER_BYTES = 256 * 1024;
+
+/** What a link tells its owner. */
+export interface LinkListener {
+  /** A room broadcast has come; the bytes are lent. Throws `FrameError` if it is malformed. */
+  onBroadcast(message: Uint8Array): void;
+  /** A list of the peer's peers has come. */
+  onPeerList(names: string[]): void;
+  /** A message could not be decoded. */
+  onMalformed(link: Link, error: FrameError): void;
+  /** A message was dropped, the first of an episode. */
+  onOverflow(link: Link): void;
+  /** The link has ended. */
+  onDown(link: Link, reason: PeerDownReason): void;
+}
+
+/** Limits and times of a link. */
+export interface LinkLimits {
+  readonly maxMessageBytes: number;
+  readonly maxQueuedBytes: number;
+  readonly heartbeatIntervalMs: number;
+  readonly heartbeatTimeoutMs: number;
+}
+
+/** What a link is made of. */
+export interface LinkOptions {
+  readonly connection: Connection;
+  readonly peer: NodeIdentity;
+  readonly direction: PeerInfo["direction"];
+  readonly limits: LinkLimits;
+  readonly clock: Clock;
+  readonly listener: LinkListener;
+}
+
+/** A link that is up until it has ended; see the file's head. */
+export class Link {
+  readonly peer: NodeIdentity;
+  readonly direction: PeerInfo["direction"];
+  /** Resolves when nothing of the link is left. Never rejects. */
+  readonly ended: Promise<void>;
+
+  readonly #connection: Connection;
+  readonly #limits: LinkLimits;
+  readonly #clock: Clock;
+  readonly #listener: LinkListener;
+  readonly #outbox: Outbox;
+  readonly #heartbeat: Heartbeat;
+  readonly #since: number;
+  #timer: unknown;
+  #down = false;
+  #leaving = false;
+  #writing: Promise<void> | undefined;
+  #overflowing = false;
+  #bytesIn = 0;
+  #bytesOut = 0;
+  #messagesIn = 0;
+  #messagesOut = 0;
+  #dropped = 0;
+  #malformed = 0;
+  #ignored = 0;
+  #roundTripMs: number | undefined;
+
+  /**
+   * Starts a link. `opening`, if given, is the first payload that travels: the acceptor's ACK,
+   * which nothing may overtake.
+   */
+  constructor(options: LinkOptions, opening?: Uint8Array) {
+    const { connection, peer, direction, limits, clock, listener } = options;
+    this.peer = peer;
+    this.direction = direction;
+    this.#connection = connection;
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#listener = listener;
+    this.#outbox = new Outbox(limits.maxQueuedBytes);
+    this.#since = clock.now();
+    this.#heartbeat = new Heartbeat({
+      intervalMs: limits.heartbeatIntervalMs,
+      timeoutMs: limits.heartbeatTimeoutMs,
+    }, this.#since);
+    if (opening) this.send(opening);
+    this.ended = this.#run();
+  }
+
+  /** The link as it is now. */
+  get info(): PeerInfo {
+    return {
+      name: this.peer.name,
+      incarnation: this.peer.incarnation,
+      direction: this.direction,
+      since: this.#since,
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+      messagesIn: this.#messagesIn,
+      messagesOut: this.#messagesOut,
+      queuedBytes: this.#outbox.queuedBytes,
+      dropped: this.#dropped,
+      malformed: this.#malformed,
+      ignored: this.#ignored,
+      roundTripMs: this.#roundTripMs,
+    };
+  }
+
+  /** Queues a room broadcast. False: it did not fit and is counted as dropped. */
+  publish(message: Uint8Array): boolean {
+    if (this.send(message)) {
+      this.#messagesOut++;
+      return true;
+    }
+    this.#dropped++;
+    if (!this.#overflowing) {
+      this.#overflowing = true;
+      this.#listener.onOverflow(this);
+    }
+    return false;
+  }
+
+  /** Queues any payload. False: it did not fit, or the link is on its way down. */
+  send(payload: Uint8Array): boolean {
+    if (this.#down || this.#leaving || !this.#outbox.push(payload)) return false;
+    this.#wake();
+    return true;
+  }
+
+  /** Has the peer prove now that it is alive. */
+  doubt(): void {
+    this.#heartbeat.doubt(this.#clock.now());
+    this.#beat();
+  }
+
+  /** Writes what waits, says goodbye, and waits for the peer to close; ends after `limitMs`. */
+  async leave(limitMs: number): Promise<void> {
+    if (this.#down || this.#leaving) return await this.ended;
+    this.#leaving = true;
+    const timer = this.#clock.setTimeout(() => this.end("shut-down"), limitMs);
+    await this.#writing;
+    if (this.peer.features & FEATURE_GOODBYE) this.#sendUrgent(encodeGoodbye());
+    await this.#writing;
+    // Closing with the peer's bytes unread would make TCP throw away ours: end our way first.
+    const halfClosed = this.#connection.closeWrite().catch(() => {});
+    await Promise.race([halfClosed, this.ended]);
+    await this.ended;
+    this.#clock.clearTimeout(timer);
+  }
+
+  /** Ends the link at once. What waits is lost. */
+  end(reason: PeerDownReason): void {
+    if (this.#down) return;
+    this.#down = true;
+    this.#clock.clearTimeout(this.#timer);
+    this.#connection.close();
+    this.#listener.onDown(this, this.#leaving ? "shut-down" : reason);
+  }
+
+  async #run(): Promise<void> {
+    this.#beat();
+    await this.#readAll();
+    await this.#writing;
+  }
+
+  async #readAll(): Promise<void> {
+    const decoder = new FrameDecoder({ maxLength: this.#limits.maxMessageBytes });
+    const buffer = new Uint8Array(READ_BUFFER_BYTES);
+    try {
+      while (!this.#down) {
+        const size = await this.#connection.read(buffer);
+        if (size === null) return this.end("closed");
+        this.#bytesIn += size;
+        for (const payload of decoder.push(buffer.subarray(0, size))) {
+          this.#receive(payload);
+          // What follows a goodbye, or a replaced link's last words, is for nobody.
+          if (this.#down) return;
+        }
+      }
+    } catch (error) {
+      this.end(error instanceof FrameError ? "frame-too-long" : "failed");
+    }
+  }
+
+  #receive(payload: Uint8Array): void {
+    try {
+      this.#dispatch(payload);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      this.#malformed++;
+      this.#listener.onMalformed(this, error);
+    }
+  }
+
+  #dispatch(payload: Uint8Array): void {
+    switch (payload[0]) {
+      case ROOM_BROADCAST:
+        this.#messagesIn++;
+        return this.#listener.onBroadcast(payload);
+      case PEER_LIST:
+        return this.#listener.onPeerList(decodePeerList(payload));
+      case PING:
+        return this.#sendUrgent(encodePong(decodePing(payload)));
+      case PONG:
+        return this.#takePong(decodePong(payload));
+      case GOODBYE:
+        checkGoodbye(payload);
+        return this.end("goodbye");
+      default:
+        // This is how a protocol stays extensible.
+        this.#ignored++;
+    }
+  }
+
+  #takePong(token: Uint8Array): void {
+    this.#roundTripMs = this.#heartbeat.pong(token, this.#clock.now()) ?? this.#roundTripMs;
+    this.#beat();
+  }
+
+  /** Does what the heartbeat asks for, and comes back when it says. */
+  #beat(): void {
+    if (this.#down) return;
+    this.#clock.clearTimeout(this.#timer);
+    const step = this.#heartbeat.step(this.#clock.now());
+    if (step.action === "dead") return this.end("heartbeat");
+    if (step.action === "ping") this.#sendUrgent(encodePing(this.#heartbeat.token));
+    this.#timer = this.#clock.setTimeout(() => this.#beat(), step.againMs);
+  }
+
+  #sendUrgent(payload: Uint8Array): void {
+    this.#outbox.pushUrgent(payload);
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#writing ??= this.#writeAll();
+  }
+
+  async #writeAll(): Promise<void> {
+    // Whatever is sent in the rest of this turn travels in the same write.
+    await undefined;
+    try {
+      for (let bytes = this.#outbox.take(); bytes; bytes = this.#outbox.take()) {
+        for (let at = 0; at < bytes.length;) {
+          const size = await this.#connection.write(at === 0 ? bytes : bytes.subarray(at));
+          at += size;
+          this.#bytesOut += size;
+        }
+        this.#outbox.written();
+        if (this.#outbox.queuedBytes <= this.#limits.maxQueuedBytes / 2) this.#overflowing = false;
+      }
+    } catch {
+      this.end("failed");
+    }
+    this.#writing = undefined;
+  }
+}

@@ -1,0 +1,95 @@
+import type { Backplane, PublishReport } from "../rooms/backplane.ts";
+import type { Address } from "./transport.ts";
+import type { MeshEventMap, PeerInfo } from "./events.ts";
+import { MeshNode } from "./node.ts";
+import { type MeshOptions, resolveOptions } from "./options.ts";
+
+/**
+ * A running node: its links to all other nodes of the cluster, and the backplane over them.
+ *
+ * Events: `peerup`, `peerdown`, `refused`, `malformed`, `overflow`; see
+ * {@linkcode MeshEventDetails} for what each tells.
+ */
+export interface Mesh extends EventTarget, Backplane, AsyncDisposable {
+  /** Full name of this node, `local@host:port`. */
+  readonly name: string;
+  /** 16 hexadecimal digits, chosen at random when this node started. */
+  readonly incarnation: string;
+  /** Where this node listens. */
+  readonly address: Address;
+  /** The links as they are now, one for each connected node. */
+  readonly peers: readonly PeerInfo[];
+  /** Largest message that {@linkcode publish} takes, in bytes. */
+  readonly maxMessageBytes: number;
+  /**
+   * Queues an encoded ROOM_BROADCAST for every connected node, and returns at once. After shutdown
+   * it reaches nobody.
+   *
+   * @throws {FrameError} `wrong-tag` or `truncated` if it is no room broadcast, `message-too-long`
+   * above `maxMessageBytes`.
+   */
+  publish(message: Uint8Array): PublishReport;
+  /** See {@linkcode Backplane.subscribe}. What `receive` throws but `FrameError` is an uncaught error. */
+  subscribe(receive: (message: Uint8Array) => void): void;
+  /**
+   * Dials a node, once, and resolves when the link is up; at once if it is up already.
+   *
+   * @param target `host:port`, or a full name, which must then be that of the node that answers.
+   * @throws {MeshError} rejects with a code that says why there is no link.
+   */
+  connect(target: string): Promise<PeerInfo>;
+  /**
+   * Leaves the cluster: stops accepting, writes what is queued, says goodbye and closes, all within
+   * some 2 s. Resolves when nothing is left running. May be called again.
+   */
+  shutdown(): Promise<void>;
+  /** Has `listener` called with each event of a type. */
+  addEventListener<Type extends keyof MeshEventMap>(
+    type: Type,
+    listener: (event: MeshEventMap[Type]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  /** As any event target. */
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  /** Calls a listener off. */
+  removeEventListener<Type extends keyof MeshEventMap>(
+    type: Type,
+    listener: (event: MeshEventMap[Type]) => void,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  /** As any event target. */
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+}
+
+/**
+ * Starts a node. Resolves when it listens; links come up afterwards, each with a `peerup` event.
+ *
+ * @throws {TypeError} rejects for an option of the wrong shape.
+ * @throws {RangeError} rejects for an option out of range.
+ * @throws {MeshError} rejects with `listen-failed`, or with `shut-down` if `signal` is aborted.
+ *
+ * @example
+ * ```ts
+ * import { Rooms, startMesh } from "@roomcast/roomcast";
+ *
+ * const cookie = "a secret of at least 16 bytes";
+ * await using a = await startMesh({ name: "a@127.0.0.1:0", cookie });
+ * await using b = await startMesh({ name: "b@127.0.0.1:0", cookie });
+ * await a.connect(b.name);
+ *
+ * const rooms = new Rooms({ backplane: a });
+ * const { peers } = rooms.broadcast("lobby", "hello"); // heard by the members on b
+ * console.assert(peers === 1);
+ * ```
+ */
+export async function startMesh(options: MeshOptions): Promise<Mesh> {
+  return await MeshNode.start(resolveOptions(options));
+}

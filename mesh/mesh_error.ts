@@ -1,0 +1,73 @@
+/**
+ * Why a link could not be made, or a node could not do what was asked.
+ *
+ * | code | meaning |
+ * | --- | --- |
+ * | `invalid-address` | the target is neither `host:port` nor `local@host:port` |
+ * | `listen-failed` | the node cannot listen at its address; see `cause` |
+ * | `accept-failed` | a connection could not be accepted; see `cause` |
+ * | `unreachable` | nobody answers at the address; see `cause` |
+ * | `timeout` | the handshake was not over in `handshakeTimeoutMs` |
+ * | `closed` | the other side closed the connection before it knew our proof |
+ * | `not-accepted` | the other side closed the connection on our proof: another cookie, most likely |
+ * | `wrong-cookie` | the other side's proof is not by a cookie of ours |
+ * | `wrong-name` | another node answers than the one that was dialled |
+ * | `own-name` | the other side is this node itself |
+ * | `duplicate-name` | two live nodes go by one name |
+ * | `original-handshake` | the other side is a node of the original runtime, or plays one |
+ * | `malformed` | what came is not a handshake; see `cause` |
+ * | `already-linked` | a link to this node exists and stays |
+ * | `too-many-peers` | `maxPeers` links are there already |
+ * | `too-many-handshakes` | pushed out by newer connections, `maxPendingHandshakes` at a time |
+ * | `seeds-failed` | the `seeds` function failed; see `cause` |
+ * | `shut-down` | this node has been shut down |
+ */
+export type MeshErrorCode =
+  | "invalid-address"
+  | "listen-failed"
+  | "accept-failed"
+  | "unreachable"
+  | "timeout"
+  | "closed"
+  | "not-accepted"
+  | "wrong-cookie"
+  | "wrong-name"
+  | "own-name"
+  | "duplicate-name"
+  | "original-handshake"
+  | "malformed"
+  | "already-linked"
+  | "too-many-peers"
+  | "too-many-handshakes"
+  | "seeds-failed"
+  | "shut-down";
+
+/**
+ * A failure between this node and another.
+ *
+ * @example
+ * ```ts
+ * import { MeshError, startMesh } from "@roomcast/roomcast/mesh";
+ *
+ * await using mesh = await startMesh({ name: "a@127.0.0.1:0", cookie: "0123456789abcdef" });
+ * try {
+ *   await mesh.connect(mesh.name);
+ * } catch (error) {
+ *   console.assert(error instanceof MeshError && error.code === "own-name");
+ * }
+ * ```
+ */
+export class MeshError extends Error {
+  /** What went wrong, for programs. */
+  readonly code: MeshErrorCode;
+  /** Name or address of the other node. */
+  readonly peer: string;
+
+  /** Makes an error from its code, the other node and a sentence for people. */
+  constructor(code: MeshErrorCode, peer: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "MeshError";
+    this.code = code;
+    this.peer = peer;
+  }
+}

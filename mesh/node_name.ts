@@ -1,0 +1,66 @@
+/** Names and addresses of nodes (DESIGN.md): `local@host:port`, `host:port`. */
+
+import { MeshError } from "./mesh_error.ts";
+import type { Address } from "./transport.ts";
+
+/** The port of a name or address that gives none. */
+export const DEFAULT_PORT = 9000;
+
+/** Longest name of a node, in bytes of UTF-8; the wire could carry more. */
+const MAX_NAME_BYTES = 255;
+
+// No space, no control character, nothing that separates the parts.
+const LOCAL = /^[^\s\p{Cc}\p{Surrogate}@]+$/u;
+const HOST_AND_PORT =
+  /^(?:\[([0-9a-fA-F:.%]+)\]|([^\s\p{Cc}\p{Surrogate}@:[\]/]+))(?::(\d{1,5}))?$/u;
+
+const encoder = new TextEncoder();
+
+/** Somewhere to dial. */
+export interface Target extends Address {
+  /** Who must answer there; anybody if left out. */
+  readonly name?: string;
+}
+
+/**
+ * Reads `host`, `host:port` or `[v6]:port`, or a full name of these with `local@` before.
+ *
+ * @throws {MeshError} `invalid-address`.
+ */
+export function parseTarget(text: string): Target {
+  const at = text.indexOf("@");
+  const local = text.slice(0, Math.max(at, 0));
+  const match = HOST_AND_PORT.exec(text.slice(at + 1));
+  const port = Number(match?.[3] ?? DEFAULT_PORT);
+  const valid = match !== null && port <= 0xffff && (at < 0 || LOCAL.test(local));
+  if (!valid || encoder.encode(text).length > MAX_NAME_BYTES) {
+    throw new MeshError(
+      "invalid-address",
+      text,
+      `${JSON.stringify(text)} is no address: "host:port", "[v6]:port" or one of these with ` +
+        `"local@" before it is, up to ${MAX_NAME_BYTES} bytes`,
+    );
+  }
+  const address = { hostname: match[1] ?? match[2], port };
+  return at < 0 ? address : { ...address, name: formatName(local, address) };
+}
+
+/** The text of an address, an IPv6 host in brackets. */
+export function formatAddress({ hostname, port }: Address): string {
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
+
+/** The full name of a node. */
+export function formatName(local: string, address: Address): string {
+  return `${local}@${formatAddress(address)}`;
+}
+
+/** Orders names as WIRE.md does, by their bytes. (`<` orders by UTF-16 units, which differs.) */
+export function isSmallerName(a: string, b: string): boolean {
+  const left = encoder.encode(a);
+  const right = encoder.encode(b);
+  for (let i = 0; i < Math.min(left.length, right.length); i++) {
+    if (left[i] !== right[i]) return left[i] < right[i];
+  }
+  return left.length < right.length;
+}

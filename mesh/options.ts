@@ -1,0 +1,195 @@
+import { SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
+import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock.ts";
+import { MeshError } from "./mesh_error.ts";
+import { parseTarget, type Target } from "./node_name.ts";
+import { type Address, tcpTransport, type Transport } from "./transport.ts";
+
+const MIN_COOKIE_BYTES = 16;
+
+/** The longest delay that a platform timer can wait. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
+/** Addresses of nodes to begin with: `host:port`, or full names `local@host:port`. */
+export type Seeds = readonly string[];
+
+/** Options of {@linkcode startMesh}. */
+export interface MeshOptions {
+  /**
+   * Who this node is and where others dial it: `"chat-1@10.0.0.5:9000"`. Port 9000 if left out, an
+   * IPv6 address in brackets, at most 255 bytes. Port 0 stands for the port that is picked when the
+   * node begins to listen.
+   */
+  name: string;
+  /**
+   * The secret that makes a node a member, 16 bytes or more of UTF-8. Of several the first proves
+   * and any is accepted, so that it can be changed without stopping the cluster.
+   */
+  cookie: string | readonly string[];
+  /** Where to listen, if not at the name's own host and port. Port 0 picks a free one. */
+  listen?: {
+    /** Host name or IP address, IPv6 without brackets. */
+    hostname?: string;
+    /** TCP port. */
+    port?: number;
+  };
+  /**
+   * Nodes to dial, `host:port` or full names; one that is up is enough, the others are learnt from
+   * it. A function is asked again every 5 s. Addresses of this node itself do no harm.
+   */
+  seeds?: Seeds | (() => Seeds | Promise<Seeds>);
+  /**
+   * Largest message of a session, in bytes with all its lengths; a peer that sends more is cut off,
+   * so it must be the same on all nodes. 512 to 2³²−1, default: 16 MiB.
+   */
+  maxMessageBytes?: number;
+  /**
+   * Bytes that may wait for one peer; what does not fit is dropped and counted. A single message
+   * always fits an empty queue. Default: 16 MiB.
+   */
+  maxQueuedBytes?: number;
+  /** Links at a time; also how many nodes are remembered from hearsay. Default: 256. */
+  maxPeers?: number;
+  /**
+   * Incoming connections that have not proven themselves. One more pushes out the oldest.
+   * Default: 64.
+   */
+  maxPendingHandshakes?: number;
+  /** Time for connecting and shaking hands, in milliseconds. Default: 5,000. */
+  handshakeTimeoutMs?: number;
+  /** Time between pings, in milliseconds. Default: 10,000. */
+  heartbeatIntervalMs?: number;
+  /** Time for the answer to a ping, in milliseconds. Default: 5,000. */
+  heartbeatTimeoutMs?: number;
+  /** How long a lost node is redialled, in milliseconds; a seed is for ever. Default: 600,000. */
+  forgetAfterMs?: number;
+  /** How bytes reach another node. Default: TCP. */
+  transport?: Transport;
+  /** Shuts the node down when it is aborted. */
+  signal?: AbortSignal;
+  /** Default: the platform's. */
+  clock?: Clock;
+  /** Default: the platform's. Makes secrets: only a test may put something predictable here. */
+  randomBytes?: RandomBytes;
+}
+
+/** Options checked, with what was left out filled in. */
+export interface MeshSettings {
+  readonly name: Required<Target>;
+  readonly local: string;
+  readonly cookies: readonly string[];
+  readonly listen: Address;
+  readonly seeds: readonly Target[] | (() => Seeds | Promise<Seeds>);
+  readonly maxMessageBytes: number;
+  readonly maxQueuedBytes: number;
+  readonly maxPeers: number;
+  readonly maxPendingHandshakes: number;
+  readonly handshakeTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  readonly heartbeatTimeoutMs: number;
+  readonly forgetAfterMs: number;
+  readonly transport: Transport;
+  readonly signal: AbortSignal | undefined;
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+}
+
+/**
+ * Checks the options of a mesh and fills in what was left out.
+ *
+ * @throws {TypeError} for a value of the wrong shape.
+ * @throws {RangeError} for a value out of range.
+ */
+export function resolveOptions(options: MeshOptions): MeshSettings {
+  const name = parseName(options.name);
+  const number = (option: keyof MeshOptions, fallback: number, min = 1, max = MAX_DELAY_MS) =>
+    integer(option, options[option], fallback, min, max);
+  return {
+    name,
+    local: name.name.slice(0, name.name.indexOf("@")),
+    cookies: checkCookies(options.cookie),
+    listen: {
+      hostname: options.listen?.hostname ?? name.hostname,
+      port: integer("listen.port", options.listen?.port, name.port, 0, 0xffff),
+    },
+    seeds: checkSeeds(options.seeds),
+    maxMessageBytes: number("maxMessageBytes", SESSION_MAX_FRAME_BYTES, 512, 0xffff_ffff),
+    maxQueuedBytes: number("maxQueuedBytes", 16 * 1024 * 1024, 1, Number.MAX_SAFE_INTEGER),
+    maxPeers: number("maxPeers", 256),
+    maxPendingHandshakes: number("maxPendingHandshakes", 64),
+    handshakeTimeoutMs: number("handshakeTimeoutMs", 5_000),
+    heartbeatIntervalMs: number("heartbeatIntervalMs", 10_000),
+    heartbeatTimeoutMs: number("heartbeatTimeoutMs", 5_000),
+    forgetAfterMs: number("forgetAfterMs", 600_000, 1, Number.MAX_SAFE_INTEGER),
+    transport: options.transport ?? tcpTransport,
+    signal: options.signal,
+    clock: options.clock ?? systemClock,
+    randomBytes: options.randomBytes ?? systemRandom,
+  };
+}
+
+function parseName(name: unknown): Required<Target> {
+  if (typeof name !== "string") {
+    throw new TypeError(`name must be a string like "chat-1@10.0.0.5:9000", got ${describe(name)}`);
+  }
+  const target = parseAddress("name", name);
+  if (target.name === undefined) {
+    throw new RangeError(`name must have a part before "@", as in "chat-1@${name}"`);
+  }
+  return { ...target, name: target.name };
+}
+
+function parseAddress(option: string, text: string): Target {
+  try {
+    return parseTarget(text);
+  } catch (cause) {
+    if (!(cause instanceof MeshError)) throw cause;
+    throw new RangeError(`${option}: ${cause.message}`, { cause });
+  }
+}
+
+function checkCookies(cookie: unknown): readonly string[] {
+  const cookies: readonly unknown[] = Array.isArray(cookie) ? cookie : [cookie];
+  if (cookies.length === 0) throw new RangeError("cookie must not be an empty list");
+  return cookies.map((cookie) => {
+    if (typeof cookie !== "string") {
+      throw new TypeError(`cookie must be a string or a list of them, got ${describe(cookie)}`);
+    }
+    // The cookie itself must not appear in an error, which may be logged.
+    const size = new TextEncoder().encode(cookie).length;
+    if (!cookie.isWellFormed()) throw new RangeError("cookie must not have a lone surrogate");
+    if (size >= MIN_COOKIE_BYTES) return cookie;
+    throw new RangeError(`cookie must have ${MIN_COOKIE_BYTES} bytes or more, got ${size}`);
+  });
+}
+
+function checkSeeds(seeds: MeshOptions["seeds"] = []): MeshSettings["seeds"] {
+  if (typeof seeds === "function") return seeds;
+  if (!Array.isArray(seeds)) {
+    throw new TypeError(`seeds must be a list of addresses or a function, got ${describe(seeds)}`);
+  }
+  return seeds.map((seed: unknown) => {
+    if (typeof seed !== "string") {
+      throw new TypeError(`seeds must be strings like "10.0.0.6:9000", got ${describe(seed)}`);
+    }
+    return parseAddress("seeds", seed);
+  });
+}
+
+function integer(
+  option: string,
+  value: unknown,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  if (value === undefined) return fallback;
+  if (typeof value !== "number") {
+    throw new TypeError(`${option} must be a number, got ${describe(value)}`);
+  }
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new RangeError(`${option} must be a whole number from ${min} to ${max}, got ${value}`);
+}
+
+function describe(value: unknown): string {
+  return value === null ? "null" : typeof value;
+}

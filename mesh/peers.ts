@@ -1,0 +1,101 @@
+import { admit } from "./admission.ts";
+import type { NodeIdentity } from "./handshake.ts";
+import type { Link } from "./link.ts";
+import { MeshError } from "./mesh_error.ts";
+
+/** Replaced incarnations remembered for one name. */
+const MAX_SUPERSEDED = 8;
+
+/** The links of a node: one for each peer. */
+export class Peers implements Iterable<Link> {
+  readonly #selfName: string;
+  readonly #max: number;
+  readonly #links = new Map<string, Link>();
+  /** For linked names: incarnations that others have taken the place of. */
+  readonly #superseded = new Map<string, Set<string>>();
+
+  constructor(selfName: string, max: number) {
+    this.#selfName = selfName;
+    this.#max = max;
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#links.size;
+  }
+
+  /** How many more there can be. */
+  get free(): number {
+    return this.#max - this.#links.size;
+  }
+
+  /** The link to the node of this name. */
+  get(name: string): Link | undefined {
+    return this.#links.get(name);
+  }
+
+  [Symbol.iterator](): Iterator<Link> {
+    return this.#links.values();
+  }
+
+  /**
+   * Judges a newcomer that has proven itself, and has `makeLink` called if it is let in. Whatever
+   * it takes the place of is given to `replaced`.
+   *
+   * @throws {MeshError} `already-linked`, `duplicate-name`, `too-many-peers`.
+   */
+  add(
+    peer: NodeIdentity,
+    initiator: string,
+    makeLink: () => Link,
+  ): { link: Link; replaced: Link | undefined } {
+    const current = this.#links.get(peer.name);
+    const superseded = this.#superseded.get(peer.name) ?? new Set<string>();
+    const newcomer = { incarnation: peer.incarnation, initiator };
+    const admission = admit(current && this.#contender(current), newcomer, superseded);
+    if (admission === "refuse") {
+      // The peer believes that the link is dead, or it would not have dialled. See for ourselves.
+      current?.doubt();
+      throw new MeshError("already-linked", peer.name, `a link to ${peer.name} is there and stays`);
+    }
+    if (admission === "duplicate") {
+      throw new MeshError(
+        "duplicate-name",
+        peer.name,
+        `incarnation ${peer.incarnation} of ${peer.name} has been replaced by a newer one, yet it ` +
+          `is alive: two nodes go by this name`,
+      );
+    }
+    if (current === undefined && this.free <= 0) throw this.tooMany(peer.name);
+    if (current !== undefined && current.peer.incarnation !== peer.incarnation) {
+      superseded.add(current.peer.incarnation);
+      for (const oldest of superseded) {
+        if (superseded.size > MAX_SUPERSEDED) superseded.delete(oldest);
+      }
+      this.#superseded.set(peer.name, superseded);
+    }
+    const link = makeLink();
+    this.#links.set(peer.name, link);
+    return { link, replaced: current };
+  }
+
+  /** Takes a link out that has ended. False: another has taken its place already. */
+  remove(link: Link): boolean {
+    const { name } = link.peer;
+    if (this.#links.get(name) !== link) return false;
+    this.#links.delete(name);
+    // With nobody linked by this name, there is nobody to take turns with.
+    this.#superseded.delete(name);
+    return true;
+  }
+
+  /** The error for a node that finds no place. */
+  tooMany(name: string): MeshError {
+    return new MeshError("too-many-peers", name, `no place for ${name}: ${this.#max} links are up`);
+  }
+
+  #contender(link: Link): { incarnation: string; initiator: string } {
+    const initiator = link.direction === "outgoing" ? this.#selfName : link.peer.name;
+    return { incarnation: link.peer.incarnation, initiator };
+  }
+}

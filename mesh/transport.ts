@@ -1,0 +1,85 @@
+/** How bytes reach another node. A test can put a network of its own in place of TCP. */
+
+/** Where a node listens. */
+export interface Address {
+  /** Host name or IP address, IPv6 without brackets. */
+  readonly hostname: string;
+  /** TCP port; 0 asks for any free one. */
+  readonly port: number;
+}
+
+/** Makes connections and takes them in. */
+export interface Transport {
+  /** Begins to listen. Rejects if it cannot. */
+  listen(address: Address): Promise<Listener>;
+  /** Connects. Rejects if it cannot, and soon after `signal` is aborted. */
+  connect(address: Address, options: { signal: AbortSignal }): Promise<Connection>;
+}
+
+/** Takes in connections. */
+export interface Listener {
+  /** Where it listens, with the port that was picked. */
+  readonly address: Address;
+  /** The next connection. Rejects when the listener is closed. */
+  accept(): Promise<Connection>;
+  /** Stops listening; a waiting `accept` rejects. May be called twice. */
+  close(): void;
+}
+
+/** A stream of bytes both ways. */
+export interface Connection {
+  /** Who is at the other end, as far as the network knows. */
+  readonly remoteAddress: Address;
+  /**
+   * What the handshake's proofs are bound to: 32 bytes, the same at both ends, that nobody in the
+   * middle can bring about. Left out on a plain connection, which has no such thing.
+   */
+  readonly binding?: Uint8Array;
+  /** Reads up to `buffer.length` bytes and gives their number, or null at the end of the stream. */
+  read(buffer: Uint8Array): Promise<number | null>;
+  /** Writes some of `bytes`, at least one, and gives their number. */
+  write(bytes: Uint8Array): Promise<number>;
+  /** Ends the stream that way, while the other goes on. */
+  closeWrite(): Promise<void>;
+  /** Closes both ways at once; whatever waits rejects. May be called twice. */
+  close(): void;
+}
+
+/** TCP by `Deno.listen` and `Deno.connect`, in clear. */
+export const tcpTransport: Transport = {
+  listen({ hostname, port }) {
+    return Promise.resolve(tcpListener(Deno.listen({ hostname, port })));
+  },
+  async connect({ hostname, port }, { signal }) {
+    return tcpConnection(await Deno.connect({ hostname, port, signal }));
+  },
+};
+
+function tcpListener(listener: Deno.TcpListener): Listener {
+  return {
+    address: { hostname: listener.addr.hostname, port: listener.addr.port },
+    accept: async () => tcpConnection(await listener.accept()),
+    close: closeOnce(listener),
+  };
+}
+
+function tcpConnection(connection: Deno.TcpConn): Connection {
+  // Messages that gather while a write is under way already travel together.
+  connection.setNoDelay(true);
+  const { hostname, port } = connection.remoteAddr;
+  return {
+    remoteAddress: { hostname, port },
+    read: (buffer) => connection.read(buffer),
+    write: (bytes) => connection.write(bytes),
+    closeWrite: () => connection.closeWrite(),
+    close: closeOnce(connection),
+  };
+}
+
+function closeOnce(resource: { close(): void }): () => void {
+  let open = true;
+  return () => {
+    if (open) resource.close();
+    open = false;
+  };
+}

@@ -1,0 +1,375 @@
+/**
+ * Who is in which room on this node, and delivery to them.
+ *
+ * Two tables mirror each other: room → members, socket → rooms. Neither has an empty entry, so
+ * nothing is left of a room or a socket when its last membership ends. Other nodes keep their own
+ * tables; membership never travels.
+ */
+
+import {
+  checkMessage,
+  checkRoom,
+  checkRoomBroadcast,
+  FrameError,
+  readMessage,
+  readRoom,
+  SESSION_MAX_FRAME_BYTES,
+} from "../codec/mod.ts";
+import { BroadcastEncoder } from "./_broadcast_encoder.ts";
+import type { Backplane } from "./backplane.ts";
+import { CLOSING, OPEN, type RoomSocket } from "./room_socket.ts";
+
+/** RFC 6455's registry: *try again later*. Tells the client that it has missed something. */
+const TRY_AGAIN_LATER = 1013;
+
+/** How long a slow socket may take to close before it is terminated, if it can be. */
+const SLOW_CLOSE_GRACE_MS = 5_000;
+
+/** Timers, to be replaced in tests. */
+export interface RoomsTimers {
+  /** Calls `callback` once after `delayMs` milliseconds. */
+  setTimeout(callback: () => void, delayMs: number): unknown;
+  /** Calls off what `setTimeout` has returned. */
+  clearTimeout(timer: unknown): void;
+}
+
+/** Options of {@linkcode Rooms}. */
+export interface RoomsOptions {
+  /** Carries broadcasts to other nodes. Left out: this node is alone, and everything works. */
+  backplane?: Backplane;
+  /** Unsent bytes above which a socket counts as slow. Default: 1 MiB. */
+  maxBufferedBytes?: number;
+  /**
+   * What a broadcast does about a slow socket: `"close"` (the default) takes it out of all rooms and
+   * closes it with 1013 so that its client knows it must resynchronise; `"skip"` leaves it in its
+   * rooms, where it misses this message.
+   */
+  slowSocket?: "close" | "skip";
+  /**
+   * Largest message, in bytes of UTF-8. Default: 16 MiB. The backplane's own limit, which counts
+   * the whole encoded broadcast, holds besides.
+   */
+  maxMessageBytes?: number;
+  /** Default: the platform's. */
+  timers?: RoomsTimers;
+}
+
+/** Options of {@linkcode Rooms.broadcast}. */
+export interface BroadcastOptions<S> {
+  /** A member that is not to hear it, usually the socket that the message came from. */
+  except?: S;
+}
+
+/** What became of a message on this node. */
+export interface DeliveryReport {
+  /** Members that it was sent to. */
+  readonly sent: number;
+  /** Members that were too slow to be sent it: closed or skipped. */
+  readonly slow: number;
+  /** Members whose `send` threw. */
+  readonly failed: number;
+}
+
+/** What became of a broadcast: here, and on its way to other nodes. */
+export interface BroadcastReport extends DeliveryReport {
+  /** Other nodes that it is on its way to. */
+  readonly peers: number;
+  /** Connected nodes that it is lost for, since too much already waits for them. */
+  readonly dropped: number;
+}
+
+interface Room<S> {
+  readonly name: string;
+  readonly members: Set<S>;
+}
+
+/**
+ * Rooms of sockets. A broadcast reaches the members on this node at once and, through the
+ * backplane, those on all others.
+ *
+ * - Joining twice is one membership; leaving what was never joined does nothing.
+ * - Join and leave cost the same however many rooms there are; a broadcast costs its members.
+ * - A socket that closes leaves everything by itself. One that is closing cannot join any more.
+ * - A socket that is still connecting may join, and hears nothing until it is open.
+ * - A socket that fails or is slow never keeps the others from hearing.
+ *
+ * @example
+ * ```ts
+ * import { Rooms } from "@roomcast/roomcast/rooms";
+ *
+ * const rooms = new Rooms();
+ *
+ * function serve(request: Request): Response {
+ *   const { socket, response } = Deno.upgradeWebSocket(request);
+ *   socket.onopen = () => rooms.join(socket, "lobby");
+ *   socket.onmessage = ({ data }) => {
+ *     if (typeof data === "string") rooms.broadcast("lobby", data, { except: socket });
+ *   };
+ *   return response;
+ * }
+ * ```
+ */
+export class Rooms<S extends RoomSocket = WebSocket> {
+  readonly #rooms = new Map<string, Room<S>>();
+  readonly #sockets = new Map<S, Set<Room<S>>>();
+  /** Sockets with our close listener: one each, however often they come and go. */
+  readonly #watched = new WeakSet<S>();
+  /** Slow sockets on their way out, with the timer that ends their patience. */
+  readonly #closing = new Map<S, unknown>();
+  readonly #encoder = new BroadcastEncoder();
+  readonly #backplane: Backplane | undefined;
+  readonly #maxBufferedBytes: number;
+  readonly #maxMessageBytes: number;
+  readonly #closeSlow: boolean;
+  readonly #timers: RoomsTimers;
+  #sent = 0;
+  #slow = 0;
+  #failed = 0;
+
+  /**
+   * Makes an empty registry, and subscribes to the backplane if there is one.
+   *
+   * @throws {RangeError} for a limit that is not a whole number, or an unknown `slowSocket`.
+   */
+  constructor(options: RoomsOptions = {}) {
+    const { backplane, slowSocket = "close", timers = platformTimers } = options;
+    if (slowSocket !== "close" && slowSocket !== "skip") {
+      throw new RangeError(`slowSocket must be "close" or "skip", got ${String(slowSocket)}`);
+    }
+    this.#maxBufferedBytes = wholeNumber("maxBufferedBytes", options.maxBufferedBytes, 1024 * 1024);
+    this.#maxMessageBytes = wholeNumber(
+      "maxMessageBytes",
+      options.maxMessageBytes,
+      SESSION_MAX_FRAME_BYTES,
+    );
+    this.#closeSlow = slowSocket === "close";
+    this.#timers = timers;
+    this.#backplane = backplane;
+    backplane?.subscribe((message) => this.#receive(message));
+  }
+
+  /** Rooms with members on this node. */
+  get roomCount(): number {
+    return this.#rooms.size;
+  }
+
+  /** Sockets that are in a room. */
+  get socketCount(): number {
+    return this.#sockets.size;
+  }
+
+  /**
+   * What became of all messages delivered on this node so far, those from other nodes included,
+   * whose delivery no report tells of.
+   */
+  get totals(): DeliveryReport {
+    return { sent: this.#sent, slow: this.#slow, failed: this.#failed };
+  }
+
+  /**
+   * Makes a socket a member of a room.
+   *
+   * @param room any text of at most 65,535 bytes of UTF-8.
+   * @returns false if it already is one, or is closing or closed.
+   * @throws {TypeError} if `room` is not a string.
+   * @throws {FrameError} `room-too-long`, `ill-formed-text`: no broadcast could name such a room.
+   */
+  join(socket: S, room: string): boolean {
+    checkString("room", room);
+    checkRoom(room);
+    // Its close event may have come already, and then nothing would ever take it out again.
+    if (socket.readyState >= CLOSING) return false;
+    let entry = this.#rooms.get(room);
+    if (entry?.members.has(socket)) return false;
+    if (entry === undefined) {
+      entry = { name: room, members: new Set() };
+      this.#rooms.set(room, entry);
+    }
+    entry.members.add(socket);
+    const joined = this.#sockets.get(socket);
+    if (joined) joined.add(entry);
+    else this.#sockets.set(socket, new Set([entry]));
+    this.#watch(socket);
+    return true;
+  }
+
+  /**
+   * Ends a membership.
+   *
+   * @returns false if there was none.
+   */
+  leave(socket: S, room: string): boolean {
+    const entry = this.#rooms.get(room);
+    if (!entry?.members.has(socket)) return false;
+    this.#removeMember(entry, socket);
+    const joined = this.#sockets.get(socket);
+    joined?.delete(entry);
+    if (joined?.size === 0) this.#sockets.delete(socket);
+    return true;
+  }
+
+  /**
+   * Ends all memberships of a socket.
+   *
+   * @returns how many there were.
+   */
+  leaveAll(socket: S): number {
+    const joined = this.#sockets.get(socket);
+    if (joined === undefined) return 0;
+    this.#sockets.delete(socket);
+    for (const entry of joined) this.#removeMember(entry, socket);
+    return joined.size;
+  }
+
+  /** The members of a room on this node, as they are now. */
+  members(room: string): S[] {
+    return [...this.#rooms.get(room)?.members ?? []];
+  }
+
+  /** The rooms that a socket is in, as they are now. */
+  roomsOf(socket: S): string[] {
+    return Array.from(this.#sockets.get(socket) ?? [], (entry) => entry.name);
+  }
+
+  /**
+   * Sends a text to the members of a room, on all nodes. It returns at once, and what it throws it
+   * throws before anybody has heard anything.
+   *
+   * @param message any well-formed text up to the limits; usually JSON.
+   * @throws {TypeError} if `room` or `message` is not a string (a binary message of a WebSocket is
+   * none: check what clients send).
+   * @throws {FrameError} `ill-formed-text` for a lone surrogate, `room-too-long`,
+   * `message-too-long` above `maxMessageBytes` or the backplane's limit.
+   *
+   * @example
+   * ```ts
+   * import { Rooms } from "@roomcast/roomcast/rooms";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const report = new Rooms().broadcast("lobby", "is anybody there?");
+   * assertEquals(report, { sent: 0, slow: 0, failed: 0, peers: 0, dropped: 0 });
+   * ```
+   */
+  broadcast(room: string, message: string, options: BroadcastOptions<S> = {}): BroadcastReport {
+    checkString("room", room);
+    checkString("message", message);
+    checkRoom(room);
+    checkMessage(message, this.#maxMessageBytes);
+    const backplane = this.#backplane;
+    if (backplane === undefined) {
+      return { ...this.#deliver(room, message, options.except), peers: 0, dropped: 0 };
+    }
+    const bytes = this.#encode(room, message, backplane);
+    const delivery = this.#deliver(room, message, options.except);
+    const { peers, dropped } = backplane.publish(bytes);
+    return { ...delivery, peers, dropped };
+  }
+
+  #encode(room: string, message: string, backplane: Backplane): Uint8Array {
+    const bytes = this.#encoder.encode(room, message);
+    const { maxMessageBytes = SESSION_MAX_FRAME_BYTES } = backplane;
+    if (bytes.length <= maxMessageBytes) return bytes;
+    throw new FrameError(
+      "message-too-long",
+      maxMessageBytes,
+      `broadcast has ${bytes.length} bytes, room and lengths included, ` +
+        `and the backplane carries at most ${maxMessageBytes}`,
+    );
+  }
+
+  /** From another node: for the members here, and for nobody else. */
+  #receive(bytes: Uint8Array): void {
+    const roomEnd = checkRoomBroadcast(bytes);
+    const room = readRoom(bytes, roomEnd);
+    // Most messages may be for rooms that have no member here: their text is never decoded.
+    if (this.#rooms.has(room)) this.#deliver(room, readMessage(bytes, roomEnd));
+  }
+
+  #deliver(room: string, message: string, except?: S): DeliveryReport {
+    let sent = 0;
+    let slow = 0;
+    let failed = 0;
+    // A snapshot: `send` and `close` may run foreign code, which may join and leave.
+    for (const socket of this.members(room)) {
+      if (socket === except) continue;
+      try {
+        if (socket.readyState !== OPEN) continue;
+        // Looked at before the queue grows: what `close` finds unsent it cannot get past.
+        if (socket.bufferedAmount > this.#maxBufferedBytes) {
+          slow++;
+          if (this.#closeSlow) this.#dropSlow(socket);
+        } else {
+          socket.send(message);
+          sent++;
+        }
+      } catch {
+        failed++;
+      }
+    }
+    this.#sent += sent;
+    this.#slow += slow;
+    this.#failed += failed;
+    return { sent, slow, failed };
+  }
+
+  /** Gives up on a slow socket now: its close event comes late, or never. */
+  #dropSlow(socket: S): void {
+    this.leaveAll(socket);
+    if (socket.terminate) {
+      const timer = this.#timers.setTimeout(() => this.#terminate(socket), SLOW_CLOSE_GRACE_MS);
+      this.#closing.set(socket, timer);
+    }
+    try {
+      socket.close(TRY_AGAIN_LATER, "too much unsent");
+    } catch {
+      // It has been counted as slow, and it is out of all rooms.
+    }
+  }
+
+  #terminate(socket: S): void {
+    this.#closing.delete(socket);
+    try {
+      socket.terminate?.();
+    } catch {
+      // Nothing of ours is left to save.
+    }
+  }
+
+  #watch(socket: S): void {
+    if (this.#watched.has(socket)) return;
+    this.#watched.add(socket);
+    socket.addEventListener("close", () => this.#forget(socket), { once: true });
+  }
+
+  #forget(socket: S): void {
+    this.leaveAll(socket);
+    this.#timers.clearTimeout(this.#closing.get(socket));
+    this.#closing.delete(socket);
+  }
+
+  #removeMember(entry: Room<S>, socket: S): void {
+    entry.members.delete(socket);
+    if (entry.members.size === 0) this.#rooms.delete(entry.name);
+  }
+}
+
+const platformTimers: RoomsTimers = {
+  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
+  clearTimeout: (timer) => clearTimeout(timer as number | undefined),
+};
+
+function checkString(what: string, value: unknown): void {
+  if (typeof value === "string") return;
+  const found = value === null
+    ? "null"
+    : typeof value === "object"
+    ? value.constructor?.name ?? "an object"
+    : typeof value;
+  throw new TypeError(`${what} must be a string, got ${found}`);
+}
+
+function wholeNumber(option: string, value: number | undefined, fallback: number): number {
+  if (value === undefined) return fallback;
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new RangeError(`${option} must be a whole number of bytes, got ${String(value)}`);
+}
