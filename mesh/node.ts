@@ -317,16 +317,16 @@ export class MeshNode extends EventTarget implements Mesh {
     throw error;
   }
 
-  #checkIdentity({ name, incarnation }: NodeIdentity): void {
-    parseTarget(name);
-    if (name !== this.name) return;
-    throw incarnation === this.incarnation
-      ? new MeshError("own-name", name, `${name} is this node itself`)
-      : new MeshError(
-        "duplicate-name",
-        name,
-        `another live node goes by this node's name, ${name}`,
-      );
+  #checkIdentity(peer: NodeIdentity): void {
+    parseTarget(peer.name);
+    if (peer.name !== this.name) return;
+    throw this.#isSelf(peer)
+      ? new MeshError("own-name", this.name, `${this.name} is this node itself`)
+      : new MeshError("duplicate-name", this.name, `another live node is named ${this.name} too`);
+  }
+
+  #isSelf({ name, incarnation }: NodeIdentity): boolean {
+    return name === this.name && incarnation === this.incarnation;
   }
 
   #addLink(
