@@ -44,7 +44,7 @@ import {
 import type { RandomBytes } from "./clock.ts";
 import type { Cookies } from "./cookies.ts";
 import { MeshError } from "./mesh_error.ts";
-import { formatAddress } from "./node_name.ts";
+import { formatAddress, parseNodeName } from "./node_name.ts";
 import type { Connection } from "./transport.ts";
 
 const CREATION = 1;
@@ -66,7 +66,7 @@ export interface HandshakeOptions {
   readonly cookies: Cookies;
   readonly randomBytes: RandomBytes;
   /**
-   * Called with who the other side says it is, before this side commits itself; throws to end the
+   * Called with who the other side says it is, before this side goes on; throws to end the
    * handshake. Nothing is proven yet.
    */
   readonly onIdentity: (peer: NodeIdentity) => void;
@@ -80,8 +80,8 @@ export function newIdentity(name: string, incarnation: Uint8Array): NodeIdentity
 /**
  * Plays the initiator to the end.
  *
- * @throws {MeshError} what `onIdentity` throws, `wrong-cookie`, `not-accepted`, `malformed`,
- * `original-handshake`, `closed`.
+ * @throws {MeshError} what `onIdentity` throws, `own-name`, `duplicate-name`, `wrong-cookie`,
+ * `not-accepted`, `malformed`, `invalid-address`, `original-handshake`, `closed`.
  */
 export async function initiate(
   connection: Connection,
@@ -91,6 +91,7 @@ export async function initiate(
   await writeFrame(connection, name);
   const challengeMessage = await readFrame(connection);
   const peer = identify(connection, decode(connection, decodeChallenge, challengeMessage));
+  refuseOwnName(self, peer);
   onIdentity(peer);
   const transcript = await digestTranscript(name, challengeMessage, connection.binding);
   const challenge = randomBytes(CHALLENGE_BYTES);
@@ -112,8 +113,8 @@ export interface Accepted {
 /**
  * Plays the acceptor up to, but not including, the last message.
  *
- * @throws {MeshError} what `onIdentity` throws, `wrong-cookie`, `malformed`, `original-handshake`,
- * `closed`.
+ * @throws {MeshError} what `onIdentity` throws, `own-name`, `duplicate-name`, `wrong-cookie`,
+ * `malformed`, `invalid-address`, `original-handshake`, `closed`.
  */
 export async function accept(
   connection: Connection,
@@ -127,6 +128,8 @@ export async function accept(
     challenge: randomBytes(CHALLENGE_BYTES),
   });
   await writeFrame(connection, challenge);
+  // Only now, so that the other side learns from CHALLENGE why this ends.
+  refuseOwnName(self, peer);
   const reply = decode(connection, decodeReply, await readFrame(connection));
   const transcript = await digestTranscript(name, challenge, connection.binding);
   const index = await cookies.verify(encodeReplyProof(transcript, reply.challenge), reply.proof);
@@ -134,6 +137,13 @@ export async function accept(
   // By the cookie that the initiator has: while cookies are rotated it may have no other.
   const proof = await cookies.prove(encodeAckProof(transcript, reply), index);
   return { peer, ack: encodeAck({ proof }) };
+}
+
+function refuseOwnName(self: NodeIdentity, peer: NodeIdentity): void {
+  if (peer.name !== self.name) return;
+  throw peer.incarnation === self.incarnation
+    ? new MeshError("own-name", self.name, `${self.name} is this node itself`)
+    : new MeshError("duplicate-name", self.name, `another live node is named ${self.name} too`);
 }
 
 async function digestTranscript(
@@ -161,6 +171,7 @@ function identify(connection: Connection, { name, extension }: HandshakeName): N
         `which is not accepted`,
     );
   }
+  parseNodeName(name);
   return { name, incarnation: toHex(extension.incarnation), features: extension.features };
 }
 

@@ -37,7 +37,14 @@ import { KnownNodes } from "./known_nodes.ts";
 import { Link, type LinkListener } from "./link.ts";
 import type { Mesh } from "./mesh.ts";
 import { MeshError, type MeshErrorCode } from "./mesh_error.ts";
-import { formatAddress, formatName, isSmallerName, parseTarget, type Target } from "./node_name.ts";
+import {
+  formatAddress,
+  formatName,
+  isSmallerName,
+  parseNodeName,
+  parseTarget,
+  type Target,
+} from "./node_name.ts";
 import type { MeshSettings, Seeds } from "./options.ts";
 import { Peers } from "./peers.ts";
 import type { Address, Connection, Listener } from "./transport.ts";
@@ -120,7 +127,7 @@ export class MeshNode extends EventTarget implements Mesh {
       forgetAfterMs: settings.forgetAfterMs,
       fraction: () => randomFraction(randomBytes),
     });
-    this.#known.disown(parseTarget(this.name));
+    this.#known.disown(parseNodeName(this.name));
     this.#linkListener = {
       onBroadcast: (message) => this.#receive(message),
       onPeerList: (names) => this.#learn(names),
@@ -217,21 +224,15 @@ export class MeshNode extends EventTarget implements Mesh {
     attempt.guard(connection);
     try {
       await this.#attempts.run(attempt, async () => {
-        const onIdentity = (peer: NodeIdentity) => {
-          attempt.peer = peer;
-          // This node's own dial goes on until its other end sees in the answer where it got to.
-          if (!this.#isSelf(peer)) this.#checkIdentity(peer);
-        };
+        const onIdentity = (peer: NodeIdentity) => attempt.peer = peer;
         const { peer, ack } = await accept(connection, this.#handshake(onIdentity));
         attempt.signal.throwIfAborted();
-        this.#checkIdentity(peer);
         this.#checkPrecedence(peer);
         this.#addLink(connection, peer, "incoming", ack);
       });
     } catch (error) {
       connection.close();
-      const selfDialled = attempt.peer !== undefined && this.#isSelf(attempt.peer);
-      if (!(selfDialled && hasCode(error, "closed"))) this.#refused(attempt.address, error);
+      this.#refused(attempt.address, error);
     }
   }
 
@@ -287,7 +288,6 @@ export class MeshNode extends EventTarget implements Mesh {
 
   /** Ends a dial before the proof if it is to the wrong node, or if there is a link already. */
   #commit(attempt: Attempt, target: Target, peer: NodeIdentity): void {
-    this.#checkIdentity(peer);
     if (target.name !== undefined && target.name !== peer.name) {
       throw wrongName(target.name, peer.name);
     }
@@ -317,18 +317,6 @@ export class MeshNode extends EventTarget implements Mesh {
     throw error;
   }
 
-  #checkIdentity(peer: NodeIdentity): void {
-    parseTarget(peer.name);
-    if (peer.name !== this.name) return;
-    throw this.#isSelf(peer)
-      ? new MeshError("own-name", this.name, `${this.name} is this node itself`)
-      : new MeshError("duplicate-name", this.name, `another live node is named ${this.name} too`);
-  }
-
-  #isSelf({ name, incarnation }: NodeIdentity): boolean {
-    return name === this.name && incarnation === this.incarnation;
-  }
-
   #addLink(
     connection: Connection,
     peer: NodeIdentity,
@@ -347,7 +335,7 @@ export class MeshNode extends EventTarget implements Mesh {
         listener: this.#linkListener,
       }, ack));
     this.#track(link.ended);
-    this.#known.linked(parseTarget(peer.name), clock.now());
+    this.#known.linked(parseNodeName(peer.name), clock.now());
     this.#sendPeerList(link);
     replaced?.end("replaced");
     this.#emit("peerup", { peer: link.info });
@@ -385,7 +373,7 @@ export class MeshNode extends EventTarget implements Mesh {
     for (const name of names) {
       if (name === this.name || this.#peers.get(name) !== undefined) continue;
       try {
-        if (!this.#known.learn(parseTarget(name), now)) throw this.#peers.tooMany(name);
+        if (!this.#known.learn(parseNodeName(name), now)) throw this.#peers.tooMany(name);
       } catch (error) {
         // One report for a list: who sends thousands of bad names gets no more out of it.
         this.#refused(name, error);
@@ -412,8 +400,9 @@ export class MeshNode extends EventTarget implements Mesh {
   }
 
   #refused(address: string, error: unknown): void {
-    // That a link is there already is no refusal, and a node that stops expects to be cut off.
-    if (this.#stopped || hasCode(error, "already-linked")) return;
+    // That a link is there already is no refusal; a node that dials itself finds out and stops; and
+    // one that shuts down expects to be cut off.
+    if (this.#stopped || hasCode(error, "already-linked", "own-name")) return;
     this.#emit("refused", { address, code: error instanceof MeshError ? error.code : "closed" });
   }
 
@@ -421,6 +410,8 @@ export class MeshNode extends EventTarget implements Mesh {
 
   async #followSeeds(): Promise<void> {
     const { seeds, clock } = this.#settings;
+    // Not before whoever has started the node can listen to its events.
+    await this.#delay(0);
     if (typeof seeds !== "function") {
       this.#known.setSeeds(seeds, clock.now());
       return this.#redial();
@@ -472,7 +463,7 @@ export class MeshNode extends EventTarget implements Mesh {
       this.#known.dialled(target, link.peer.name, clock.now());
     } catch (error) {
       if (hasCode(error, "own-name")) this.#known.disown(target);
-      else this.#refused(formatAddress(target), error);
+      this.#refused(formatAddress(target), error);
       this.#known.dialled(target, undefined, clock.now());
     }
     this.#redial();

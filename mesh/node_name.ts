@@ -45,6 +45,21 @@ export function parseTarget(text: string): Target {
   return at < 0 ? address : { ...address, name: formatName(local, address) };
 }
 
+/**
+ * Reads a full name as it travels: nothing left out.
+ *
+ * @throws {MeshError} `invalid-address`.
+ */
+export function parseNodeName(text: string): Required<Target> {
+  const target = parseTarget(text);
+  if (target.name === text) return { ...target, name: text };
+  throw new MeshError(
+    "invalid-address",
+    text,
+    `${JSON.stringify(text)} is no node's name: "local@host:port" is`,
+  );
+}
+
 /** The text of an address, an IPv6 host in brackets. */
 export function formatAddress({ hostname, port }: Address): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;

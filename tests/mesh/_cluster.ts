@@ -1,0 +1,84 @@
+import {
+  type Mesh,
+  type MeshEventDetails,
+  type MeshEventMap,
+  type MeshOptions,
+  startMesh,
+} from "../../mod.ts";
+
+export const COOKIE = "correct horse battery staple";
+
+/** Starts a node on a free loopback port, named after its letter. */
+export function startNode(local: string, options: Partial<MeshOptions> = {}): Promise<Mesh> {
+  return startMesh({ name: `${local}@127.0.0.1:0`, cookie: COOKIE, ...options });
+}
+
+/** The next event of a type, or the first that `matches`. */
+export function nextEvent<Type extends keyof MeshEventMap>(
+  mesh: Mesh,
+  type: Type,
+  matches: (detail: MeshEventDetails[Type]) => boolean = () => true,
+): Promise<MeshEventDetails[Type]> {
+  const { promise, resolve } = Promise.withResolvers<MeshEventDetails[Type]>();
+  const listener = ({ detail }: CustomEvent<MeshEventDetails[Type]>) => {
+    if (!matches(detail)) return;
+    mesh.removeEventListener(type, listener);
+    resolve(detail);
+  };
+  mesh.addEventListener(type, listener);
+  return promise;
+}
+
+/** Keeps every event of a type. */
+export function collect<Type extends keyof MeshEventMap>(
+  mesh: Mesh,
+  type: Type,
+): MeshEventDetails[Type][] {
+  const details: MeshEventDetails[Type][] = [];
+  mesh.addEventListener(type, ({ detail }: CustomEvent<MeshEventDetails[Type]>) => {
+    details.push(detail);
+  });
+  return details;
+}
+
+/** Resolves when the node has links to exactly these. */
+export async function linkedTo(mesh: Mesh, names: readonly string[]): Promise<void> {
+  const expected = [...names].sort().join();
+  const isThere = () => mesh.peers.map((peer) => peer.name).sort().join() === expected;
+  while (!isThere()) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    for (const type of ["peerup", "peerdown"]) {
+      mesh.addEventListener(type, () => resolve(), { once: true });
+    }
+    await promise;
+  }
+}
+
+/** Resolves when each node has a link to each other. */
+export async function fullyLinked(nodes: readonly Mesh[]): Promise<void> {
+  await Promise.all(nodes.map((node) => {
+    const others = nodes.filter((other) => other !== node);
+    return linkedTo(node, others.map((other) => other.name));
+  }));
+}
+
+/** Messages that a node receives, with a way to wait for a number of them. */
+export class Inbox {
+  readonly messages: Uint8Array[] = [];
+  #arrived = Promise.withResolvers<void>();
+
+  constructor(mesh: Mesh) {
+    mesh.subscribe((message) => {
+      this.messages.push(message.slice());
+      this.#arrived.resolve();
+    });
+  }
+
+  async has(count: number): Promise<Uint8Array[]> {
+    while (this.messages.length < count) {
+      await this.#arrived.promise;
+      this.#arrived = Promise.withResolvers();
+    }
+    return this.messages;
+  }
+}

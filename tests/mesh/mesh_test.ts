@@ -1,0 +1,621 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  encodeGoodbye,
+  encodePeerList,
+  encodePing,
+  encodePong,
+  encodeRoomBroadcast,
+  FrameError,
+  GOODBYE,
+  type Mesh,
+  MeshError,
+  PEER_LIST,
+  PING,
+  Rooms,
+  startMesh,
+} from "../../mod.ts";
+import { FakeSocket } from "../rooms/_fake_socket.ts";
+import { collect, COOKIE, fullyLinked, Inbox, linkedTo, nextEvent, startNode } from "./_cluster.ts";
+import { rawIdentity, RawPeer } from "./_raw_peer.ts";
+
+async function assertMeshError(code: string, promise: Promise<unknown>): Promise<MeshError> {
+  const error = await assertRejects(() => promise, MeshError) as MeshError;
+  assertEquals(error.code, code);
+  return error;
+}
+
+Deno.test("two nodes: a broadcast on one reaches the members on the other, and only there", async () => {
+  await using a = await startNode("a");
+  await using b = await startNode("b");
+  await a.connect(b.name);
+  const roomsA = new Rooms<FakeSocket>({ backplane: a });
+  const roomsB = new Rooms<FakeSocket>({ backplane: b });
+  const [sender, here, there, elsewhere] = Array.from({ length: 4 }, () => new FakeSocket());
+  roomsA.join(sender, "café");
+  roomsA.join(here, "café");
+  roomsB.join(there, "café");
+  roomsB.join(elsewhere, "kitchen");
+  const heard = new Promise<string>((resolve) => there.onSend = resolve);
+
+  const report = roomsA.broadcast("café", "naïve 🎉", { except: sender });
+
+  assertEquals(report, { sent: 1, slow: 0, failed: 0, peers: 1, dropped: 0 });
+  assertEquals(await heard, "naïve 🎉");
+  assertEquals([sender.heard, here.heard, elsewhere.heard], [[], ["naïve 🎉"], []]);
+});
+
+Deno.test("five nodes form a full mesh from one seed, and each reaches all others once", async () => {
+  const seed = await startNode("seed");
+  const others = ["a", "b", "c", "d"].map((local) => startNode(local, { seeds: [seed.name] }));
+  const nodes = [seed, ...await Promise.all(others)];
+  await fullyLinked(nodes);
+
+  const inboxes = nodes.map((node) => new Inbox(node));
+  for (const node of nodes) {
+    assertEquals(node.publish(encodeRoomBroadcast("lobby", node.name)), { peers: 4, dropped: 0 });
+  }
+  for (const [i, inbox] of inboxes.entries()) {
+    const messages = await inbox.has(4);
+    const expected = nodes.filter((_, j) => j !== i)
+      .map((node) => encodeRoomBroadcast("lobby", node.name));
+    assertEquals(messages.map(String).sort(), expected.map(String).sort());
+  }
+  await Promise.all(nodes.map((node) => node.shutdown()));
+  // All that was sent has been written and read by now: there was no fifth message.
+  assertEquals(inboxes.map((inbox) => inbox.messages.length), [4, 4, 4, 4, 4]);
+});
+
+Deno.test("messages of all rooms reach another node in the order in which they were broadcast", async () => {
+  await using a = await startNode("a");
+  await using b = await startNode("b");
+  await a.connect(b.name);
+  const inbox = new Inbox(b);
+  const messages = Array.from(
+    { length: 5000 },
+    (_, i) => encodeRoomBroadcast(`room ${i % 7}`, `${i} ${"x".repeat(i % 3 === 0 ? 4000 : 1)}`),
+  );
+  for (const message of messages) assertEquals(a.publish(message).dropped, 0);
+  assertEquals(await inbox.has(messages.length), messages);
+});
+
+Deno.test("a message as long as the limit arrives whole, one byte more is refused before it is sent", async () => {
+  await using a = await startNode("a", { maxMessageBytes: 1_000_000 });
+  await using b = await startNode("b", { maxMessageBytes: 1_000_000 });
+  await a.connect(b.name);
+  const inbox = new Inbox(b);
+  const longest = encodeRoomBroadcast("r", "m".repeat(1_000_000 - 8));
+  assertEquals(a.publish(longest), { peers: 1, dropped: 0 });
+  assertEquals(await inbox.has(1), [longest]);
+
+  const error = assertThrows(
+    () => a.publish(encodeRoomBroadcast("r", "m".repeat(1_000_000 - 7))),
+    FrameError,
+  ) as FrameError;
+  assertEquals(error.code, "message-too-long");
+  const rooms = new Rooms({ backplane: a });
+  assertThrows(() => rooms.broadcast("r", "m".repeat(1_000_000 - 7)), FrameError, "1000001 bytes");
+});
+
+Deno.test("what is no room broadcast cannot be published: peers would take it for something else", async () => {
+  await using a = await startNode("a");
+  assertThrows(() => a.publish(encodePing(new Uint8Array(8))), FrameError, "must be a room");
+  assertThrows(() => a.publish(new Uint8Array(0)), FrameError, "must be a room");
+});
+
+Deno.test("connect resolves with the peer, to an address or a name, and at once if it is linked", async () => {
+  await using a = await startNode("a");
+  await using b = await startNode("b");
+  const { hostname, port } = b.address;
+  const byAddress = await a.connect(`${hostname}:${port}`);
+  const byName = await a.connect(b.name);
+  assertEquals([byAddress.name, byName.since], [b.name, byAddress.since]);
+  assertEquals(byAddress.incarnation, b.incarnation);
+  assertEquals([a.peers.length, b.peers.length], [1, 1]);
+  assertEquals([a.peers[0].direction, b.peers[0].direction], ["outgoing", "incoming"]);
+});
+
+Deno.test("connect says why there is no link", async () => {
+  await using a = await startNode("a");
+  await using b = await startNode("b");
+  await assertMeshError("invalid-address", a.connect("no address"));
+  const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = free.addr;
+  free.close();
+  const unreachable = await assertMeshError("unreachable", a.connect(`127.0.0.1:${port}`));
+  assert(unreachable.cause instanceof Error);
+  const wrongName = await assertMeshError("wrong-name", a.connect(`z@127.0.0.1:${b.address.port}`));
+  assertEquals(wrongName.peer, `z@127.0.0.1:${b.address.port}`);
+  await a.shutdown();
+  await assertMeshError("shut-down", a.connect(b.name));
+});
+
+Deno.test("a wrong cookie is refused on both sides, and the other side is told nothing", async () => {
+  await using a = await startNode("a");
+  await using b = await startNode("b", { cookie: "an entirely different secret" });
+  const refused = nextEvent(b, "refused");
+  await assertMeshError("not-accepted", a.connect(b.name));
+  assertEquals((await refused).code, "wrong-cookie");
+  assertEquals([a.peers, b.peers], [[], []]);
+});
+
+Deno.test("an acceptor that does not know the cookie is refused by the initiator", async () => {
+  await using a = await startNode("a");
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const impostor = (async () => {
+    using peer = new RawPeer(await listener.accept());
+    await peer.accept(rawIdentity("z@127.0.0.1:1"), "a guess that is wrong");
+    assertEquals(await peer.receive(), null);
+  })();
+  await assertMeshError("wrong-cookie", a.connect(`127.0.0.1:${listener.addr.port}`));
+  await impostor;
+  assertEquals(a.peers, []);
+});
+
+Deno.test("cookies can be rotated with the cluster running: any is accepted, the first proves", async () => {
+  const [before, after] = ["the old cookie, 16+", "the new cookie, 16+"];
+  // Each step of a rolling change, beside the step before and after it.
+  const steps = [[before], [before, after], [after, before], [after]];
+  for (let i = 0; i + 1 < steps.length; i++) {
+    await using a = await startNode("a", { cookie: steps[i] });
+    await using b = await startNode("b", { cookie: steps[i + 1] });
+    await a.connect(b.name);
+  }
+  for (let i = 0; i + 1 < steps.length; i++) {
+    await using a = await startNode("a", { cookie: steps[i + 1] });
+    await using b = await startNode("b", { cookie: steps[i] });
+    await a.connect(b.name);
+  }
+  await using a = await startNode("a", { cookie: [before] });
+  await using b = await startNode("b", { cookie: [after] });
+  await assertMeshError("not-accepted", a.connect(b.name));
+});
+
+Deno.test("a node refuses its own name: it does not link to itself, by any address", async () => {
+  await using a = await startNode("a");
+  const { port } = a.address;
+  await assertMeshError("own-name", a.connect(a.name));
+  await assertMeshError("own-name", a.connect(`127.0.0.1:${port}`));
+  await assertMeshError("own-name", a.connect(`localhost:${port}`));
+  assertEquals(a.peers, []);
+});
+
+Deno.test("a node among its own seeds does no harm", async () => {
+  await using b = await startNode("b");
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  await using a = await startMesh({
+    name: `a@127.0.0.1:${port}`,
+    cookie: COOKIE,
+    seeds: [`127.0.0.1:${port}`, `localhost:${port}`, b.name],
+  });
+  const refused = collect(a, "refused");
+  await fullyLinked([a, b]);
+  assertEquals(refused, []);
+});
+
+Deno.test("a node that another live node shares its name with says so", async () => {
+  await using a = await startNode("a");
+  const twin = await startMesh({
+    name: a.name,
+    cookie: COOKIE,
+    listen: { hostname: "127.0.0.1", port: 0 },
+  });
+  const refused = nextEvent(a, "refused");
+  using raw = await RawPeer.dial(a.address);
+  await assertRejects(() => raw.initiate(rawIdentity(a.name)));
+  assertEquals((await refused).code, "duplicate-name");
+  await assertMeshError("duplicate-name", a.connect(`127.0.0.1:${twin.address.port}`));
+  await twin.shutdown();
+});
+
+Deno.test("two live nodes with one name do not take turns: the first is refused from then on", async () => {
+  await using a = await startNode("a");
+  const name = "twin@127.0.0.1:1";
+  const [first, second] = [rawIdentity(name), rawIdentity(name)];
+  using one = await RawPeer.dial(a.address);
+  await one.initiate(first);
+  using two = await RawPeer.dial(a.address);
+  await two.initiate(second);
+  assertEquals(await one.receive(), null);
+
+  for (let i = 0; i < 3; i++) {
+    const refused = nextEvent(a, "refused");
+    using again = await RawPeer.dial(a.address);
+    await assertRejects(() => again.initiate(first));
+    assertEquals((await refused).code, "duplicate-name");
+  }
+  assertEquals(a.peers.length, 1);
+  await two.send(encodePing(new Uint8Array(8)));
+  assertEquals(await two.receive(), encodePong(new Uint8Array(8)));
+});
+
+Deno.test("both dial at once, many times over: one link, the same one on both sides, nothing lost", async () => {
+  for (let round = 0; round < 40; round++) {
+    // The larger name dials first as often as the smaller.
+    const [a, b] = await Promise.all([startNode(round % 2 ? "a" : "z"), startNode("m")]);
+    const downs = [a, b].map((node) => collect(node, "peerdown"));
+    const refused = [a, b].map((node) => collect(node, "refused"));
+    const inboxes = [a, b].map((node) => new Inbox(node));
+    const greet = (node: Mesh) => node.publish(encodeRoomBroadcast("lobby", node.name));
+    a.addEventListener("peerup", () => greet(a));
+    b.addEventListener("peerup", () => greet(b));
+
+    await Promise.all([a.connect(b.name), b.connect(a.name)]);
+
+    assertEquals([a.peers.length, b.peers.length], [1, 1]);
+    assert(a.peers[0].direction !== b.peers[0].direction);
+    assertEquals([...downs.flat(), ...refused.flat()], []);
+    await Promise.all(inboxes.map((inbox) => inbox.has(1)));
+    await Promise.all([a.shutdown(), b.shutdown()]);
+    assertEquals(inboxes.map((inbox) => inbox.messages.length), [1, 1]);
+  }
+});
+
+Deno.test("of two links dialled from both sides the one of the smaller name stays", async () => {
+  await using m = await startNode("m");
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  // The smaller name's own dial takes the place of the link that m dialled.
+  const smaller = rawIdentity(`a@127.0.0.1:${listener.addr.port}`);
+  const accepted = listener.accept();
+  const connecting = m.connect(smaller.name);
+  using old = new RawPeer(await accepted);
+  await old.accept(smaller);
+  await connecting;
+  const replaced = nextEvent(m, "peerdown");
+  using newer = await RawPeer.dial(m.address);
+  await newer.initiate(smaller);
+  assertEquals((await replaced).reason, "replaced");
+  assertEquals(m.peers.map((peer) => peer.direction), ["incoming"]);
+});
+
+Deno.test("the larger name's dial is refused while the link of the smaller lives", async () => {
+  await using m = await startNode("m");
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const larger = rawIdentity(`z@127.0.0.1:${listener.addr.port}`);
+  const accepted = listener.accept();
+  const connecting = m.connect(larger.name);
+  using old = new RawPeer(await accepted);
+  await old.accept(larger);
+  await connecting;
+  using newer = await RawPeer.dial(m.address);
+  await assertRejects(() => newer.initiate(larger));
+  assertEquals(m.peers.map((peer) => peer.direction), ["outgoing"]);
+  // And m sees for itself whether the peer has a reason to dial again.
+  assertEquals((await old.receive())?.[0], PING);
+});
+
+Deno.test("a restarted node replaces its ghost at once", async () => {
+  await using a = await startNode("a");
+  const name = "b@127.0.0.1:1";
+  using ghost = await RawPeer.dial(a.address);
+  await ghost.initiate(rawIdentity(name));
+  const before = a.peers[0].incarnation;
+  const order: string[] = [];
+  a.addEventListener("peerdown", ({ reason }) => order.push(reason));
+  a.addEventListener("peerup", ({ peer }) => order.push(peer.name));
+
+  using restarted = await RawPeer.dial(a.address);
+  await restarted.initiate(rawIdentity(name));
+
+  assertEquals(await ghost.receive(), null);
+  assertEquals(a.peers.length, 1);
+  assert(a.peers[0].incarnation !== before);
+  assertEquals(order, ["replaced", name]);
+});
+
+Deno.test("after the handshake a node sends the names of its peers, the receiver left out", async () => {
+  await using a = await startNode("a");
+  const [one, two] = [rawIdentity("one@127.0.0.1:1"), rawIdentity("two@127.0.0.1:2")];
+  using first = await RawPeer.dial(a.address);
+  await first.initiate(one);
+  using second = await RawPeer.dial(a.address);
+  await second.initiate(two);
+  assertEquals(await second.receive(), encodePeerList([one.name]));
+  // Nothing is sent if that is empty: the first thing that the first peer hears is its pong.
+  await first.send(encodePing(new Uint8Array(8)));
+  assertEquals(await first.receive(), encodePong(new Uint8Array(8)));
+});
+
+Deno.test("a receiver never forwards: what comes from one peer does not go to another", async () => {
+  await using a = await startNode("a");
+  const inbox = new Inbox(a);
+  using one = await RawPeer.dial(a.address);
+  await one.initiate(rawIdentity("one@127.0.0.1:1"));
+  using two = await RawPeer.dial(a.address);
+  await two.initiate(rawIdentity("two@127.0.0.1:2"));
+  assertEquals((await two.receive())?.[0], PEER_LIST);
+
+  await one.send(encodeRoomBroadcast("lobby", "hello"));
+  await inbox.has(1);
+
+  await two.send(encodePing(new Uint8Array(8)));
+  assertEquals(await two.receive(), encodePong(new Uint8Array(8)));
+});
+
+Deno.test("a malformed message is dropped, counted and reported, and the link goes on", async () => {
+  await using a = await startNode("a");
+  const rooms = new Rooms<FakeSocket>({ backplane: a });
+  const socket = new FakeSocket();
+  rooms.join(socket, "r");
+  using raw = await RawPeer.dial(a.address);
+  await raw.initiate(rawIdentity("z@127.0.0.1:1"));
+  const malformed = collect(a, "malformed");
+  await raw.send(Uint8Array.of(0x1e, 0xff, 0xff, 0x61));
+  await raw.send(Uint8Array.of(0x1e, 1, 0, 0x72, 1, 0, 0, 0, 0xff));
+  await raw.send(Uint8Array.of(PEER_LIST, 1));
+  await raw.send(Uint8Array.of(PING, 1, 2, 3));
+  await raw.send(Uint8Array.of(GOODBYE, 1));
+  const heard = new Promise<string>((resolve) => socket.onSend = resolve);
+  await raw.send(encodeRoomBroadcast("r", "still here"));
+
+  assertEquals(await heard, "still here");
+  assertEquals(malformed.map(({ code }) => code), [
+    "truncated",
+    "invalid-utf8",
+    "truncated",
+    "truncated",
+    "trailing-bytes",
+  ]);
+  assertEquals(a.peers[0].malformed, 5);
+});
+
+Deno.test("tags that mean nothing here are ignored and counted, and so are empty frames skipped", async () => {
+  await using a = await startNode("a");
+  const inbox = new Inbox(a);
+  using raw = await RawPeer.dial(a.address);
+  await raw.initiate(rawIdentity("z@127.0.0.1:1"));
+  const malformed = collect(a, "malformed");
+  const tags = Array.from({ length: 256 }, (_, tag) => tag)
+    .filter((tag) => ![0x12, 0x1e, 0xe0, 0xf0, 0xf1].includes(tag));
+  for (const tag of tags) await raw.send(Uint8Array.of(tag, 1, 2, 3));
+  await raw.send(new Uint8Array(0));
+  await raw.send(encodeRoomBroadcast("r", "still here"));
+  await inbox.has(1);
+  assertEquals(malformed, []);
+  assertEquals([a.peers[0].ignored, a.peers[0].malformed], [tags.length, 0]);
+});
+
+Deno.test("a frame above the limit ends the link: the stream cannot be trusted any more", async () => {
+  await using a = await startNode("a", { maxMessageBytes: 1000 });
+  using raw = await RawPeer.dial(a.address);
+  await raw.initiate(rawIdentity("z@127.0.0.1:1"));
+  const down = nextEvent(a, "peerdown");
+  await raw.write(Uint8Array.of(0xe9, 3, 0, 0)); // 1,001
+  assertEquals((await down).reason, "frame-too-long");
+  assertEquals(await raw.receive(), null);
+});
+
+Deno.test("a receiver that throws something of its own costs neither the link nor other receivers", async () => {
+  await using a = await startNode("a");
+  const fault = new Promise<unknown>((resolve) => {
+    globalThis.addEventListener("error", (event) => {
+      event.preventDefault();
+      resolve(event.error);
+    }, { once: true });
+  });
+  a.subscribe(() => {
+    throw new TypeError("a fault of the application");
+  });
+  const inbox = new Inbox(a);
+  using raw = await RawPeer.dial(a.address);
+  await raw.initiate(rawIdentity("z@127.0.0.1:1"));
+  await raw.send(encodeRoomBroadcast("r", "hello"));
+  await inbox.has(1);
+  assert(await fault instanceof TypeError);
+  assertEquals([a.peers.length, a.peers[0].malformed], [1, 0]);
+});
+
+Deno.test("each side pings on its own schedule, and peers show the round trip", async () => {
+  await using a = await startNode("a", { heartbeatIntervalMs: 20 });
+  await using b = await startNode("b");
+  await b.connect(a.name);
+  using raw = await RawPeer.dial(a.address);
+  await raw.initiate(rawIdentity("z@127.0.0.1:1"));
+  for (let pings = 0; pings < 3;) {
+    const payload = await raw.receive();
+    if (payload?.[0] !== PING) continue;
+    pings++;
+    await raw.send(encodePong(payload.subarray(1)));
+  }
+  const peer = a.peers.find(({ name }) => name === b.name);
+  assert(peer?.roundTripMs !== undefined && peer.roundTripMs < 5_000);
+  assertEquals(a.peers.length, 2);
+});
+
+Deno.test("a peer that does not answer a ping is down, whatever TCP says", async () => {
+  await using a = await startNode("a", { heartbeatIntervalMs: 20, heartbeatTimeoutMs: 30 });
+  using raw = await RawPeer.dial(a.address);
+  await raw.initiate(rawIdentity("z@127.0.0.1:1"));
+  const { reason } = await nextEvent(a, "peerdown");
+  assertEquals(reason, "heartbeat");
+  assertEquals((await raw.receive())?.[0], PING);
+  assertEquals(await raw.receive(), null);
+});
+
+Deno.test("a pong that echoes no ping in flight is no sign of life", async () => {
+  await using a = await startNode("a", { heartbeatIntervalMs: 20, heartbeatTimeoutMs: 30 });
+  using raw = await RawPeer.dial(a.address);
+  await raw.initiate(rawIdentity("z@127.0.0.1:1"));
+  const down = nextEvent(a, "peerdown");
+  assertEquals((await raw.receive())?.[0], PING);
+  await raw.send(encodePong(new Uint8Array(8).fill(0xaa)));
+  assertEquals((await down).reason, "heartbeat");
+});
+
+Deno.test("goodbye is reported down at once, and a node that was only learnt is not redialled", async () => {
+  await using a = await startNode("a");
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using raw = await RawPeer.dial(a.address);
+  await raw.initiate(rawIdentity(`z@127.0.0.1:${listener.addr.port}`));
+  const down = nextEvent(a, "peerdown");
+  await raw.send(encodeGoodbye());
+  assertEquals((await down).reason, "goodbye");
+
+  // Another peer that breaks off instead is redialled; by then, the first would have been too.
+  using listener2 = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const raw2 = await RawPeer.dial(a.address);
+  await raw2.initiate(rawIdentity(`y@127.0.0.1:${listener2.addr.port}`));
+  raw2.connection.close();
+  const redial = await listener2.accept();
+  redial.close();
+  const dialled = await Promise.race([
+    listener.accept().then(() => true),
+    nextEvent(a, "refused").then(() => false),
+  ]);
+  assertEquals(dialled, false);
+});
+
+Deno.test("a lost node is redialled until it is back", async () => {
+  await using a = await startNode("a");
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const raw = await RawPeer.dial(a.address);
+  await raw.initiate(rawIdentity(`z@127.0.0.1:${listener.addr.port}`));
+  const up = nextEvent(a, "peerup", ({ peer }) => peer.name.startsWith("z@"));
+  raw.connection.close(); // Without a goodbye.
+  using again = new RawPeer(await listener.accept());
+  await again.accept(rawIdentity(`z@127.0.0.1:${listener.addr.port}`));
+  assertEquals((await up).peer.direction, "outgoing");
+});
+
+Deno.test("a seed that says goodbye is awaited: when it is back, it is linked again", async () => {
+  const seed = await startNode("seed");
+  await using a = await startNode("a", { seeds: [seed.name] });
+  await fullyLinked([seed, a]);
+  const { name, address: { port } } = seed;
+  await seed.shutdown();
+  await linkedTo(a, []);
+  await using back = await startMesh({ name, cookie: COOKIE, listen: { port } });
+  await fullyLinked([back, a]);
+  assert(back.incarnation !== seed.incarnation);
+});
+
+Deno.test("seeds given as a function are asked again while the node runs", async () => {
+  await using b = await startNode("b");
+  let asked = 0;
+  await using a = await startNode("a", {
+    seeds: () => {
+      asked++;
+      if (asked === 1) throw new Error("the resolver is not up yet");
+      return Promise.resolve([b.name, "not an address"]);
+    },
+  });
+  const refused = collect(a, "refused");
+  await fullyLinked([a, b]);
+  assertEquals(asked, 2);
+  assertEquals(refused.map(({ code }) => code), ["seeds-failed", "invalid-address"]);
+});
+
+Deno.test("peers beyond maxPeers are refused, dialled or dialling", async () => {
+  await using a = await startNode("a", { maxPeers: 1 });
+  await using b = await startNode("b");
+  await using c = await startNode("c");
+  await a.connect(b.name);
+  const refused = nextEvent(a, "refused");
+  await assertMeshError("not-accepted", c.connect(a.name));
+  assertEquals((await refused).code, "too-many-peers");
+  await assertMeshError("too-many-peers", a.connect(c.name));
+  assertEquals(a.peers.map(({ name }) => name), [b.name]);
+});
+
+Deno.test("a list of names beyond what may be learnt is reported once, and the node stays well", async () => {
+  await using a = await startNode("a", { maxPeers: 4, handshakeTimeoutMs: 200 });
+  using raw = await RawPeer.dial(a.address);
+  await raw.initiate(rawIdentity("z@127.0.0.1:1"));
+  const refused = collect(a, "refused");
+  const full = nextEvent(a, "refused", ({ code }) => code === "too-many-peers");
+  await raw.send(encodePeerList(Array.from({ length: 60_000 }, (_, i) => `n@127.0.0.2:${i + 1}`)));
+  await full;
+  assertEquals(refused.filter(({ code }) => code === "too-many-peers").length, 1);
+  await raw.send(encodePeerList(["no name", "x@127.0.0.1:99999"]));
+  assertEquals(
+    (await nextEvent(a, "refused", ({ code }) => code === "invalid-address")).address,
+    "no name",
+  );
+  await raw.send(encodePing(new Uint8Array(8)));
+  assertEquals(await raw.receive(), encodePong(new Uint8Array(8)));
+});
+
+Deno.test("shutdown flushes what is queued, says goodbye, and leaves nothing behind", async () => {
+  const a = await startNode("a");
+  await using b = await startNode("b");
+  await a.connect(b.name);
+  const inbox = new Inbox(b);
+  const down = nextEvent(b, "peerdown");
+  const message = encodeRoomBroadcast("r", "m".repeat(100_000));
+  for (let i = 0; i < 100; i++) assertEquals(a.publish(message).peers, 1);
+
+  await a.shutdown();
+
+  assertEquals((await down).reason, "goodbye");
+  assertEquals(inbox.messages.length, 100);
+  assertEquals([a.peers, a.publish(message)], [[], { peers: 0, dropped: 0 }]);
+});
+
+Deno.test("shutdown may be called again, at the same time and later, by any of its ways", async () => {
+  const controller = new AbortController();
+  const a = await startNode("a", { signal: controller.signal });
+  await using b = await startNode("b");
+  await a.connect(b.name);
+  const first = a.shutdown();
+  controller.abort();
+  await Promise.all([first, a.shutdown(), a[Symbol.asyncDispose]()]);
+  await a.shutdown();
+});
+
+Deno.test("an aborted signal shuts the node down, and one aborted before keeps it from starting", async () => {
+  const controller = new AbortController();
+  const a = await startNode("a", { signal: controller.signal });
+  await using b = await startNode("b");
+  await a.connect(b.name);
+  const down = nextEvent(b, "peerdown");
+  controller.abort();
+  assertEquals((await down).reason, "goodbye");
+  await a.shutdown();
+  await assertMeshError("shut-down", startNode("c", { signal: controller.signal }));
+});
+
+Deno.test("shutdown in the midst of dialling and shaking hands leaves nothing behind", async () => {
+  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const a = await startNode("a", { seeds: [`127.0.0.1:${silent.addr.port}`] });
+  using dialled = await silent.accept();
+  using stranger = await Deno.connect(a.address);
+  const connecting = assertMeshError("shut-down", a.connect(`x@127.0.0.1:${silent.addr.port}`));
+  const first = new Uint8Array(1);
+  await dialled.read(first); // The node has begun to speak.
+  await a.shutdown();
+  await connecting;
+  assertEquals(await stranger.read(first).catch(() => null), null);
+});
+
+Deno.test("startMesh says why it cannot listen", async () => {
+  await using a = await startNode("a");
+  const error = await assertMeshError(
+    "listen-failed",
+    startMesh({ name: `b@127.0.0.1:${a.address.port}`, cookie: COOKIE }),
+  );
+  assert(error.cause instanceof Deno.errors.AddrInUse);
+});
+
+Deno.test("bad options are refused by startMesh with what would be right", async () => {
+  await assertRejects(
+    () => startNode("a", { cookie: "too short" }),
+    RangeError,
+    "16 bytes or more",
+  );
+  await assertRejects(
+    () => startMesh({ name: "10.0.0.5:9000", cookie: COOKIE }),
+    RangeError,
+    "name",
+  );
+  await assertRejects(() => startNode("a", { maxPeers: 0 }), RangeError, "maxPeers must be");
+});
+
+Deno.test("a listener may shut the node down from within an event", async () => {
+  const a = await startNode("a");
+  await using b = await startNode("b");
+  a.addEventListener("peerup", () => void a.shutdown());
+  await a.connect(b.name);
+  await a.shutdown();
+  await linkedTo(b, []);
+});

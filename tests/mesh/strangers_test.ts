@@ -1,0 +1,169 @@
+/** What somebody without the cookie can do to a node: nothing that lasts, nothing that grows. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { type Address, encodeName, type Mesh } from "../../mod.ts";
+import { collect, nextEvent, startNode } from "./_cluster.ts";
+import { rawIdentity, RawPeer } from "./_raw_peer.ts";
+
+/** The node still takes in one who knows the cookie. */
+async function assertAccepts(mesh: Mesh): Promise<void> {
+  await using peer = await startNode("peer");
+  await peer.connect(mesh.name);
+}
+
+/** Resolves when the node has closed the connection. */
+async function closed(connection: Deno.TcpConn): Promise<void> {
+  const buffer = new Uint8Array(4096);
+  while (await connection.read(buffer).catch(() => null) !== null);
+}
+
+Deno.test("a stranger who sends nothing is closed when the time for the handshake is over", async () => {
+  await using mesh = await startNode("a", { handshakeTimeoutMs: 50 });
+  const refused = nextEvent(mesh, "refused");
+  using stranger = await Deno.connect(mesh.address);
+  await closed(stranger);
+  assertEquals((await refused).code, "timeout");
+  await assertAccepts(mesh);
+});
+
+Deno.test("a stranger who sends byte after byte gains no time", async () => {
+  await using mesh = await startNode("a", { handshakeTimeoutMs: 100 });
+  const refused = nextEvent(mesh, "refused");
+  using stranger = await Deno.connect(mesh.address);
+  const name = encodeName({ name: "x".repeat(200), creation: 1 });
+  const dripping = (async () => {
+    for (const byte of [name.length, 0, 0, 0, ...name]) {
+      await stranger.write(Uint8Array.of(byte));
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  })().catch(() => {});
+  await closed(stranger);
+  assertEquals((await refused).code, "timeout");
+  await dripping;
+  await assertAccepts(mesh);
+});
+
+Deno.test("a stranger who sends random bytes is closed at once", async () => {
+  await using mesh = await startNode("a");
+  for (let i = 0; i < 50; i++) {
+    const refused = nextEvent(mesh, "refused");
+    using stranger = await Deno.connect(mesh.address);
+    const noise = crypto.getRandomValues(new Uint8Array(5000));
+    noise[3] |= 1; // Some lengths would be credible; these are not.
+    await stranger.write(noise);
+    await closed(stranger);
+    assertEquals((await refused).code, "malformed");
+  }
+  await assertAccepts(mesh);
+});
+
+Deno.test("a header above 4,096 bytes is refused before any of the payload is sent", async () => {
+  await using mesh = await startNode("a");
+  const refused = nextEvent(mesh, "refused");
+  using stranger = await Deno.connect(mesh.address);
+  await stranger.write(Uint8Array.of(1, 16, 0, 0)); // 4,097
+  await closed(stranger);
+  assertEquals((await refused).code, "malformed");
+  await assertAccepts(mesh);
+});
+
+Deno.test("a stranger who sends a valid NAME and then is silent is closed in time", async () => {
+  await using mesh = await startNode("a", { handshakeTimeoutMs: 50 });
+  const refused = nextEvent(mesh, "refused");
+  using stranger = await RawPeer.dial(mesh.address);
+  const self = rawIdentity("z@127.0.0.1:1");
+  await stranger.send(encodeName({ name: self.name, creation: 1, extension: self }));
+  assert(await stranger.receive() !== null);
+  assertEquals(await stranger.receive(), null);
+  assertEquals((await refused).code, "timeout");
+  await assertAccepts(mesh);
+});
+
+Deno.test("a NAME that is no node's name is refused", async () => {
+  await using mesh = await startNode("a");
+  for (const name of ["", "nobody", "@127.0.0.1:1", "z@", "z@127.0.0.1:99999", "z z@h:1"]) {
+    const refused = nextEvent(mesh, "refused");
+    using stranger = await RawPeer.dial(mesh.address);
+    await assertRejects(() => stranger.initiate(rawIdentity(name)));
+    assertEquals((await refused).code, "invalid-address");
+  }
+});
+
+Deno.test("an original-style handshake, without the extension, is refused by acceptor and initiator", async () => {
+  await using mesh = await startNode("a");
+  const refused = nextEvent(mesh, "refused");
+  using stranger = await RawPeer.dial(mesh.address);
+  await stranger.send(encodeName({ name: "z@127.0.0.1:1", creation: 1 }));
+  assertEquals(await stranger.receive(), null);
+  assertEquals((await refused).code, "original-handshake");
+});
+
+Deno.test("handshake messages in the wrong order, or too long by a byte, are refused", async () => {
+  await using mesh = await startNode("a");
+  const self = rawIdentity("z@127.0.0.1:1");
+  const name = encodeName({ name: self.name, creation: 1, extension: self });
+  const wrong = [
+    Uint8Array.of(3, ...new Uint8Array(64)),
+    Uint8Array.of(4, ...new Uint8Array(32)),
+    Uint8Array.of(...name, 0),
+    name.slice(0, -1),
+  ];
+  for (const payload of wrong) {
+    const refused = nextEvent(mesh, "refused");
+    using stranger = await RawPeer.dial(mesh.address);
+    await stranger.send(payload);
+    assertEquals(await stranger.receive(), null);
+    assertEquals((await refused).code, "malformed");
+  }
+});
+
+Deno.test("silent connections push each other out, so that a real peer gets in meanwhile", async () => {
+  await using mesh = await startNode("a", { maxPendingHandshakes: 8 });
+  const refused = collect(mesh, "refused");
+  const strangers: Deno.TcpConn[] = [];
+  for (let i = 0; i < 100; i++) strangers.push(await Deno.connect(mesh.address));
+  await assertAccepts(mesh);
+  // One more came in with the peer: all but the last seven have been pushed out by now.
+  await Promise.all(strangers.slice(0, 93).map(closed));
+  assertEquals(new Set(refused.map(({ code }) => code)), new Set(["too-many-handshakes"]));
+  for (const stranger of strangers) stranger.close();
+});
+
+Deno.test("after ten thousand connections the node is as it was, and accepts a real peer", async () => {
+  await using mesh = await startNode("a");
+  let refused = 0;
+  mesh.addEventListener("refused", () => refused++);
+  await flood(mesh.address, 500);
+  const before = Deno.memoryUsage().rss;
+  await flood(mesh.address, 10_000);
+  const grown = Deno.memoryUsage().rss - before;
+  assert(grown < 100 * 1024 * 1024, `${grown} bytes more than before`);
+  await assertAccepts(mesh);
+  assert(refused >= 10_000, `${refused} refusals reported`);
+});
+
+/** Opens connections that send a part of a handshake, 200 at a time, and waits for their end. */
+async function flood(address: Address, count: number): Promise<void> {
+  const self = rawIdentity("z@127.0.0.1:1");
+  const name = encodeName({ name: self.name, creation: 1, extension: self });
+  const one = async (i: number) => {
+    using stranger = await Deno.connect(address);
+    const bytes = Uint8Array.of(name.length, 0, 0, 0, ...name).subarray(0, i % 60);
+    if (bytes.length > 0) await stranger.write(bytes).catch(() => {});
+    if (i % 2 === 0) await closed(stranger);
+  };
+  for (let done = 0; done < count; done += 200) {
+    const running = Array.from({ length: 200 }, (_, i) => one(done + i));
+    // Those who wait to be closed are pushed out by the silent ones that come after them.
+    const pushers: Deno.TcpConn[] = [];
+    const all = Promise.all(running);
+    let over = false;
+    void all.then(() => over = true);
+    while (!over) {
+      pushers.push(await Deno.connect(address));
+      if (pushers.length > 64) pushers.shift()?.close();
+    }
+    await all;
+    for (const pusher of pushers) pusher.close();
+  }
+}
