@@ -48,6 +48,7 @@ export class RawPeer implements Disposable {
   readonly connection: Deno.TcpConn;
   readonly #decoder = new FrameDecoder();
   readonly #frames: Uint8Array[] = [];
+  #open = true;
 
   constructor(connection: Deno.TcpConn) {
     this.connection = connection;
@@ -117,7 +118,13 @@ export class RawPeer implements Disposable {
     await this.send(encodeAck({ proof: await hmac(cookie, encodeAckProof(transcript, reply)) }));
   }
 
+  /** Breaks off, without a goodbye. */
+  close(): void {
+    if (this.#open) this.connection.close();
+    this.#open = false;
+  }
+
   [Symbol.dispose](): void {
-    this.connection.close();
+    this.close();
   }
 }

@@ -193,7 +193,7 @@ Deno.test("a proof reflected to its maker, under another name, is refused", asyn
   }));
   await door.send(await dialled.expect());
   assertEquals(await door.receive(), null);
-  dialled.connection.close();
+  dialled.close();
   const error = await connecting as MeshError;
   assertEquals(error.code, "not-accepted");
   assertEquals(refused.map(({ code }) => code), ["wrong-cookie"]);

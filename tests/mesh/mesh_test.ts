@@ -456,7 +456,7 @@ Deno.test("goodbye is reported down at once, and a node that was only learnt is 
   using listener2 = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const raw2 = await RawPeer.dial(a.address);
   await raw2.initiate(rawIdentity(`y@127.0.0.1:${listener2.addr.port}`));
-  raw2.connection.close();
+  raw2.close();
   const redial = await listener2.accept();
   redial.close();
   const dialled = await Promise.race([
@@ -472,7 +472,7 @@ Deno.test("a lost node is redialled until it is back", async () => {
   const raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity(`z@127.0.0.1:${listener.addr.port}`));
   const up = nextEvent(a, "peerup", ({ peer }) => peer.name.startsWith("z@"));
-  raw.connection.close(); // Without a goodbye.
+  raw.close();
   using again = new RawPeer(await listener.accept());
   await again.accept(rawIdentity(`z@127.0.0.1:${listener.addr.port}`));
   assertEquals((await up).peer.direction, "outgoing");
