@@ -20,7 +20,9 @@ export const systemClock: Clock = {
 export type RandomBytes = (size: number) => Uint8Array;
 
 /** The platform's cryptographic randomness. */
-export const systemRandom: RandomBytes = (size) => crypto.getRandomValues(new Uint8Array(size));
+export function systemRandom(size: number): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(size));
+}
 
 /** A number from 0 up to but not including 1. */
 export function randomFraction(randomBytes: RandomBytes): number {

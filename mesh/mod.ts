@@ -1,3 +1,44 @@
+/**
+ * Links between nodes: servers find each other, prove that they know a shared cookie, and form a
+ * full mesh that carries room broadcasts. There is no broker to run.
+ *
+ * **Forming.** Each node dials its seeds. Over every new link both sides send the names of their
+ * peers, and each dials those that are new to it; so one address is enough. A node that is lost is
+ * redialled with exponential backoff and full jitter (250 ms to 30 s) until it says goodbye or has
+ * been away for `forgetAfterMs`; seeds are never given up. Two nodes have one link, whoever dialled
+ * first, and a restarted node takes the place of its ghost at once.
+ *
+ * **Delivery** is at most once. From one node, messages reach another in the order in which they
+ * were published; between two senders there is no order. What was queued for a link that ends is
+ * lost, and the `peerdown` event says so; what does not fit the queue of a slow peer
+ * (`maxQueuedBytes`) is dropped, counted in the report and in `peers`, and announced by one
+ * `overflow` event. A stalled peer delays nobody else. That a peer stands in `peers` means that its
+ * link was up when bytes were queued, not that it has read them.
+ *
+ * **Security.** Both sides prove that they know the cookie, by HMAC-SHA256 over everything that was
+ * said before; proofs cannot be replayed or reflected. Over plain TCP the messages themselves travel
+ * in clear: whoever sits on the path can read and change them. A node that knows the cookie is
+ * trusted. A weak cookie can be guessed off-line by whoever a node dials, so make it random:
+ * `openssl rand -base64 32`.
+ *
+ * **Limits.** Everything that somebody without the cookie can make a node hold is bounded: pending
+ * handshakes, their time, and the 4 KiB of a message in them; so are, for peers, their number, the
+ * length of a message, what waits for them, and the names that are learnt from them.
+ *
+ * @example
+ * ```ts
+ * import { startMesh } from "@roomcast/roomcast/mesh";
+ *
+ * const cookie = "a secret of at least 16 bytes";
+ * await using a = await startMesh({ name: "a@127.0.0.1:0", cookie });
+ * await using b = await startMesh({ name: "b@127.0.0.1:0", cookie, seeds: [a.name] });
+ * await new Promise((resolve) => b.addEventListener("peerup", resolve, { once: true }));
+ * console.assert(b.peers[0].name === a.name);
+ * ```
+ *
+ * @module
+ */
+
 export type { Clock, RandomBytes } from "./clock.ts";
 export type {
   MeshEvent,

@@ -31,18 +31,20 @@ export function parseTarget(text: string): Target {
   const at = text.indexOf("@");
   const local = text.slice(0, Math.max(at, 0));
   const match = HOST_AND_PORT.exec(text.slice(at + 1));
-  const port = Number(match?.[3] ?? DEFAULT_PORT);
-  const valid = match !== null && port <= 0xffff && (at < 0 || LOCAL.test(local));
-  if (!valid || encoder.encode(text).length > MAX_NAME_BYTES) {
-    throw new MeshError(
-      "invalid-address",
-      text,
-      `${JSON.stringify(text)} is no address: "host:port", "[v6]:port" or one of these with ` +
-        `"local@" before it is, up to ${MAX_NAME_BYTES} bytes`,
-    );
+  if (match !== null && (at < 0 || LOCAL.test(local))) {
+    const address = { hostname: match[1] ?? match[2], port: Number(match[3] ?? DEFAULT_PORT) };
+    // What travels is the full form, so the limit is for that.
+    const full = at < 0 ? formatAddress(address) : formatName(local, address);
+    if (address.port <= 0xffff && encoder.encode(full).length <= MAX_NAME_BYTES) {
+      return at < 0 ? address : { ...address, name: full };
+    }
   }
-  const address = { hostname: match[1] ?? match[2], port };
-  return at < 0 ? address : { ...address, name: formatName(local, address) };
+  throw new MeshError(
+    "invalid-address",
+    text,
+    `${JSON.stringify(text)} is no address: "host:port", "[v6]:port" or one of these with ` +
+      `"local@" before it is, up to ${MAX_NAME_BYTES} bytes with the port`,
+  );
 }
 
 /**

@@ -1,7 +1,7 @@
 import { SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock.ts";
 import { MeshError } from "./mesh_error.ts";
-import { parseTarget, type Target } from "./node_name.ts";
+import { formatName, parseTarget, type Target } from "./node_name.ts";
 import { type Address, tcpTransport, type Transport } from "./transport.ts";
 
 const MIN_COOKIE_BYTES = 16;
@@ -100,6 +100,7 @@ export interface MeshSettings {
  * @throws {RangeError} for a value out of range.
  */
 export function resolveOptions(options: MeshOptions): MeshSettings {
+  requireObject("options", options, "name and cookie");
   const name = parseName(options.name);
   const number = (option: keyof MeshOptions, fallback: number, min = 1, max = MAX_DELAY_MS) =>
     integer(option, options[option], fallback, min, max);
@@ -107,10 +108,7 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     name,
     local: name.name.slice(0, name.name.indexOf("@")),
     cookies: checkCookies(options.cookie),
-    listen: {
-      hostname: options.listen?.hostname ?? name.hostname,
-      port: integer("listen.port", options.listen?.port, name.port, 0, 0xffff),
-    },
+    listen: checkListen(options.listen, name),
     seeds: checkSeeds(options.seeds),
     maxMessageBytes: number("maxMessageBytes", SESSION_MAX_FRAME_BYTES, 512, 0xffff_ffff),
     maxQueuedBytes: number("maxQueuedBytes", 16 * 1024 * 1024, 1, Number.MAX_SAFE_INTEGER),
@@ -120,10 +118,10 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     heartbeatIntervalMs: number("heartbeatIntervalMs", 10_000),
     heartbeatTimeoutMs: number("heartbeatTimeoutMs", 5_000),
     forgetAfterMs: number("forgetAfterMs", 600_000, 1, Number.MAX_SAFE_INTEGER),
-    transport: options.transport ?? tcpTransport,
-    signal: options.signal,
-    clock: options.clock ?? systemClock,
-    randomBytes: options.randomBytes ?? systemRandom,
+    transport: withMethods("transport", options.transport, "listen", "connect") ?? tcpTransport,
+    signal: withMethods("signal", options.signal, "addEventListener", "removeEventListener"),
+    clock: withMethods("clock", options.clock, "now", "setTimeout", "clearTimeout") ?? systemClock,
+    randomBytes: checkRandomBytes(options.randomBytes),
   };
 }
 
@@ -134,6 +132,11 @@ function parseName(name: unknown): Required<Target> {
   const target = parseAddress("name", name);
   if (target.name === undefined) {
     throw new RangeError(`name must have a part before "@", as in "chat-1@${name}"`);
+  }
+  if (target.port === 0) {
+    // The port that is picked has up to five digits, and with it the name must not be too long.
+    const local = target.name.slice(0, target.name.indexOf("@"));
+    parseAddress("name", formatName(local, { ...target, port: 0xffff }));
   }
   return { ...target, name: target.name };
 }
@@ -162,6 +165,15 @@ function checkCookies(cookie: unknown): readonly string[] {
   });
 }
 
+function checkListen(listen: MeshOptions["listen"] = {}, name: Address): Address {
+  requireObject("listen", listen, "hostname and port");
+  const { hostname = name.hostname, port }: { hostname?: unknown; port?: unknown } = listen;
+  if (typeof hostname !== "string") {
+    throw new TypeError(`listen.hostname must be a string, got ${describe(hostname)}`);
+  }
+  return { hostname, port: integer("listen.port", port, name.port, 0, 0xffff) };
+}
+
 function checkSeeds(seeds: MeshOptions["seeds"] = []): MeshSettings["seeds"] {
   if (typeof seeds === "function") return seeds;
   if (!Array.isArray(seeds)) {
@@ -188,6 +200,28 @@ function integer(
   }
   if (Number.isInteger(value) && value >= min && value <= max) return value;
   throw new RangeError(`${option} must be a whole number from ${min} to ${max}, got ${value}`);
+}
+
+function checkRandomBytes(randomBytes: RandomBytes = systemRandom): RandomBytes {
+  if (typeof randomBytes === "function") return randomBytes;
+  throw new TypeError(`randomBytes must be a function, got ${describe(randomBytes)}`);
+}
+
+function withMethods<T extends object>(
+  option: string,
+  value: T | undefined,
+  ...methods: (keyof T & string)[]
+): T | undefined {
+  if (value === undefined) return undefined;
+  requireObject(option, value, `the methods ${methods.join(", ")}`);
+  const missing = methods.find((method) => typeof value[method] !== "function");
+  if (missing === undefined) return value;
+  throw new TypeError(`${option} must have a method ${missing}, got ${describe(value[missing])}`);
+}
+
+function requireObject(option: string, value: unknown, parts: string): void {
+  if (typeof value === "object" && value !== null) return;
+  throw new TypeError(`${option} must be an object with ${parts}, got ${describe(value)}`);
 }
 
 function describe(value: unknown): string {

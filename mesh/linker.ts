@@ -1,0 +1,218 @@
+/**
+ * How links come to be: connections taken in and dialled, handshakes, and the choice among two.
+ *
+ * When two nodes dial each other at once, the one with the smaller name decides. It commits itself
+ * either to its own dial, by sending its proof, or to the other's, by sending ACK, whichever comes
+ * first, and ends the other handshake. The node with the larger name lets the smaller have its way,
+ * and a dial of it that is refused waits for the link that made it superfluous. Should two links
+ * come up all the same, `admission.ts` says which is kept.
+ */
+
+import { Attempt, Attempts } from "./attempts.ts";
+import type { Cookies } from "./cookies.ts";
+import type { PeerInfo } from "./events.ts";
+import { accept, type HandshakeOptions, initiate, type NodeIdentity } from "./handshake.ts";
+import { Link, type LinkListener } from "./link.ts";
+import { MeshError } from "./mesh_error.ts";
+import { formatAddress, isSmallerName, type Target } from "./node_name.ts";
+import type { MeshSettings } from "./options.ts";
+import type { Peers } from "./peers.ts";
+import type { Tasks } from "./tasks.ts";
+import type { Connection, Listener } from "./transport.ts";
+
+/** How long to wait when a connection could not be accepted, for lack of descriptors perhaps. */
+const ACCEPT_PAUSE_MS = 100;
+
+/** What a linker works with. */
+export interface LinkerOptions {
+  readonly settings: MeshSettings;
+  readonly self: NodeIdentity;
+  readonly cookies: Cookies;
+  readonly peers: Peers;
+  readonly tasks: Tasks;
+  readonly linkListener: LinkListener;
+  /** A link has come up, in the place of another perhaps. */
+  readonly onLink: (link: Link, replaced: Link | undefined) => void;
+  /** A connection did not become a link, or none could be accepted. */
+  readonly onRefused: (address: string, error: unknown) => void;
+}
+
+/** See the file's head. */
+export class Linker {
+  readonly #options: LinkerOptions;
+  readonly #attempts: Attempts;
+  /** Dials under way, by address. */
+  readonly #dials = new Map<string, Promise<Link>>();
+
+  constructor(options: LinkerOptions) {
+    const { clock, handshakeTimeoutMs, maxPendingHandshakes } = options.settings;
+    this.#options = options;
+    this.#attempts = new Attempts({
+      clock,
+      timeoutMs: handshakeTimeoutMs,
+      maxIncoming: maxPendingHandshakes,
+    });
+  }
+
+  /** How many more links there can be, those that are being dialled taken as there. */
+  get free(): number {
+    return this.#options.peers.free - this.#dials.size;
+  }
+
+  /** Calls off all that is under way. */
+  stop(): void {
+    const { name } = this.#options.self;
+    this.#attempts.cancelAll("shut-down", `${name} has been shut down`);
+  }
+
+  /** Takes in connections until the listener is closed. */
+  async acceptAll(listener: Listener): Promise<void> {
+    const { tasks, onRefused } = this.#options;
+    while (!tasks.stopped) {
+      let connection: Connection;
+      try {
+        connection = await listener.accept();
+      } catch (cause) {
+        if (tasks.stopped) return;
+        const address = formatAddress(listener.address);
+        const message = `cannot accept connections at ${address}`;
+        onRefused(address, new MeshError("accept-failed", address, message, { cause }));
+        await tasks.delay(ACCEPT_PAUSE_MS);
+        continue;
+      }
+      if (tasks.stopped) connection.close();
+      else tasks.run(this.#acceptOne(connection));
+    }
+  }
+
+  /**
+   * The link to a target: the one that is there, or one dialled now.
+   *
+   * @throws {MeshError} rejects with why there is none.
+   */
+  dial(target: Target): Promise<Link> {
+    const link = target.name === undefined ? undefined : this.#options.peers.get(target.name);
+    if (link !== undefined) return Promise.resolve(link);
+    const address = formatAddress(target);
+    let dial = this.#dials.get(address);
+    if (dial === undefined) {
+      dial = this.#dialNow(target).finally(() => this.#dials.delete(address));
+      this.#dials.set(address, dial);
+    }
+    return dial;
+  }
+
+  async #acceptOne(connection: Connection): Promise<void> {
+    const attempt = new Attempt(connection.remoteAddress, true);
+    attempt.guard(connection);
+    try {
+      await this.#attempts.run(attempt, async () => {
+        const onIdentity = (peer: NodeIdentity) => attempt.peer = peer;
+        const { peer, ack } = await accept(connection, this.#handshake(onIdentity));
+        attempt.signal.throwIfAborted();
+        this.#checkPrecedence(peer);
+        this.#addLink(connection, peer, "incoming", ack);
+      });
+    } catch (error) {
+      connection.close();
+      this.#options.onRefused(attempt.address, error);
+    }
+  }
+
+  async #dialNow(target: Target): Promise<Link> {
+    const attempt = new Attempt(target, false);
+    let connection: Connection | undefined;
+    try {
+      return await this.#attempts.run(attempt, async () => {
+        const opened = connection = await this.#open(target, attempt.signal);
+        attempt.guard(opened);
+        const onIdentity = (peer: NodeIdentity) => this.#commit(attempt, target, peer);
+        const peer = await initiate(opened, this.#handshake(onIdentity));
+        attempt.signal.throwIfAborted();
+        return this.#addLink(opened, peer, "outgoing");
+      });
+    } catch (error) {
+      connection?.close();
+      return await this.#linkInstead(attempt, error);
+    }
+  }
+
+  async #open(target: Target, signal: AbortSignal): Promise<Connection> {
+    try {
+      return await this.#options.settings.transport.connect(target, { signal });
+    } catch (cause) {
+      const address = formatAddress(target);
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new MeshError("unreachable", address, `cannot reach ${address}: ${reason}`, { cause });
+    }
+  }
+
+  #handshake(onIdentity: (peer: NodeIdentity) => void): HandshakeOptions {
+    const { self, cookies, settings } = this.#options;
+    return { self, cookies, randomBytes: settings.randomBytes, onIdentity };
+  }
+
+  /** Ends a dial before the proof if it is to the wrong node, or if there is a link already. */
+  #commit(attempt: Attempt, target: Target, peer: NodeIdentity): void {
+    if (target.name !== undefined && target.name !== peer.name) {
+      throw wrongName(target.name, peer.name);
+    }
+    const { peers } = this.#options;
+    const link = peers.get(peer.name);
+    const linked = link?.peer.incarnation === peer.incarnation;
+    const committed = this.#attempts.isCommittedTo(peer);
+    attempt.peer = peer;
+    if (linked || committed) throw alreadyLinked(peer.name);
+    if (link === undefined && peers.free <= 0) throw peers.tooMany(peer.name);
+  }
+
+  /** With both dialling at once, the smaller name decides, and this node has. */
+  #checkPrecedence(peer: NodeIdentity): void {
+    if (isSmallerName(this.#options.self.name, peer.name) && this.#attempts.isCommittedTo(peer)) {
+      throw alreadyLinked(peer.name);
+    }
+  }
+
+  /** A dial that was refused may have been superfluous: gives the link that made it so. */
+  async #linkInstead(attempt: Attempt, error: unknown): Promise<Link> {
+    const superfluous = error instanceof MeshError &&
+      (error.code === "already-linked" || error.code === "not-accepted");
+    if (superfluous && attempt.peer !== undefined) {
+      await this.#attempts.settled(attempt.peer.name);
+      const link = this.#options.peers.get(attempt.peer.name);
+      if (link !== undefined) return link;
+    }
+    throw error;
+  }
+
+  #addLink(
+    connection: Connection,
+    peer: NodeIdentity,
+    direction: PeerInfo["direction"],
+    ack?: Uint8Array,
+  ): Link {
+    const { self, settings, peers, tasks, linkListener, onLink } = this.#options;
+    const initiator = direction === "outgoing" ? self.name : peer.name;
+    const { link, replaced } = peers.add(peer, initiator, () =>
+      new Link({
+        connection,
+        peer,
+        direction,
+        clock: settings.clock,
+        limits: settings,
+        listener: linkListener,
+      }, ack));
+    tasks.run(link.ended);
+    onLink(link, replaced);
+    return link;
+  }
+}
+
+/** The error for a target at whose address another node answers. */
+export function wrongName(expected: string, found: string): MeshError {
+  return new MeshError("wrong-name", expected, `dialled ${expected}, but ${found} answers`);
+}
+
+function alreadyLinked(name: string): MeshError {
+  return new MeshError("already-linked", name, `a link to ${name} is there or about to be`);
+}

@@ -1,0 +1,55 @@
+import type { Clock } from "./clock.ts";
+
+/** What a node does in the background. All of it ends with the node. */
+export class Tasks {
+  readonly #clock: Clock;
+  readonly #running = new Set<Promise<void>>();
+  readonly #stopping = new AbortController();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** True once everything is to end. */
+  get stopped(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  /** Takes on a task, which handles its own errors. */
+  run(task: Promise<void>): void {
+    const tracked = task.finally(() => this.#running.delete(tracked));
+    this.#running.add(tracked);
+  }
+
+  /** Has everything end that waits by {@linkcode delay} or {@linkcode unlessStopped}. */
+  stop(): void {
+    this.#stopping.abort();
+  }
+
+  /** Resolves when no task is left. */
+  async ended(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  /** Waits, but not beyond the end. */
+  async delay(delayMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = this.#clock.setTimeout(resolve, delayMs);
+    await this.unlessStopped(promise);
+    this.#clock.clearTimeout(timer);
+  }
+
+  /** What `work` resolves to, or undefined as soon as everything is to end. */
+  async unlessStopped<T>(work: Promise<T>): Promise<T | undefined> {
+    const { signal } = this.#stopping;
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const stop = () => resolve(undefined);
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop);
+    try {
+      return await Promise.race([work, promise]);
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * Keeping the links that should be there: follows the seeds, takes in what peers tell of other
+ * nodes, and dials whoever is known and not linked when `known_nodes.ts` says that it is time.
+ */
+
+import { randomFraction } from "./clock.ts";
+import type { PeerDownReason } from "./events.ts";
+import { KnownNodes } from "./known_nodes.ts";
+import type { Link } from "./link.ts";
+import type { Linker } from "./linker.ts";
+import { MeshError } from "./mesh_error.ts";
+import { formatAddress, parseNodeName, parseTarget, type Target } from "./node_name.ts";
+import type { MeshSettings, Seeds } from "./options.ts";
+import type { Peers } from "./peers.ts";
+import type { Tasks } from "./tasks.ts";
+
+/** How often a `seeds` function is asked. */
+const SEEDS_INTERVAL_MS = 5_000;
+
+/** What upkeep works with. */
+export interface UpkeepOptions {
+  readonly settings: MeshSettings;
+  readonly selfName: string;
+  readonly peers: Peers;
+  readonly linker: Linker;
+  readonly tasks: Tasks;
+  /** A node cannot be dialled, be it that it refuses or that what was given is no address. */
+  readonly onRefused: (address: string, error: unknown) => void;
+}
+
+/** See the file's head. */
+export class Upkeep {
+  readonly #options: UpkeepOptions;
+  readonly #known: KnownNodes;
+  #timer: unknown;
+
+  constructor(options: UpkeepOptions) {
+    const { settings, selfName } = options;
+    this.#options = options;
+    this.#known = new KnownNodes({
+      maxLearnt: settings.maxPeers,
+      forgetAfterMs: settings.forgetAfterMs,
+      fraction: () => randomFraction(settings.randomBytes),
+    });
+    this.#known.disown(parseNodeName(selfName));
+  }
+
+  /** Calls off what is to come. */
+  stop(): void {
+    this.#options.settings.clock.clearTimeout(this.#timer);
+  }
+
+  /** Dials the seeds, and asks for them again and again if they are given by a function. */
+  async followSeeds(): Promise<void> {
+    const { tasks, settings: { seeds, clock } } = this.#options;
+    // Not before whoever has started the node can listen to its events.
+    await tasks.delay(0);
+    if (typeof seeds !== "function") {
+      this.#known.setSeeds(seeds, clock.now());
+      return this.#dialDue();
+    }
+    while (!tasks.stopped) {
+      await this.#askForSeeds(seeds);
+      await tasks.delay(SEEDS_INTERVAL_MS);
+    }
+  }
+
+  /** A peer has told of others. */
+  learn(names: readonly string[]): void {
+    const { peers, selfName, settings, onRefused } = this.#options;
+    const now = settings.clock.now();
+    for (const name of names) {
+      if (name === selfName || peers.get(name) !== undefined) continue;
+      try {
+        if (!this.#known.learn(parseNodeName(name), now)) throw peers.tooMany(name);
+      } catch (error) {
+        // One report for a list: who sends thousands of bad names gets no more out of it.
+        onRefused(name, error);
+        break;
+      }
+    }
+    this.#dialDue();
+  }
+
+  /** A link has come up. */
+  linked({ peer }: Link): void {
+    this.#known.linked(parseNodeName(peer.name), this.#options.settings.clock.now());
+  }
+
+  /** A link has ended that nothing has taken the place of. */
+  lost({ peer, info }: Link, reason: PeerDownReason): void {
+    const now = this.#options.settings.clock.now();
+    if (reason === "goodbye") this.#known.departed(peer.name, now);
+    else this.#known.lost(peer.name, info.since, now);
+    this.#dialDue();
+  }
+
+  async #askForSeeds(seeds: () => Seeds | Promise<Seeds>): Promise<void> {
+    const { tasks, settings, onRefused } = this.#options;
+    try {
+      const asked = (async () => await seeds())();
+      const texts = await tasks.unlessStopped(asked);
+      if (texts === undefined) return;
+      this.#known.setSeeds(this.#parseSeeds(texts), settings.clock.now());
+    } catch (cause) {
+      onRefused("seeds", new MeshError("seeds-failed", "seeds", "seeds failed", { cause }));
+    }
+    this.#dialDue();
+  }
+
+  #parseSeeds(texts: Seeds): Target[] {
+    return texts.flatMap((text) => {
+      try {
+        return [parseTarget(text)];
+      } catch (error) {
+        this.#options.onRefused(String(text), error);
+        return [];
+      }
+    });
+  }
+
+  /** Dials every known node whose time has come, and sees to being called for the next. */
+  #dialDue(): void {
+    const { tasks, peers, linker, settings: { clock } } = this.#options;
+    if (tasks.stopped) return;
+    clock.clearTimeout(this.#timer);
+    const isLinked = (name: string) => peers.get(name) !== undefined;
+    for (const target of this.#known.due(clock.now(), isLinked, linker.free)) {
+      tasks.run(this.#dialOne(target));
+    }
+    // With no place for another link there is nothing to wait for but the end of one.
+    const next = this.#known.nextDueAt(isLinked);
+    if (next === undefined || linker.free <= 0) return;
+    this.#timer = clock.setTimeout(() => this.#dialDue(), Math.max(0, next - clock.now()));
+  }
+
+  async #dialOne(target: Target): Promise<void> {
+    const { linker, onRefused, settings: { clock } } = this.#options;
+    try {
+      const link = await linker.dial(target);
+      this.#known.dialled(target, link.peer.name, clock.now());
+    } catch (error) {
+      if (error instanceof MeshError && error.code === "own-name") this.#known.disown(target);
+      onRefused(formatAddress(target), error);
+      this.#known.dialled(target, undefined, clock.now());
+    }
+    this.#dialDue();
+  }
+}
