@@ -1,0 +1,174 @@
+/**
+ * The chat: what becomes of what a browser says.
+ *
+ * This is where roomcast is used, by `join`, `leave`, `roomsOf` and `broadcast`; the rest is about
+ * not letting one client cost the others anything. An exception in an event handler of a WebSocket
+ * ends a Deno process and with it everybody on this node, so none may get out of here.
+ *
+ * Who is in a room on other nodes cannot be asked: membership is never replicated. That somebody
+ * came or went is told like anything else, by a broadcast.
+ */
+
+import type { Rooms } from "../../mod.ts";
+import {
+  BadFrameError,
+  type ClientFrame,
+  MAX_FRAME,
+  readClientFrame,
+  type ServerFrame,
+} from "./frames.ts";
+import { TokenBucket } from "./token_bucket.ts";
+
+const MAX_ROOMS_PER_CLIENT = 20;
+
+/** Frames that a client may send at once, and in the long run. */
+const BURST = 30;
+const FRAMES_PER_SECOND = 5;
+
+/** Frames in a row that are refused for being too many, before the client is shown the door. */
+const MAX_REFUSED = 60;
+
+/** Answers that may wait for one client. `Rooms` has its own limit for what others say. */
+const MAX_UNSENT_BYTES = 64 * 1024;
+
+/** Close codes of RFC 6455. */
+const UNSUPPORTED_DATA = 1003;
+const POLICY_VIOLATION = 1008;
+const MESSAGE_TOO_BIG = 1009;
+const INTERNAL_ERROR = 1011;
+
+type Said = ServerFrame & { type: "said" };
+type Note = ServerFrame & { type: "note" };
+
+interface Client {
+  readonly socket: WebSocket;
+  readonly bucket: TokenBucket;
+  refused: number;
+  name?: string;
+}
+
+/** Serves browsers that are connected to this node. */
+export class Chat {
+  readonly #node: string;
+  readonly #rooms: Rooms;
+  #stopping = false;
+
+  /** `node` is the name of this node, which goes with every message that comes in through it. */
+  constructor(node: string, rooms: Rooms) {
+    this.#node = node;
+    this.#rooms = rooms;
+  }
+
+  /** From now on nobody is said to have left: their pages go to another node. */
+  stop(): void {
+    this.#stopping = true;
+  }
+
+  /** Serves a socket until it closes. */
+  serve(socket: WebSocket): void {
+    const bucket = new TokenBucket({
+      capacity: BURST,
+      perSecond: FRAMES_PER_SECOND,
+      now: performance.now(),
+    });
+    const client: Client = { socket, bucket, refused: 0 };
+    socket.addEventListener("message", ({ data }) => this.#receive(client, data));
+    // Before the first `join`, whose own listener takes the socket out of its rooms: ours, being
+    // first, still finds it in them.
+    socket.addEventListener("close", () => this.#farewell(client));
+  }
+
+  #receive(client: Client, data: unknown): void {
+    const { socket } = client;
+    // What was on its way when we closed it.
+    if (socket.readyState !== WebSocket.OPEN) return;
+    try {
+      if (typeof data !== "string") {
+        socket.close(UNSUPPORTED_DATA, "text only");
+      } else if (data.length > MAX_FRAME) {
+        socket.close(MESSAGE_TOO_BIG, `at most ${MAX_FRAME} characters`);
+      } else if (client.bucket.take(performance.now())) {
+        client.refused = 0;
+        this.#handle(client, readClientFrame(data));
+      } else if (++client.refused <= MAX_REFUSED) {
+        refuse(client, "slow-down", "too many messages, wait a moment");
+      } else {
+        socket.close(POLICY_VIOLATION, "far too many messages");
+      }
+    } catch (error) {
+      if (error instanceof BadFrameError) {
+        refuse(client, "bad-frame", error.message);
+      } else {
+        console.error(error);
+        socket.close(INTERNAL_ERROR, "internal error");
+      }
+    }
+  }
+
+  #handle(client: Client, frame: ClientFrame): void {
+    if (frame.type === "ping") return send(client, { type: "pong" });
+    if (frame.type === "hello") {
+      if (client.name === undefined) client.name = frame.name;
+      else refuse(client, "not-allowed", "you have said hello already");
+      return;
+    }
+    const { name } = client;
+    if (name === undefined) return refuse(client, "not-allowed", "say hello first");
+    switch (frame.type) {
+      case "join":
+        return this.#join(client, frame);
+      case "leave":
+        return this.#leave(client, frame.room);
+      case "say":
+        return this.#say(client, name, frame);
+    }
+  }
+
+  #join(client: Client, { room, back }: ClientFrame & { type: "join" }): void {
+    if (this.#rooms.roomsOf(client.socket).length >= MAX_ROOMS_PER_CLIENT) {
+      refuse(client, "not-allowed", `at most ${MAX_ROOMS_PER_CLIENT} rooms at once`);
+    } else if (this.#rooms.join(client.socket, room)) {
+      this.#note(client, room, back ? "returned" : "joined");
+    }
+  }
+
+  #leave(client: Client, room: string): void {
+    if (this.#rooms.leave(client.socket, room)) this.#note(client, room, "left");
+  }
+
+  #say(client: Client, name: string, { room, text, id }: ClientFrame & { type: "say" }): void {
+    if (!this.#rooms.roomsOf(client.socket).includes(room)) {
+      return refuse(client, "not-allowed", `join ${room} first`, id);
+    }
+    const said: Said = { type: "said", room, id, name, text, node: this.#node, at: Date.now() };
+    // To the author as well: what comes back is what has been said.
+    const { dropped } = this.#rooms.broadcast(room, JSON.stringify(said));
+    if (dropped > 0) refuse(client, "partly-lost", `${dropped} nodes are too slow for it`, id);
+  }
+
+  #farewell(client: Client): void {
+    if (this.#stopping) return;
+    for (const room of this.#rooms.roomsOf(client.socket)) this.#note(client, room, "left");
+  }
+
+  /** Tells the others in a room who has come or gone. */
+  #note({ name = "", socket }: Client, room: string, event: Note["event"]): void {
+    const note: Note = { type: "note", room, name, event, node: this.#node, at: Date.now() };
+    this.#rooms.broadcast(room, JSON.stringify(note), { except: socket });
+  }
+}
+
+function refuse(
+  client: Client,
+  code: (ServerFrame & { type: "error" })["code"],
+  message: string,
+  id?: string,
+): void {
+  send(client, { type: "error", code, message, id });
+}
+
+function send({ socket }: Client, frame: ServerFrame): void {
+  // Who asks and does not read the answers gets no more of them.
+  if (socket.readyState !== WebSocket.OPEN || socket.bufferedAmount > MAX_UNSENT_BYTES) return;
+  socket.send(JSON.stringify(frame));
+}

@@ -1,0 +1,64 @@
+/** Which nodes there are to be, and on which ports of this machine. */
+
+/** A node to be started. */
+export interface NodePlan {
+  /** What it is called in the mesh: `chat-1@127.0.0.1:9001`. */
+  readonly name: string;
+  readonly httpPort: number;
+  readonly url: string;
+}
+
+/** Some nodes that belong together. */
+export interface ClusterPlan {
+  readonly cookie: string;
+  readonly nodes: readonly NodePlan[];
+}
+
+/** Below the range from which systems take ports for outgoing connections. */
+const FIRST_PORT = 20_000;
+const LAST_PORT = 32_000;
+
+/** Plans `count` nodes, on friendly ports if they are free and `friendly`. */
+export function planCluster(count: number, options: { friendly?: boolean } = {}): ClusterPlan {
+  const numbers = Array.from({ length: count }, (_, index) => index + 1);
+  const ports = freePorts(numbers.flatMap((number) => [8000 + number, 9000 + number]), options);
+  const nodes = numbers.map((number, index): NodePlan => ({
+    name: `chat-${number}@127.0.0.1:${ports[2 * index + 1]}`,
+    httpPort: ports[2 * index],
+    url: `http://127.0.0.1:${ports[2 * index]}`,
+  }));
+  return { cookie: crypto.randomUUID(), nodes };
+}
+
+/** As many free ports as are wished for: the very ones, if they are free and `friendly`. */
+function freePorts(wished: readonly number[], { friendly = false }): number[] {
+  // All are held until the last is found, so that none is found twice.
+  const held: Deno.TcpListener[] = [];
+  try {
+    return wished.map((wish) => {
+      const listener = friendly ? hold(wish) ?? holdAny() : holdAny();
+      held.push(listener);
+      return listener.addr.port;
+    });
+  } finally {
+    for (const listener of held) listener.close();
+  }
+}
+
+function holdAny(): Deno.TcpListener {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
+    const listener = hold(port);
+    if (listener) return listener;
+  }
+  throw new Error(`found no free port from ${FIRST_PORT} to ${LAST_PORT}`);
+}
+
+function hold(port: number): Deno.TcpListener | undefined {
+  try {
+    return Deno.listen({ hostname: "127.0.0.1", port });
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * The chat on three nodes: three processes on this machine, which find each other and are one chat.
+ *
+ * Ctrl-C stops them. If one ends by itself, or is killed, the others go on; with `--restart` it is
+ * started again after five seconds.
+ *
+ * @module
+ */
+
+import { planCluster } from "./cluster_plan.ts";
+import { NodeProcess } from "./node_process.ts";
+
+const RESTART_DELAY_MS = 5_000;
+const COLORS = [36, 35, 33]; // cyan, magenta, yellow
+const colored = Deno.stdout.isTerminal() && !Deno.noColor;
+
+const restart = Deno.args.includes("--restart");
+const plan = planCluster(COLORS.length, { friendly: true });
+const running = new Map<string, NodeProcess>();
+const stopped = Promise.withResolvers<void>();
+let started = false;
+let stopping = false;
+let exitCode = 0;
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  if (signal === "SIGINT" || Deno.build.os !== "windows") {
+    Deno.addSignalListener(signal, () => stop());
+  }
+}
+await start();
+await stopped.promise;
+Deno.exit(exitCode);
+
+async function start(): Promise<void> {
+  console.log("Starting three nodes…\n");
+  const nodes = plan.nodes.map((_, index) => startNode(index));
+  try {
+    await Promise.all(nodes.map((node) => node.ready(nodes.length - 1)));
+  } catch (error) {
+    if (!stopping) {
+      console.error(
+        `\nThe demo could not start: ${error instanceof Error ? error.message : error}.`,
+      );
+      exitCode = 1;
+    }
+    return stop();
+  }
+  started = true;
+  console.log("\nThe chat is up, on three nodes that are connected with each other:\n");
+  for (const { plan, pid } of nodes) {
+    console.log(`  ${shortName(plan.name)}  ${paint(4, plan.url)}  (process ${pid})`);
+  }
+  console.log(`
+Open two of them side by side, choose a name in each, and talk. Then end one of the processes:
+the others go on, and its pages move over to them by themselves.
+Ctrl-C stops everything.
+`);
+}
+
+function startNode(index: number): NodeProcess {
+  const { name } = plan.nodes[index];
+  const prefix = paint(COLORS[index], `${shortName(name)} │`);
+  const node = new NodeProcess(plan.nodes[index], plan, (line) => console.log(prefix, line));
+  running.set(name, node);
+  node.ended.then(({ code, signal }) => onEnd(index, signal ?? `exit code ${code}`));
+  return node;
+}
+
+function onEnd(index: number, how: string): void {
+  const { name } = plan.nodes[index];
+  running.delete(name);
+  if (stopping || !started) return;
+  const rest = Array.from(running.keys(), shortName).join(" and ");
+  console.log(`\n${shortName(name)} has ended (${how}).`);
+  if (restart) {
+    console.log(`It is started again in ${RESTART_DELAY_MS / 1000} seconds.\n`);
+    setTimeout(() => stopping || startNode(index), RESTART_DELAY_MS);
+  } else if (running.size > 0) {
+    console.log(
+      `The chat goes on with ${rest}. Ctrl-C stops ${running.size > 1 ? "them" : "it"}.\n`,
+    );
+  } else {
+    console.log("That was the last one.");
+    exitCode = 1;
+    stop();
+  }
+}
+
+/** Stops every node, with force where asking does not help. May be called again. */
+async function stop(): Promise<void> {
+  if (stopping) return;
+  stopping = true;
+  await Promise.all(Array.from(running.values(), (node) => node.stop()));
+  stopped.resolve();
+}
+
+function shortName(name: string): string {
+  return name.split("@")[0];
+}
+
+function paint(code: number, text: string): string {
+  return colored ? `\x1b[${code}m${text}\x1b[0m` : text;
+}

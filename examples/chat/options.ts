@@ -1,0 +1,89 @@
+/** What a node of the chat is told when it is started: its flags, and the cookie from outside. */
+
+import { parseArgs } from "node:util";
+
+/** How a node is started. */
+export interface Options {
+  /** The node's name in the mesh, with the address that other nodes dial. */
+  readonly name: string;
+  /** The secret that all nodes of the cluster share. */
+  readonly cookie: string;
+  /** Where the page and its WebSocket are served. */
+  readonly http: { readonly hostname: string; readonly port: number };
+  /** Other nodes to begin with; the mesh learns of the rest from them. */
+  readonly seeds: readonly string[];
+  /** Where the pages of all nodes are: the choice of a browser whose own node is gone. */
+  readonly pages: readonly string[];
+  /** Stop when stdin ends, so that no node outlives the launcher that started it. */
+  readonly stopWithStdin: boolean;
+}
+
+/** The node was started in a way that makes no sense; `message` says what would. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+const USAGE = `Usage:
+  ROOMCAST_COOKIE=<secret> deno run --allow-net --allow-env=ROOMCAST_COOKIE \\
+    --allow-read=examples/chat examples/chat/server.ts \\
+    --name chat-1@127.0.0.1:9001 --http 8001 [--seed 127.0.0.1:9002]... [--page URL]...`;
+
+/**
+ * Reads the flags.
+ *
+ * @throws {UsageError} if something is missing or malformed.
+ */
+export function parseOptions(args: readonly string[], cookie: string | undefined): Options {
+  const flags = parseFlags(args);
+  if (!cookie) {
+    throw new UsageError(
+      "ROOMCAST_COOKIE is not set. It is the secret by which nodes know each other: " +
+        "any 16 characters or more, the same for all of them.",
+    );
+  }
+  if (flags.name === undefined) throw new UsageError(`--name is missing.\n\n${USAGE}`);
+  if (flags.http === undefined) throw new UsageError(`--http is missing.\n\n${USAGE}`);
+  return {
+    name: flags.name,
+    cookie,
+    http: parseHttp(flags.http),
+    seeds: flags.seed ?? [],
+    pages: (flags.page ?? []).map(parsePage),
+    stopWithStdin: flags["stop-with-stdin"] ?? false,
+  };
+}
+
+function parseFlags(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        name: { type: "string" },
+        http: { type: "string" },
+        seed: { type: "string", multiple: true },
+        page: { type: "string", multiple: true },
+        "stop-with-stdin": { type: "boolean" },
+      },
+    }).values;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new UsageError(`${reason}\n\n${USAGE}`, { cause });
+  }
+}
+
+/** `8001` for this machine alone, or `0.0.0.0:8001` to be reached from others. */
+function parseHttp(text: string): { hostname: string; port: number } {
+  const url = URL.parse(`http://${/^\d+$/.test(text) ? `127.0.0.1:${text}` : text}`);
+  // A URL forgets its scheme's own port.
+  const port = Number(url?.port || (text.endsWith(":80") || text === "80" ? 80 : NaN));
+  if (url === null || url.pathname !== "/" || Number.isNaN(port)) {
+    throw new UsageError(`--http must be a port or host:port, got "${text}"`);
+  }
+  return { hostname: url.hostname.replace(/^\[|\]$/g, ""), port };
+}
+
+function parsePage(text: string): string {
+  const url = URL.parse(text);
+  if (url?.protocol === "http:" || url?.protocol === "https:") return url.origin;
+  throw new UsageError(`--page must be the http(s) URL of a node's page, got "${text}"`);
+}

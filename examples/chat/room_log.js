@@ -1,0 +1,112 @@
+/** What has been said in one room, as a list. All text is shown by `textContent`: it stays text. */
+
+import { hue, paintAvatar, shortName } from "./names.js";
+
+/** Messages kept in the page. */
+const MAX_SHOWN = 500;
+
+/** Messages of one author in a row are shown as one, if they came this close. */
+const GROUP_MS = 3 * 60_000;
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+
+export class RoomLog {
+  /** The list, to be put into the page. */
+  element = document.createElement("ol");
+  /** By id, what has been said, and what has been typed and not come back yet. */
+  #said = new Map();
+  #pending = new Map();
+
+  constructor(room) {
+    this.element.className = "log";
+    this.element.tabIndex = 0; // to be scrolled by keyboard
+    this.element.setAttribute("role", "log");
+    this.element.setAttribute("aria-label", `Messages in ${room}`);
+  }
+
+  /** Shows what one has typed oneself, before it is known to have got through. */
+  addPending({ id, text }, name) {
+    const item = makeMessage(name, text);
+    item.classList.add("mine", "pending");
+    this.#pending.set(id, item);
+    this.element.append(item);
+    group(item);
+  }
+
+  /** Shows what somebody has said. False if it is here already. */
+  addSaid({ id, name, text, node, at }) {
+    if (this.#said.has(id)) return false;
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    const item = pending ?? makeMessage(name, text);
+    this.#said.set(id, item);
+    item.classList.remove("pending");
+    item.dataset.node = node;
+    item.dataset.at = at;
+    const badge = item.querySelector(".badge");
+    badge.textContent = shortName(node);
+    badge.title = `Came in through ${node}`;
+    const time = item.querySelector("time");
+    time.textContent = clock.format(at);
+    time.dateTime = new Date(at).toISOString();
+    if (!pending) this.#insert(item);
+    group(item);
+    group(item.nextElementSibling);
+    return true;
+  }
+
+  /** Something that nobody has said. */
+  addNote(text, at = Date.now()) {
+    const item = document.createElement("li");
+    item.className = "note";
+    item.textContent = text;
+    item.title = clock.format(at);
+    this.#insert(item);
+    group(item.nextElementSibling);
+  }
+
+  /** A message of one's own did not get through. */
+  refuse(id, why) {
+    this.addTrouble(id, why);
+    this.#pending.get(id)?.classList.replace("pending", "refused");
+    this.#pending.delete(id);
+  }
+
+  /** A message of one's own did not get through, or not everywhere. */
+  addTrouble(id, why) {
+    const item = this.#pending.get(id) ?? this.#said.get(id);
+    if (item === undefined) return;
+    const trouble = item.querySelector(".trouble");
+    trouble.textContent = why;
+    trouble.hidden = false;
+  }
+
+  /** What waits to be sent stays last. */
+  #insert(item) {
+    const [firstPending = null] = this.#pending.values();
+    this.element.insertBefore(item, firstPending);
+    if (this.element.childElementCount > MAX_SHOWN) this.element.firstElementChild.remove();
+    if (this.#said.size > MAX_SHOWN) this.#said.delete(this.#said.keys().next().value);
+  }
+}
+
+function makeMessage(name, text) {
+  const item = document.getElementById("message-template").content.firstElementChild
+    .cloneNode(true);
+  item.dataset.name = name;
+  item.style.setProperty("--hue", hue(name));
+  paintAvatar(item.querySelector(".avatar"), name);
+  item.querySelector(".author").textContent = name;
+  item.querySelector(".text").textContent = text;
+  return item;
+}
+
+/** Joins a message to the one before, if it goes on from there. */
+function group(item) {
+  if (!item?.classList.contains("message")) return;
+  const { name, node, at } = item.dataset;
+  const before = item.previousElementSibling?.dataset ?? {};
+  const near = at === undefined || before.at === undefined || at - before.at < GROUP_MS;
+  const same = name === before.name && (node === undefined || node === before.node);
+  item.classList.toggle("more", same && near);
+}
