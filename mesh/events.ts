@@ -63,7 +63,10 @@ export type MeshEvent<Detail> = CustomEvent<Detail> & Detail;
 export interface MeshEventDetails {
   /** A link has come up. */
   peerup: { readonly peer: PeerInfo };
-  /** A link is gone, with whatever was queued for it. */
+  /**
+   * A link is gone, with whatever was queued for it. With reason `replaced` the peer is connected
+   * all the same: a `peerup` for its new link follows at once. `peers` always shows what is.
+   */
   peerdown: { readonly peer: PeerInfo; readonly reason: PeerDownReason };
   /** A connection did not become a link, or a known node could not be reached. */
   refused: { readonly address: string; readonly code: MeshErrorCode };

@@ -11,6 +11,10 @@
  * stays in closing, with its unsent bytes, until its client reads or hangs up, for it has no
  * `terminate`. Where a socket has one (npm's `ws`), it is called if the close takes over 5 s.
  *
+ * For the same reason a socket that you close yourself stays a member until its close event, which
+ * may never come while its client does not read. It hears nothing any more; if it is to be gone from
+ * `members` at once, call `leaveAll`.
+ *
  * @example
  * ```ts
  * import { Rooms } from "@roomcast/roomcast/rooms";

@@ -226,7 +226,11 @@ export class Rooms<S extends RoomSocket = WebSocket> {
     return [...this.#rooms.get(room)?.members ?? []];
   }
 
-  /** The rooms that a socket is in, as they are now. */
+  /**
+   * The rooms that a socket is in, as they are now. In a close listener of yours that was added
+   * before the first `join` these are still all of them; one added later comes after ours and finds
+   * none, and so does any listener of a socket that was closed as slow.
+   */
   roomsOf(socket: S): string[] {
     return Array.from(this.#sockets.get(socket) ?? [], (entry) => entry.name);
   }
