@@ -40,7 +40,8 @@ export class Reader {
   /** A copy of the next `size` bytes. */
   copy(size: number): Uint8Array {
     const at = this.#advance(size);
-    return this.#bytes.slice(at, at + size);
+    // Not slice(): that of Node's Buffer, which streams of node: modules hand out, copies nothing.
+    return new Uint8Array(this.#bytes.subarray(at, at + size));
   }
 
   /** A text with a `u16` length before it; only the length is checked. */

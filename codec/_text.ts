@@ -2,8 +2,8 @@
  * Strict UTF-8, both ways, at the speed of the platform's lenient calls.
  *
  * A `TextEncoder` or `TextDecoder` call costs over 100 ns however short the text, and decoding with
- * `fatal` several times that. So short texts are done by hand, long ones by the lenient platform
- * call followed by a check that costs next to nothing (`bench/codec_bench.ts` shows both).
+ * `fatal` several times that. So short texts are done by hand, long ones by a lenient platform call
+ * followed by a check that costs next to nothing (`bench/codec_bench.ts` shows both).
  */
 
 import { FrameError } from "./frame_error.ts";
@@ -23,9 +23,9 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  */
 export function writeText(text: string, target: Uint8Array, at: number): number {
   if (text.length <= SHORT) return writeShortText(text, target, at);
-  checkWellFormed(text);
-  if (at > target.length) return Infinity;
   const { read, written } = encoder.encodeInto(text, target.subarray(at));
+  // As many bytes as units: all is ASCII, which needs no check.
+  if (written !== text.length || read !== written) checkWellFormed(text);
   return read === text.length ? at + written : Infinity;
 }
 

@@ -173,15 +173,7 @@ export class FrameDecoder {
     let at = this.#continue(chunk, payloads);
     while (at + FRAME_HEADER_BYTES <= chunk.length) {
       const length = this.#readLength(chunk, at);
-      at += FRAME_HEADER_BYTES;
-      const end = at + length;
-      if (end > chunk.length) {
-        this.#hold(length, chunk.length - at);
-        at += this.#fill(chunk, at);
-      } else {
-        if (length > 0) payloads.push(chunk.subarray(at, end));
-        at = end;
-      }
+      at = this.#takePayload(length, chunk, at + FRAME_HEADER_BYTES, payloads);
     }
     while (at < chunk.length) this.#header[this.#headerSize++] = chunk[at++];
     this.#position += chunk.length;
@@ -197,9 +189,8 @@ export class FrameDecoder {
       if (this.#headerSize < FRAME_HEADER_BYTES) return at;
       const length = this.#readLength(this.#header, 0, at - FRAME_HEADER_BYTES);
       this.#headerSize = 0;
-      if (length > 0) this.#hold(length, chunk.length - at);
-    }
-    if (this.#held !== undefined) {
+      at = this.#takePayload(length, chunk, at, payloads);
+    } else if (this.#held !== undefined) {
       at += this.#fill(chunk, at);
       if (this.#heldSize === this.#length) {
         payloads.push(this.#held.subarray(0, this.#length));
@@ -207,6 +198,17 @@ export class FrameDecoder {
       }
     }
     return at;
+  }
+
+  /** Hands out the payload at `at` if `chunk` has all of it, else holds what is there. */
+  #takePayload(length: number, chunk: Uint8Array, at: number, payloads: Uint8Array[]): number {
+    const end = at + length;
+    if (end > chunk.length) {
+      this.#hold(length, chunk.length - at);
+      return at + this.#fill(chunk, at);
+    }
+    if (length > 0) payloads.push(chunk.subarray(at, end));
+    return end;
   }
 
   #readLength(bytes: Uint8Array, at: number, offset = at): number {

@@ -69,7 +69,7 @@ export interface HandshakeAck {
  * Encodes NAME.
  *
  * @throws {FrameError} `frame-too-long` for a name above 65,535 bytes, `ill-formed-text`.
- * @throws {RangeError} for a field of the wrong size.
+ * @throws {RangeError} for a field of the wrong size or range.
  *
  * @example
  * ```ts
@@ -101,7 +101,7 @@ export function decodeName(bytes: Uint8Array): HandshakeName {
  * Encodes CHALLENGE.
  *
  * @throws {FrameError} `frame-too-long` for a name above 65,535 bytes, `ill-formed-text`.
- * @throws {RangeError} for a field of the wrong size.
+ * @throws {RangeError} for a field of the wrong size or range.
  *
  * @example
  * ```ts
@@ -273,9 +273,7 @@ function encodeIdentity(
   { name, creation, extension }: HandshakeName,
   challenge?: Uint8Array,
 ): Uint8Array {
-  if (!Number.isInteger(creation) || creation < 0 || creation > 0xff) {
-    throw new RangeError(`creation must be an integer from 0 to 255, got ${creation}`);
-  }
+  checkRange("creation", creation, 0xff);
   if (challenge) checkSize("challenge", challenge, CHALLENGE_BYTES);
   const size = 1 + text16Length(name, "name") + 1 + (challenge?.length ?? 0);
   const writer = new Writer(size + (extension ? EXTENSION_BYTES : 0), tag);
@@ -283,6 +281,7 @@ function encodeIdentity(
   if (challenge) writer.copy(challenge);
   if (extension) {
     checkSize("incarnation", extension.incarnation, INCARNATION_BYTES);
+    checkRange("features", extension.features, 0xffff_ffff);
     writer.copy(EXTENSION_HEAD).copy(extension.incarnation).u32(extension.features);
   }
   return writer.bytes;
@@ -313,6 +312,11 @@ function decodeExtension(reader: Reader): HandshakeExtension | undefined {
 function checkSize(field: string, bytes: Uint8Array, size: number): void {
   if (bytes.length === size) return;
   throw new RangeError(`${field} must have ${size} bytes, got ${bytes.length}`);
+}
+
+function checkRange(field: string, value: number, max: number): void {
+  if (Number.isInteger(value) && value >= 0 && value <= max) return;
+  throw new RangeError(`${field} must be an integer from 0 to ${max}, got ${value}`);
 }
 
 function u32(value: number): Uint8Array {

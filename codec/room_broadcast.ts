@@ -54,8 +54,8 @@ export function encodeRoomBroadcast(room: string, message: string): Uint8Array {
 }
 
 /**
- * Encodes a room broadcast at the start of `target` and returns the number of bytes written.
- * A target of {@linkcode roomBroadcastCapacity} bytes is always large enough.
+ * Encodes a room broadcast into `target`, from `at` on, and returns the number of bytes written.
+ * {@linkcode roomBroadcastCapacity} bytes are always enough.
  *
  * @throws {FrameError} `ill-formed-text` for a lone surrogate in either text, `room-too-long` for a
  * room above {@linkcode MAX_ROOM_BYTES}, `target-too-small` if the message does not fit. What the
@@ -71,24 +71,30 @@ export function encodeRoomBroadcast(room: string, message: string): Uint8Array {
  * assertEquals(decodeRoomBroadcast(buffer.subarray(0, size)), { room: "lobby", message: "hello" });
  * ```
  */
-export function encodeRoomBroadcastInto(room: string, message: string, target: Uint8Array): number {
-  const roomEnd = writeText(room, target, ROOM_START);
-  if (roomEnd - ROOM_START > MAX_ROOM_BYTES) checkRoom(room);
+export function encodeRoomBroadcastInto(
+  room: string,
+  message: string,
+  target: Uint8Array,
+  at = 0,
+): number {
+  if (3 * room.length > MAX_ROOM_BYTES) checkRoom(room);
+  const roomStart = at + ROOM_START;
+  const roomEnd = writeText(room, target, roomStart);
   const messageStart = roomEnd + MESSAGE_LENGTH_SIZE;
   if (messageStart > target.length) throw targetTooSmall(target);
   const end = writeText(message, target, messageStart);
   if (end > target.length) throw targetTooSmall(target);
   // A JavaScript string has fewer than 2³⁰ units, so neither length can outgrow its field here.
-  const roomBytes = roomEnd - ROOM_START;
+  const roomBytes = roomEnd - roomStart;
   const messageBytes = end - messageStart;
-  target[0] = ROOM_BROADCAST;
-  target[1] = roomBytes;
-  target[2] = roomBytes >> 8;
+  target[at] = ROOM_BROADCAST;
+  target[at + 1] = roomBytes;
+  target[at + 2] = roomBytes >> 8;
   target[roomEnd] = messageBytes;
   target[roomEnd + 1] = messageBytes >> 8;
   target[roomEnd + 2] = messageBytes >> 16;
   target[roomEnd + 3] = messageBytes >>> 24;
-  return end;
+  return end - at;
 }
 
 /**

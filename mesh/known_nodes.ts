@@ -57,9 +57,11 @@ export class KnownNodes {
   }
 
   /** Takes a node that a peer has told of. False: too many are known. */
-  learn(target: Target, now: number): boolean {
-    if (!this.#nodes.has(formatAddress(target)) && this.#learnt() >= this.#maxLearnt) return false;
-    this.#know(target, false, now);
+  learn(target: Target, now: number, isLinked: (name: string) => boolean): boolean {
+    const known = this.#nodes.get(formatAddress(target));
+    if (known === undefined && this.#learnt() >= this.#maxLearnt) return false;
+    // Who is linked has proven to be there: a peer that knows another name has not heard of it yet.
+    if (known?.name === undefined || !isLinked(known.name)) this.#know(target, false, now);
     return true;
   }
 

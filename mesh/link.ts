@@ -108,7 +108,8 @@ export class Link {
       intervalMs: limits.heartbeatIntervalMs,
       timeoutMs: limits.heartbeatTimeoutMs,
     }, this.#since);
-    if (opening) this.send(opening);
+    // The first of the urgent frames: not even the ping for a doubt that comes up now precedes it.
+    if (opening) this.#sendUrgent(opening);
     this.ended = this.#run();
   }
 

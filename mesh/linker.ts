@@ -98,6 +98,8 @@ export class Linker {
     if (dial === undefined) {
       dial = this.#dialNow(target).finally(() => this.#dials.delete(address));
       this.#dials.set(address, dial);
+      // Whoever has asked for it, shutdown waits until it is over.
+      this.#options.tasks.run(dial.then(() => {}, () => {}));
     }
     return dial;
   }

@@ -138,7 +138,13 @@ export class MeshNode extends EventTarget implements Mesh {
   async connect(text: string): Promise<PeerInfo> {
     const target = parseTarget(text);
     if (this.#tasks.stopped) throw shutDown(this.name);
-    const link = await this.#linker.dial(target);
+    let link: Link;
+    try {
+      link = await this.#linker.dial(target);
+    } finally {
+      // Known nodes may have been waiting for the place that the dial took.
+      this.#upkeep.dialDue();
+    }
     // A dial to the same address may have been under way that would take any name.
     if (target.name === undefined || target.name === link.peer.name) return link.info;
     throw wrongName(target.name, link.peer.name);

@@ -3,8 +3,11 @@ import type { NodeIdentity } from "./handshake.ts";
 import type { Link } from "./link.ts";
 import { MeshError } from "./mesh_error.ts";
 
-/** Replaced incarnations remembered for one name. */
-const MAX_SUPERSEDED = 8;
+/**
+ * How often a name may change hands while it stays linked. Were the oldest incarnation forgotten
+ * instead, more live nodes than this by one name would take turns for ever.
+ */
+const MAX_SUPERSEDED = 256;
 
 /** The links of a node: one for each peer. */
 export class Peers implements Iterable<Link> {
@@ -58,20 +61,18 @@ export class Peers implements Iterable<Link> {
       current?.doubt();
       throw new MeshError("already-linked", peer.name, `a link to ${peer.name} is there and stays`);
     }
-    if (admission === "duplicate") {
+    const supersedes = current !== undefined && current.peer.incarnation !== peer.incarnation;
+    if (admission === "duplicate" || (supersedes && superseded.size >= MAX_SUPERSEDED)) {
       throw new MeshError(
         "duplicate-name",
         peer.name,
-        `incarnation ${peer.incarnation} of ${peer.name} has been replaced by a newer one, yet it ` +
-          `is alive: two nodes go by this name`,
+        `${peer.name} is linked, and incarnation ${peer.incarnation} of it is refused after ` +
+          `${superseded.size} others had to give way: several live nodes go by this name`,
       );
     }
     if (current === undefined && this.free <= 0) throw this.tooMany(peer.name);
-    if (current !== undefined && current.peer.incarnation !== peer.incarnation) {
+    if (supersedes) {
       superseded.add(current.peer.incarnation);
-      for (const oldest of superseded) {
-        if (superseded.size > MAX_SUPERSEDED) superseded.delete(oldest);
-      }
       this.#superseded.set(peer.name, superseded);
     }
     const link = makeLink();

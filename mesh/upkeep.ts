@@ -32,6 +32,7 @@ export interface UpkeepOptions {
 export class Upkeep {
   readonly #options: UpkeepOptions;
   readonly #known: KnownNodes;
+  readonly #isLinked = (name: string) => this.#options.peers.get(name) !== undefined;
   #timer: unknown;
 
   constructor(options: UpkeepOptions) {
@@ -57,7 +58,7 @@ export class Upkeep {
     await tasks.delay(0);
     if (typeof seeds !== "function") {
       this.#known.setSeeds(seeds, clock.now());
-      return this.#dialDue();
+      return this.dialDue();
     }
     while (!tasks.stopped) {
       await this.#askForSeeds(seeds);
@@ -72,14 +73,15 @@ export class Upkeep {
     for (const name of names) {
       if (name === selfName || peers.get(name) !== undefined) continue;
       try {
-        if (!this.#known.learn(parseNodeName(name), now)) throw peers.tooMany(name);
+        const known = this.#known.learn(parseNodeName(name), now, this.#isLinked);
+        if (!known) throw peers.tooMany(name);
       } catch (error) {
         // One report for a list: who sends thousands of bad names gets no more out of it.
         onRefused(name, error);
         break;
       }
     }
-    this.#dialDue();
+    this.dialDue();
   }
 
   /** A link has come up. */
@@ -92,7 +94,7 @@ export class Upkeep {
     const now = this.#options.settings.clock.now();
     if (reason === "goodbye") this.#known.departed(peer.name, now);
     else this.#known.lost(peer.name, info.since, now);
-    this.#dialDue();
+    this.dialDue();
   }
 
   async #askForSeeds(seeds: () => Seeds | Promise<Seeds>): Promise<void> {
@@ -105,7 +107,7 @@ export class Upkeep {
     } catch (cause) {
       onRefused("seeds", new MeshError("seeds-failed", "seeds", "seeds failed", { cause }));
     }
-    this.#dialDue();
+    this.dialDue();
   }
 
   #parseSeeds(texts: Seeds): Target[] {
@@ -120,18 +122,17 @@ export class Upkeep {
   }
 
   /** Dials every known node whose time has come, and sees to being called for the next. */
-  #dialDue(): void {
-    const { tasks, peers, linker, settings: { clock } } = this.#options;
+  dialDue(): void {
+    const { tasks, linker, settings: { clock } } = this.#options;
     if (tasks.stopped) return;
     clock.clearTimeout(this.#timer);
-    const isLinked = (name: string) => peers.get(name) !== undefined;
-    for (const target of this.#known.due(clock.now(), isLinked, linker.free)) {
+    for (const target of this.#known.due(clock.now(), this.#isLinked, linker.free)) {
       tasks.run(this.#dialOne(target));
     }
-    // With no place for another link there is nothing to wait for but the end of one.
-    const next = this.#known.nextDueAt(isLinked);
+    // With no place for another link there is nothing to wait for but the end of one, or of a dial.
+    const next = this.#known.nextDueAt(this.#isLinked);
     if (next === undefined || linker.free <= 0) return;
-    this.#timer = clock.setTimeout(() => this.#dialDue(), Math.max(0, next - clock.now()));
+    this.#timer = clock.setTimeout(() => this.dialDue(), Math.max(0, next - clock.now()));
   }
 
   async #dialOne(target: Target): Promise<void> {
@@ -144,6 +145,6 @@ export class Upkeep {
       onRefused(formatAddress(target), error);
       this.#known.dialled(target, undefined, clock.now());
     }
-    this.#dialDue();
+    this.dialDue();
   }
 }

@@ -23,9 +23,8 @@ export class BroadcastEncoder {
       this.#slab = new Uint8Array(SLAB_BYTES);
       this.#used = 0;
     }
-    const free = this.#slab.subarray(this.#used);
-    const size = encodeRoomBroadcastInto(room, message, free);
-    this.#used += size;
-    return free.subarray(0, size);
+    const start = this.#used;
+    this.#used += encodeRoomBroadcastInto(room, message, this.#slab, start);
+    return this.#slab.subarray(start, this.#used);
   }
 }

@@ -12,10 +12,10 @@ import {
   checkRoomBroadcast,
   FrameError,
   readMessage,
-  readRoom,
   SESSION_MAX_FRAME_BYTES,
 } from "../codec/mod.ts";
 import { BroadcastEncoder } from "./_broadcast_encoder.ts";
+import { RoomNames } from "./_room_names.ts";
 import type { Backplane } from "./backplane.ts";
 import { CLOSING, OPEN, type RoomSocket } from "./room_socket.ts";
 
@@ -117,6 +117,7 @@ export class Rooms<S extends RoomSocket = WebSocket> {
   /** Slow sockets on their way out, with the timer that ends their patience. */
   readonly #closing = new Map<S, unknown>();
   readonly #encoder = new BroadcastEncoder();
+  readonly #names = new RoomNames();
   readonly #backplane: Backplane | undefined;
   readonly #maxBufferedBytes: number;
   readonly #maxMessageBytes: number;
@@ -284,7 +285,7 @@ export class Rooms<S extends RoomSocket = WebSocket> {
   /** From another node: for the members here, and for nobody else. */
   #receive(bytes: Uint8Array): void {
     const roomEnd = checkRoomBroadcast(bytes);
-    const room = readRoom(bytes, roomEnd);
+    const room = this.#names.read(bytes, roomEnd);
     // Most messages may be for rooms that have no member here: their text is never decoded.
     if (this.#rooms.has(room)) this.#deliver(room, readMessage(bytes, roomEnd));
   }

@@ -78,6 +78,20 @@ Deno.test("a message longer than the queue's limit still travels when nothing wa
   assertEquals(await inbox.has(1), [long]);
 });
 
+Deno.test("what is queued for a link that ends is lost, and peerdown says how much that was", async () => {
+  await using a = await startNode("a");
+  using stalled = await RawPeer.dial(a.address);
+  await stalled.initiate(rawIdentity("z@127.0.0.1:1"));
+  const down = nextEvent(a, "peerdown");
+  const message = encodeRoomBroadcast("r", "m".repeat(MIB));
+  while (a.peers[0].queuedBytes < 8 * MIB) a.publish(message);
+  stalled.close();
+  const { peer } = await down;
+  assert(peer.queuedBytes > 0 && peer.queuedBytes <= 8 * MIB + message.length);
+  assertEquals(peer.dropped, 0);
+  assertEquals(a.publish(message), { peers: 0, dropped: 0 });
+});
+
 Deno.test("a stall that outlasts the heartbeat ends the link", async () => {
   await using a = await startNode("a", { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 100 });
   using stalled = await RawPeer.dial(a.address);

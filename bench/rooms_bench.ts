@@ -1,0 +1,125 @@
+/**
+ * A million memberships: 10,000 sockets, each in 100 of 100,000 rooms. Joining and leaving must not
+ * cost more for it, and a broadcast only for the members of its room. Beside each row stands the
+ * same with few rooms.
+ */
+
+import {
+  checkRoomBroadcast,
+  encodeRoomBroadcast,
+  readRoom,
+  Rooms,
+  type RoomSocket,
+} from "../mod.ts";
+import { RoomNames } from "../rooms/_room_names.ts";
+
+class Sink implements RoomSocket {
+  readonly readyState = 1;
+  readonly bufferedAmount = 0;
+  heard = 0;
+  send(): void {
+    this.heard++;
+  }
+  close(): void {}
+  addEventListener(): void {}
+}
+
+const SOCKETS = 10_000;
+const ROOMS_EACH = 100;
+
+/** Rooms in which every socket is a member of `ROOMS_EACH` of `roomCount` rooms, evenly spread. */
+function fill(roomCount: number): { rooms: Rooms<Sink>; sockets: Sink[] } {
+  const rooms = new Rooms<Sink>();
+  const sockets = Array.from({ length: SOCKETS }, () => new Sink());
+  for (const [i, socket] of sockets.entries()) {
+    for (let k = 0; k < ROOMS_EACH; k++) {
+      rooms.join(socket, `room ${(i * ROOMS_EACH + k) % roomCount}`);
+    }
+  }
+  return { rooms, sockets };
+}
+
+const few = fill(100);
+const before = Deno.memoryUsage().rss;
+const many = fill(100_000);
+const bytes = (Deno.memoryUsage().rss - before) / (SOCKETS * ROOMS_EACH);
+console.log(
+  `${many.rooms.roomCount} rooms, ${many.rooms.socketCount} sockets, ` +
+    `${SOCKETS * ROOMS_EACH} memberships: ${bytes.toFixed(0)} bytes of memory each`,
+);
+
+const empty = new Rooms<Sink>();
+const newcomer = new Sink();
+let turn = 0;
+
+for (
+  const [name, rooms] of [["1 room", empty], ["100 rooms", few.rooms], [
+    "100,000 rooms",
+    many.rooms,
+  ]] as const
+) {
+  Deno.bench({
+    name: `join and leave a room of others, ${name}`,
+    group: "join and leave",
+    baseline: rooms === empty,
+    fn() {
+      const room = rooms === empty ? "room 0" : `room ${turn = (turn + 7919) % 100}`;
+      rooms.join(newcomer, room);
+      rooms.leave(newcomer, room);
+    },
+  });
+  Deno.bench({
+    name: `join and leave a new room, ${name}`,
+    group: "join and leave, room comes and goes",
+    baseline: rooms === empty,
+    fn() {
+      rooms.join(newcomer, "new");
+      rooms.leave(newcomer, "new");
+    },
+  });
+}
+
+const lone = new Rooms<Sink>();
+for (let i = 0; i < 10; i++) lone.join(new Sink(), "room 0");
+
+for (const [name, rooms] of [["1 room", lone], ["100,000 rooms", many.rooms]] as const) {
+  Deno.bench({
+    name: `broadcast to 10 members, ${name}`,
+    group: "broadcast to 10",
+    baseline: rooms === lone,
+    fn() {
+      rooms.broadcast("room 0", "hello");
+    },
+  });
+}
+
+Deno.bench({
+  name: "broadcast to 10,000 members, 100 rooms",
+  group: "broadcast to 10,000",
+  fn() {
+    few.rooms.broadcast("room 0", "hello");
+  },
+});
+
+// What rooms/_room_names.ts buys: a name and its look-up, where a few rooms have most of the traffic.
+for (const count of [1, 100, 1000, 10_000]) {
+  const byName = new Map(Array.from({ length: count }, (_, i) => [`lobby-${i}`, i]));
+  const broadcasts = Array.from(byName.keys(), (room) => encodeRoomBroadcast(room, ""));
+  const order = Array.from({ length: 10_000 }, () => Math.floor(count ** Math.random()) - 1);
+  const names = new RoomNames();
+  const ways = {
+    remembered: (bytes: Uint8Array) => names.read(bytes, checkRoomBroadcast(bytes)),
+    "decoded anew": (bytes: Uint8Array) => readRoom(bytes, checkRoomBroadcast(bytes)),
+  };
+  for (const [name, read] of Object.entries(ways)) {
+    let turn = 0;
+    Deno.bench({
+      name: `room name ${name}, ${count} in use`,
+      group: `room name, ${count} in use`,
+      baseline: read === ways.remembered,
+      fn() {
+        byName.get(read(broadcasts[order[turn = (turn + 1) % order.length]]));
+      },
+    });
+  }
+}

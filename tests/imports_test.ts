@@ -1,0 +1,331 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+
+/**
+ * Who may import whom (DESIGN.md, "The house"), held against every file of the library:
+ *
+ * | in | imports | |
+ * | --- | --- | --- |
+ * | `mod.ts` | the `mod.ts` of `codec/`, `rooms/` and `mesh/` | no backplane |
+ * | `codec/` | `codec/` | and no clock, randomness, I/O or global of the platform |
+ * | `rooms/` | `rooms/`, `codec/` | |
+ * | `mesh/` | `mesh/`, `codec/` | and types of `rooms/backplane.ts` |
+ * | `backplanes/` | `backplanes/`, `codec/` | and types of `rooms/` |
+ *
+ * All by relative specifiers with `.ts`, or `node:` outside `codec/`; from another folder never a
+ * file whose name begins with `_`.
+ */
+
+const ROOT = new URL("../", import.meta.url);
+
+/** For each folder, beside itself: what it may import, and what of it types only. */
+const FOLDERS: ReadonlyMap<string, { values: string[]; types: string[] }> = new Map([
+  ["codec", { values: [], types: [] }],
+  ["rooms", { values: ["codec/"], types: [] }],
+  ["mesh", { values: ["codec/"], types: ["rooms/backplane.ts"] }],
+  ["backplanes", { values: ["codec/"], types: ["rooms/"] }],
+]);
+const MOD_IMPORTS = ["codec/mod.ts", "rooms/mod.ts", "mesh/mod.ts"];
+
+/** What the codec has no business with. */
+const PLATFORM: ReadonlySet<string> = new Set([
+  ...["Deno", "process", "self", "window", "navigator", "console", "require", "eval"],
+  ...["setTimeout", "setInterval", "setImmediate", "queueMicrotask"],
+  ...["clearTimeout", "clearInterval", "clearImmediate"],
+  ...["Date", "performance", "Temporal", "crypto"],
+  ...["fetch", "WebSocket", "EventSource", "BroadcastChannel", "Worker", "localStorage"],
+]);
+
+/** Something in a file that matters here. */
+type Find =
+  /** An import, or an export from another module. Without a specifier it is computed. */
+  | { readonly kind: "import"; readonly specifier: string | undefined; readonly typeOnly: boolean }
+  | { readonly kind: "global"; readonly name: string };
+
+/** Reads a source by the parser of `deno lint`: comments and strings do not mislead it. */
+function scan(path: string, source: string): Find[] {
+  const finds: Find[] = [];
+  const add = (specifier: unknown, typeOnly: boolean) => {
+    const text = typeof specifier === "string" ? specifier : undefined;
+    finds.push({ kind: "import", specifier: text, typeOnly });
+  };
+  const visitor: Deno.lint.LintVisitor = {
+    // `import { type A }` is not elided by every compiler, so it does not count as type only.
+    ImportDeclaration: (node) => add(node.source.value, node.importKind === "type"),
+    ExportAllDeclaration: (node) => add(node.source.value, node.exportKind === "type"),
+    ExportNamedDeclaration(node) {
+      if (node.source) add(node.source.value, node.exportKind === "type");
+    },
+    ImportExpression(node) {
+      add(node.source.type === "Literal" ? node.source.value : undefined, false);
+    },
+    // `import("./a.ts").A` as a type: the tree does not tell its specifier.
+    TSImportType: () => add(undefined, true),
+    TSExternalModuleReference: (node) => add(node.expression.value, false),
+    MetaProperty: () => finds.push({ kind: "global", name: "import.meta" }),
+    Identifier(node) {
+      if (isName(node)) return;
+      if (isGlobalThis(node) && !isPlainGlobalThis(node) || PLATFORM.has(node.name)) {
+        finds.push({ kind: "global", name: node.name });
+      }
+      if (node.name === "Math" && !isMathWithoutChance(node.parent)) {
+        finds.push({ kind: "global", name: "Math.random" });
+      }
+    },
+  };
+  const plugin: Deno.lint.Plugin = { name: "imports", rules: { scan: { create: () => visitor } } };
+  Deno.lint.runPlugin(plugin, path, source);
+  return finds;
+}
+
+/** True for `b` in `a.b` and in `{ b: c }`, which stand for no variable. */
+function isName(node: Deno.lint.Identifier): boolean {
+  const parent: Deno.lint.Node = node.parent;
+  switch (parent.type) {
+    case "MemberExpression":
+      return !parent.computed && isSame(parent.property, node) && !isGlobalThis(parent.object);
+    case "Property":
+      return !parent.computed && !parent.shorthand && isSame(parent.key, node) &&
+        parent.parent.type === "ObjectExpression";
+    default:
+      return false;
+  }
+}
+
+function isGlobalThis(node: Deno.lint.Node): boolean {
+  return node.type === "Identifier" && node.name === "globalThis";
+}
+
+/** True in `globalThis.a` and `const { a } = globalThis`: then what is taken is judged by its name. */
+function isPlainGlobalThis(node: Deno.lint.Identifier): boolean {
+  let parent: Deno.lint.Node = node.parent;
+  if (parent.type === "MemberExpression") return !parent.computed && isSame(parent.object, node);
+  if (parent.type === "TSAsExpression") parent = parent.parent;
+  return parent.type === "VariableDeclarator" && parent.id.type === "ObjectPattern" &&
+    parent.id.properties.every((property) => property.type === "Property" && !property.computed);
+}
+
+function isSame(a: Deno.lint.Node, b: Deno.lint.Node): boolean {
+  return a.range[0] === b.range[0] && a.range[1] === b.range[1];
+}
+
+/** True for `Math.min` and the like. */
+function isMathWithoutChance(node: Deno.lint.Node): boolean {
+  return node.type === "MemberExpression" && !node.computed &&
+    node.property.type === "Identifier" && node.property.name !== "random";
+}
+
+/** The path in the tree that a relative specifier in `path` means; undefined if it leads out. */
+function resolve(path: string, specifier: string): string | undefined {
+  const { pathname } = new URL(specifier, `file:///tree/${path}`);
+  return pathname.startsWith("/tree/") ? pathname.slice("/tree/".length) : undefined;
+}
+
+/** What is wrong with one file of the library. */
+function violationsOf(path: string, source: string): string[] {
+  const folder = path.slice(0, Math.max(0, path.indexOf("/")));
+  return scan(path, source).flatMap((find) => {
+    if (find.kind === "global") {
+      return folder === "codec" ? [`${path} uses ${find.name}`] : [];
+    }
+    const reason = objectionTo(path, folder, find.specifier, find.typeOnly);
+    return reason === undefined ? [] : [`${path} imports ${find.specifier ?? "…"}: ${reason}`];
+  });
+}
+
+function objectionTo(
+  path: string,
+  folder: string,
+  specifier: string | undefined,
+  typeOnly: boolean,
+): string | undefined {
+  if (specifier === undefined) return "no plain specifier";
+  if (specifier.startsWith("node:")) return folder === "codec" ? "not in codec/" : undefined;
+  if (!/^\.{1,2}\//.test(specifier)) return "not relative";
+  if (!specifier.endsWith(".ts")) return "not a .ts file";
+  const target = resolve(path, specifier);
+  if (target === undefined) return "outside of the tree";
+  if (folder === "") return MOD_IMPORTS.includes(target) ? undefined : "not for mod.ts";
+  if (target.startsWith(`${folder}/`)) return undefined;
+  const { values, types } = FOLDERS.get(folder) ?? { values: [], types: [] };
+  const mayImport = values.some((allowed) => target.startsWith(allowed));
+  const mayImportTypes = types.some((allowed) => target.startsWith(allowed));
+  if (!mayImport && !mayImportTypes) return `not from ${folder}/`;
+  if (target.includes("/_")) return "another folder's internals";
+  return mayImport || typeOnly ? undefined : "types only";
+}
+
+/** Every file of the library, by its path in the tree. */
+function readLibrary(): Map<string, string> {
+  const files = new Map<string, string>();
+  const read = (path: string) => files.set(path, Deno.readTextFileSync(new URL(path, ROOT)));
+  const walk = (folder: string) => {
+    for (const { name, isDirectory } of Deno.readDirSync(new URL(folder, ROOT))) {
+      if (isDirectory) walk(`${folder}${name}/`);
+      else read(`${folder}${name}`);
+    }
+  };
+  read("mod.ts");
+  const topFolders = new Set([...Deno.readDirSync(ROOT)].map(({ name }) => name));
+  for (const folder of FOLDERS.keys()) if (topFolders.has(folder)) walk(`${folder}/`);
+  return files;
+}
+
+/** What is loaded at run time when `entry` is imported. */
+function loadedBy(entry: string, files: ReadonlyMap<string, string>): Set<string> {
+  const loaded = new Set([entry]);
+  for (const path of loaded) {
+    for (const find of scan(path, files.get(path) ?? "")) {
+      if (find.kind !== "import" || find.typeOnly || find.specifier === undefined) continue;
+      const target = find.specifier.startsWith(".") ? resolve(path, find.specifier) : undefined;
+      loaded.add(target ?? find.specifier);
+    }
+  }
+  return loaded;
+}
+
+Deno.test("every file of the library imports only what its place allows", () => {
+  const files = readLibrary();
+  assert(files.size > 30, `only ${files.size} files found`);
+  for (const entry of ["mod.ts", ...MOD_IMPORTS]) assert(files.has(entry), `no ${entry}`);
+  const violations = [...files].flatMap(([path, source]) => violationsOf(path, source));
+  assertEquals(violations, []);
+});
+
+Deno.test("the library consists of TypeScript", () => {
+  const others = [...readLibrary().keys()].filter((path) => !path.endsWith(".ts"));
+  assertEquals(others, []);
+});
+
+Deno.test("mod.ts loads codec, rooms and mesh, and no backplane", () => {
+  const loaded = loadedBy("mod.ts", readLibrary());
+  for (const path of MOD_IMPORTS) assert(loaded.has(path), path);
+  assertEquals([...loaded].filter((path) => !/^(mod\.ts$|codec\/|rooms\/|mesh\/)/.test(path)), []);
+});
+
+Deno.test("each part can be loaded without those that it does not need", () => {
+  const files = readLibrary();
+  const foldersOf = (entry: string) => {
+    const folders = [...loadedBy(entry, files)].map((path) => path.slice(0, path.indexOf("/")));
+    return [...new Set(folders)].sort();
+  };
+  assertEquals(foldersOf("codec/mod.ts"), ["codec"]);
+  assertEquals(foldersOf("rooms/mod.ts"), ["codec", "rooms"]);
+  assertEquals(foldersOf("mesh/mod.ts"), ["codec", "mesh"]);
+});
+
+// The checker itself.
+
+/** A file, a source that breaks a rule there, and what must be said about it. */
+const BROKEN: readonly (readonly [path: string, source: string, part: string])[] = [
+  ["codec/a.ts", `import { Rooms } from "../rooms/mod.ts";`, "not from codec/"],
+  ["codec/a.ts", `import type { Backplane } from "../rooms/backplane.ts";`, "not from codec/"],
+  ["codec/a.ts", `import { Buffer } from "node:buffer";`, "not in codec/"],
+  ["codec/a.ts", `export const now = Date.now();`, "uses Date"],
+  ["codec/a.ts", `export const now = () => new Date();`, "uses Date"],
+  ["codec/a.ts", `export const at = performance.now();`, "uses performance"],
+  ["codec/a.ts", `setTimeout(() => {}, 1);`, "uses setTimeout"],
+  ["codec/a.ts", `const id = crypto.randomUUID();`, "uses crypto"],
+  ["codec/a.ts", `const chance = Math.random();`, "uses Math.random"],
+  ["codec/a.ts", `const chance = Math["random"]();`, "uses Math.random"],
+  ["codec/a.ts", `const { random } = Math;`, "uses Math.random"],
+  ["codec/a.ts", `const os = Deno.build.os;`, "uses Deno"],
+  ["codec/a.ts", `const os = globalThis.Deno.build.os;`, "uses Deno"],
+  ["codec/a.ts", `const { Deno: platform } = globalThis;`, "uses Deno"],
+  ["codec/a.ts", `const { Deno } = globalThis as { Deno?: unknown };`, "uses Deno"],
+  ["codec/a.ts", `const os = globalThis["Deno"].build.os;`, "uses globalThis"],
+  ["codec/a.ts", `const platform = globalThis;`, "uses globalThis"],
+  ["codec/a.ts", `const { ...platform } = globalThis;`, "uses globalThis"],
+  ["codec/a.ts", `const text = \`\${Deno.pid}\`;`, "uses Deno"],
+  ["codec/a.ts", `export function f(d: Deno.Conn): void {}`, "uses Deno"],
+  ["codec/a.ts", `const here = { Deno };`, "uses Deno"],
+  ["codec/a.ts", `await fetch("https://example.com");`, "uses fetch"],
+  ["codec/a.ts", `const here = import.meta.url;`, "uses import.meta"],
+  ["codec/sub/a.ts", `export * from "../../mesh/mod.ts";`, "not from codec/"],
+
+  ["rooms/a.ts", `import { startMesh } from "../mesh/mod.ts";`, "not from rooms/"],
+  ["rooms/a.ts", `import type { Mesh } from "../mesh/mod.ts";`, "not from rooms/"],
+  ["rooms/a.ts", `export { x } from "../backplanes/nats.ts";`, "not from rooms/"],
+  ["rooms/a.ts", `import { Reader } from "../codec/_reader.ts";`, "another folder's internals"],
+  ["rooms/a.ts", `import "../mod.ts";`, "not from rooms/"],
+
+  ["mesh/a.ts", `import { Rooms } from "../rooms/mod.ts";`, "not from mesh/"],
+  ["mesh/a.ts", `import type { Rooms } from "../rooms/mod.ts";`, "not from mesh/"],
+  ["mesh/a.ts", `import { x } from "../rooms/backplane.ts";`, "types only"],
+  ["mesh/a.ts", `import { type Backplane } from "../rooms/backplane.ts";`, "types only"],
+  ["mesh/a.ts", `import "../rooms/backplane.ts";`, "types only"],
+  ["mesh/a.ts", `export * from "../rooms/backplane.ts";`, "types only"],
+  ["mesh/a.ts", `const rooms = await import("../rooms/rooms.ts");`, "not from mesh/"],
+  ["mesh/a.ts", `let x: import("../rooms/rooms.ts").Rooms;`, "no plain specifier"],
+  ["mesh/a.ts", `await import("./" + "b.ts");`, "no plain specifier"],
+  ["mesh/a.ts", `await import(\`./b.ts\`);`, "no plain specifier"],
+
+  ["backplanes/a.ts", `import { Rooms } from "../rooms/mod.ts";`, "types only"],
+  ["backplanes/a.ts", `import { startMesh } from "../mesh/mod.ts";`, "not from backplanes/"],
+
+  ["mesh/a.ts", `import { bench } from "../bench/link_bench.ts";`, "not from mesh/"],
+  ["rooms/a.ts", `import { chat } from "../examples/chat/server.ts";`, "not from rooms/"],
+  ["mesh/a.ts", `import { FakeTimers } from "../tests/_fake_timers.ts";`, "not from mesh/"],
+  ["mesh/a.ts", `import { b } from "../../elsewhere/b.ts";`, "outside of the tree"],
+
+  ["mesh/a.ts", `import { assert } from "@std/assert";`, "not relative"],
+  ["rooms/a.ts", `import fc from "npm:fast-check";`, "not relative"],
+  ["rooms/a.ts", `import { x } from "jsr:@std/bytes";`, "not relative"],
+  ["rooms/a.ts", `import { x } from "https://deno.land/x/y.ts";`, "not relative"],
+  ["rooms/a.ts", `import { x } from "/work/y.ts";`, "not relative"],
+  ["mesh/a.ts", `import fs = require("fs");`, "not relative"],
+  ["mesh/a.ts", `import { b } from "./b";`, "not a .ts file"],
+  ["mesh/a.ts", `import data from "./b.json" with { type: "json" };`, "not a .ts file"],
+
+  ["mod.ts", `export * from "./backplanes/nats.ts";`, "not for mod.ts"],
+  ["mod.ts", `export * from "./codec/framing.ts";`, "not for mod.ts"],
+];
+
+Deno.test("the checker finds a violation of every rule, and names the file", () => {
+  for (const [path, source, part] of BROKEN) {
+    const found = violationsOf(path, source);
+    assertEquals(new Set(found).size, 1, `${source} in ${path}: ${found}`);
+    assertStringIncludes(found[0], part);
+    assert(found[0].startsWith(`${path} `));
+  }
+});
+
+Deno.test("the checker lets pass what is allowed, and what only looks like a violation", () => {
+  const sources: [path: string, source: string][] = [
+    ["codec/a.ts", `import { Reader } from "./_reader.ts";\nexport type { A } from "./b.ts";`],
+    [
+      "codec/a.ts",
+      `const { Buffer } = globalThis as { Buffer?: unknown }; globalThis.TextDecoder;`,
+    ],
+    ["codec/a.ts", `// Deno.now()\n/** import "../mesh/mod.ts"; */\nconst text = "Date";`],
+    ["codec/a.ts", `const least = Math.min(1, 2); const names = { Date: 1, fetch: 2 }.Date;`],
+    ["codec/a.ts", "const pattern = /`Deno`|'fetch()'/;"],
+    ["codec/a.ts", 'const code = `import "npm:x"; Deno.exit()`;'],
+    ["codec/sub/a.ts", `import "../a.ts";`],
+    [
+      "rooms/a.ts",
+      `import { FrameError } from "../codec/mod.ts";\nsetTimeout(() => {}, Date.now());`,
+    ],
+    ["mesh/a.ts", `import type { Backplane } from "../rooms/backplane.ts";`],
+    ["mesh/a.ts", `export type { Backplane } from "../rooms/backplane.ts";`],
+    ["mesh/a.ts", `import { connect } from "node:tls";\nDeno.exit();`],
+    ["mesh/a.ts", `await import("./b.ts");`],
+    [
+      "backplanes/a.ts",
+      `import type { Backplane } from "../rooms/mod.ts";\nimport "../codec/mod.ts";`,
+    ],
+    ["mod.ts", `export * from "./mesh/mod.ts";`],
+  ];
+  for (const [path, source] of sources) assertEquals(violationsOf(path, source), [], source);
+});
+
+Deno.test("what is loaded is found through any number of files, but not through types", () => {
+  const files = new Map([
+    ["mod.ts", `export * from "./mesh/mod.ts";`],
+    ["mesh/mod.ts", `import type { X } from "../rooms/x.ts";\nexport { a } from "./a.ts";`],
+    ["mesh/a.ts", `import "./mod.ts";\nawait import("../backplanes/nats.ts");\nimport "node:tls";`],
+  ]);
+  assertEquals(
+    loadedBy("mod.ts", files),
+    new Set(["mod.ts", "mesh/mod.ts", "mesh/a.ts", "backplanes/nats.ts", "node:tls"]),
+  );
+});
