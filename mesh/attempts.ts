@@ -86,9 +86,11 @@ export class Attempts {
     }
   }
 
-  /** Waits until no attempt is under way with a node that goes by `name`. */
+  /** Waits for the end of the attempts with a node that goes by `name`. */
   async settled(name: string): Promise<void> {
-    for (const attempt of this.#running) if (attempt.peer?.name === name) await attempt.over;
+    // Of now: of those that begin meanwhile there need be no end.
+    const now = [...this.#running].filter((attempt) => attempt.peer?.name === name);
+    await Promise.all(now.map((attempt) => attempt.over));
   }
 
   /** True if an outgoing attempt has committed itself to this very node. */

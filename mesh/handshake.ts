@@ -189,7 +189,11 @@ function decode<T>(
 
 async function writeFrame(connection: Connection, payload: Uint8Array): Promise<void> {
   const frame = encodeFrame(payload);
-  for (let at = 0; at < frame.length;) at += await connection.write(frame.subarray(at));
+  try {
+    for (let at = 0; at < frame.length;) at += await connection.write(frame.subarray(at));
+  } catch (cause) {
+    throw closed(connection, cause);
+  }
 }
 
 /** Reads exactly one frame: what follows the handshake stays in the stream for the session. */
@@ -222,14 +226,12 @@ async function readFull(
     const size = await readOrClosed(connection, target.subarray(at));
     if (size === null) {
       const address = formatAddress(connection.remoteAddress);
-      throw codeIfClosed === "closed"
-        ? new MeshError("closed", address, `${address} closed the connection in the handshake`)
-        : new MeshError(
-          "not-accepted",
-          address,
-          `${address} closed the connection on our proof: it has another cookie, ` +
-            `a link to a node of our name, or no place for us`,
-        );
+      throw codeIfClosed === "closed" ? closed(connection) : new MeshError(
+        "not-accepted",
+        address,
+        `${address} closed the connection on our proof: it has another cookie, ` +
+          `a link to a node of our name, or no place for us`,
+      );
     }
     at += size;
   }
@@ -242,6 +244,12 @@ async function readOrClosed(connection: Connection, target: Uint8Array): Promise
   } catch {
     return null;
   }
+}
+
+function closed(connection: Connection, cause?: unknown): MeshError {
+  const address = formatAddress(connection.remoteAddress);
+  const message = `${address} closed the connection in the handshake`;
+  return new MeshError("closed", address, message, { cause });
 }
 
 function malformed(connection: Connection, cause: unknown): MeshError {

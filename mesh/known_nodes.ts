@@ -36,14 +36,16 @@ export function backoffMs(failures: number, fraction: number): number {
 /** See the file's head. */
 export class KnownNodes {
   readonly #nodes = new Map<string, KnownNode>();
-  /** Addresses that lead back to this node. */
-  readonly #own = new Set<string>();
+  readonly #ownAddress: string;
   readonly #maxLearnt: number;
   readonly #forgetAfterMs: number;
   readonly #fraction: () => number;
 
-  /** Knows nobody yet. `fraction` gives random numbers from 0 up to 1. */
-  constructor(options: { maxLearnt: number; forgetAfterMs: number; fraction: () => number }) {
+  /** Knows nobody yet. `own` is this node, and `fraction` gives random numbers from 0 up to 1. */
+  constructor(
+    options: { own: Target; maxLearnt: number; forgetAfterMs: number; fraction: () => number },
+  ) {
+    this.#ownAddress = formatAddress(options.own);
     this.#maxLearnt = options.maxLearnt;
     this.#forgetAfterMs = options.forgetAfterMs;
     this.#fraction = options.fraction;
@@ -63,13 +65,6 @@ export class KnownNodes {
     // Who is linked has proven to be there: a peer that knows another name has not heard of it yet.
     if (known?.name === undefined || !isLinked(known.name)) this.#know(target, false, now);
     return true;
-  }
-
-  /** Never again dial an address that leads back to this node. */
-  disown(target: Target): void {
-    const address = formatAddress(target);
-    this.#nodes.delete(address);
-    if (this.#own.size < this.#maxLearnt) this.#own.add(address);
   }
 
   /** Up to `max` nodes to dial at `now`, none of which is linked; they are dialled from now on. */
@@ -113,10 +108,11 @@ export class KnownNodes {
   }
 
   /** A link has come up to the node that others dial at `target`. */
-  linked(target: Target, now: number): void {
-    // Links are limited themselves, so the limit for nodes heard of does not apply.
+  linked(target: Target, now: number, isLinked: (name: string) => boolean): void {
+    const address = formatAddress(target);
+    if (!this.#nodes.has(address) && this.#learnt() >= this.#maxLearnt) this.#forgetOne(isLinked);
     this.#know(target, false, now);
-    const node = this.#nodes.get(formatAddress(target));
+    const node = this.#nodes.get(address);
     if (node === undefined) return;
     node.name = target.name;
     node.aliveAt = now;
@@ -141,13 +137,23 @@ export class KnownNodes {
     }
   }
 
+  /** Makes place for a node that is there: the one that has been away for longest gives way. */
+  #forgetOne(isLinked: (name: string) => boolean): void {
+    let oldest: KnownNode | undefined;
+    for (const node of this.#nodes.values()) {
+      if (node.seed || (node.name !== undefined && isLinked(node.name))) continue;
+      if (oldest === undefined || node.aliveAt < oldest.aliveAt) oldest = node;
+    }
+    if (oldest !== undefined) this.#nodes.delete(oldest.address);
+  }
+
   #learnt(): number {
     return this.#nodes.values().filter((node) => !node.seed).toArray().length;
   }
 
   #know(target: Target, seed: boolean, now: number): void {
     const address = formatAddress(target);
-    if (this.#own.has(address)) return;
+    if (address === this.#ownAddress) return;
     const known = this.#nodes.get(address);
     if (known === undefined) {
       this.#nodes.set(address, {

@@ -30,6 +30,15 @@ import type { Connection } from "./transport.ts";
 
 const READ_BUFFER_BYTES = 256 * 1024;
 
+/**
+ * How long a link may deliver without a pause. A read can bring tens of thousands of messages, and
+ * each may be for a thousand sockets: timers, other links and HTTP must have their turn in between.
+ */
+const TURN_MS = 10;
+
+/** How many messages are delivered between two looks at the clock. */
+const TURN_CHECK = 16;
+
 /** What a link tells its owner. */
 export interface LinkListener {
   /** A room broadcast has come; the bytes are lent. Throws `FrameError` if it is malformed. */
@@ -79,6 +88,7 @@ export class Link {
   #timer: unknown;
   #down = false;
   #leaving = false;
+  #halfClosed = false;
   #writing: Promise<void> | undefined;
   #overflowing = false;
   #bytesIn = 0;
@@ -167,9 +177,10 @@ export class Link {
     await this.#writing;
     if (this.peer.features & FEATURE_GOODBYE) this.#sendUrgent(encodeGoodbye());
     await this.#writing;
-    // Closing with the peer's bytes unread would make TCP throw away ours: end our way first.
-    const halfClosed = this.#connection.closeWrite().catch(() => {});
-    await Promise.race([halfClosed, this.ended]);
+    // Closing with the peer's bytes unread, or writing behind the end, would make TCP throw away
+    // what is on its way: end our way first, and answer no ping any more.
+    this.#halfClosed = true;
+    await Promise.race([this.#closeWrite(), this.ended]);
     await this.ended;
     this.#clock.clearTimeout(timer);
   }
@@ -197,8 +208,14 @@ export class Link {
         const size = await this.#connection.read(buffer);
         if (size === null) return this.end("closed");
         this.#bytesIn += size;
+        let count = 0;
+        let turnEnd = this.#clock.now() + TURN_MS;
         for (const payload of decoder.push(buffer.subarray(0, size))) {
           this.#receive(payload);
+          if (++count % TURN_CHECK === 0 && this.#clock.now() > turnEnd) {
+            await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, 0));
+            turnEnd = this.#clock.now() + TURN_MS;
+          }
           // What follows a goodbye, or a replaced link's last words, is for nobody.
           if (this.#down) return;
         }
@@ -253,7 +270,16 @@ export class Link {
     this.#timer = this.#clock.setTimeout(() => this.#beat(), step.againMs);
   }
 
+  async #closeWrite(): Promise<void> {
+    try {
+      await this.#connection.closeWrite();
+    } catch {
+      // It has broken, which the reading side notices as well.
+    }
+  }
+
   #sendUrgent(payload: Uint8Array): void {
+    if (this.#halfClosed) return;
     this.#outbox.pushUrgent(payload);
     this.#wake();
   }

@@ -41,7 +41,7 @@ export interface LinkerOptions {
 export class Linker {
   readonly #options: LinkerOptions;
   readonly #attempts: Attempts;
-  /** Dials under way, by address. */
+  /** Dials under way, by the name that must answer, or the address if any may. */
   readonly #dials = new Map<string, Promise<Link>>();
 
   constructor(options: LinkerOptions) {
@@ -93,11 +93,11 @@ export class Linker {
   dial(target: Target): Promise<Link> {
     const link = target.name === undefined ? undefined : this.#options.peers.get(target.name);
     if (link !== undefined) return Promise.resolve(link);
-    const address = formatAddress(target);
-    let dial = this.#dials.get(address);
+    const key = target.name ?? formatAddress(target);
+    let dial = this.#dials.get(key);
     if (dial === undefined) {
-      dial = this.#dialNow(target).finally(() => this.#dials.delete(address));
-      this.#dials.set(address, dial);
+      dial = this.#dialNow(target).finally(() => this.#dials.delete(key));
+      this.#dials.set(key, dial);
       // Whoever has asked for it, shutdown waits until it is over.
       this.#options.tasks.run(dial.then(() => {}, () => {}));
     }
@@ -210,8 +210,7 @@ export class Linker {
   }
 }
 
-/** The error for a target at whose address another node answers. */
-export function wrongName(expected: string, found: string): MeshError {
+function wrongName(expected: string, found: string): MeshError {
   return new MeshError("wrong-name", expected, `dialled ${expected}, but ${found} answers`);
 }
 

@@ -22,7 +22,7 @@ import { Cookies } from "./cookies.ts";
 import { meshEvent, type MeshEventDetails, type PeerDownReason, type PeerInfo } from "./events.ts";
 import { newIdentity } from "./handshake.ts";
 import type { Link } from "./link.ts";
-import { Linker, wrongName } from "./linker.ts";
+import { Linker } from "./linker.ts";
 import type { Mesh } from "./mesh.ts";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress, formatName, parseTarget } from "./node_name.ts";
@@ -138,16 +138,12 @@ export class MeshNode extends EventTarget implements Mesh {
   async connect(text: string): Promise<PeerInfo> {
     const target = parseTarget(text);
     if (this.#tasks.stopped) throw shutDown(this.name);
-    let link: Link;
     try {
-      link = await this.#linker.dial(target);
+      return (await this.#linker.dial(target)).info;
     } finally {
       // Known nodes may have been waiting for the place that the dial took.
       this.#upkeep.dialDue();
     }
-    // A dial to the same address may have been under way that would take any name.
-    if (target.name === undefined || target.name === link.peer.name) return link.info;
-    throw wrongName(target.name, link.peer.name);
   }
 
   shutdown(): Promise<void> {

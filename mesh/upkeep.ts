@@ -39,11 +39,11 @@ export class Upkeep {
     const { settings, selfName } = options;
     this.#options = options;
     this.#known = new KnownNodes({
+      own: parseNodeName(selfName),
       maxLearnt: settings.maxPeers,
       forgetAfterMs: settings.forgetAfterMs,
       fraction: () => randomFraction(settings.randomBytes),
     });
-    this.#known.disown(parseNodeName(selfName));
   }
 
   /** Calls off what is to come. */
@@ -86,7 +86,8 @@ export class Upkeep {
 
   /** A link has come up. */
   linked({ peer }: Link): void {
-    this.#known.linked(parseNodeName(peer.name), this.#options.settings.clock.now());
+    const now = this.#options.settings.clock.now();
+    this.#known.linked(parseNodeName(peer.name), now, this.#isLinked);
   }
 
   /** A link has ended that nothing has taken the place of. */
@@ -101,8 +102,10 @@ export class Upkeep {
     const { tasks, settings, onRefused } = this.#options;
     try {
       const asked = (async () => await seeds())();
-      const texts = await tasks.unlessStopped(asked);
-      if (texts === undefined) return;
+      // A resolver that never answers must not keep the node from asking again.
+      const texts = await Promise.race([asked, tasks.delay(SEEDS_INTERVAL_MS)]);
+      if (tasks.stopped) return;
+      if (!Array.isArray(texts)) throw new TypeError("seeds gave no list");
       this.#known.setSeeds(this.#parseSeeds(texts), settings.clock.now());
     } catch (cause) {
       onRefused("seeds", new MeshError("seeds-failed", "seeds", "seeds failed", { cause }));
@@ -110,10 +113,10 @@ export class Upkeep {
     this.dialDue();
   }
 
-  #parseSeeds(texts: Seeds): Target[] {
+  #parseSeeds(texts: readonly unknown[]): Target[] {
     return texts.flatMap((text) => {
       try {
-        return [parseTarget(text)];
+        return [parseTarget(String(text))];
       } catch (error) {
         this.#options.onRefused(String(text), error);
         return [];
@@ -141,7 +144,7 @@ export class Upkeep {
       const link = await linker.dial(target);
       this.#known.dialled(target, link.peer.name, clock.now());
     } catch (error) {
-      if (error instanceof MeshError && error.code === "own-name") this.#known.disown(target);
+      // Even if it was this node itself: behind the name of several, another may answer next time.
       onRefused(formatAddress(target), error);
       this.#known.dialled(target, undefined, clock.now());
     }

@@ -5,6 +5,7 @@ import { formatAddress, parseTarget, type Target } from "../../mesh/node_name.ts
 
 const START = 1_000_000;
 const FORGET_AFTER = 600_000;
+const OWN = parseTarget("own:9000");
 const [A, B, C, D] = ["a@h1:9000", "b@h2:9000", "c@h3:9000", "d@h4:9000"].map(parseTarget);
 
 /** Known nodes, the links that there are, and a clock. All that is checked is what comes out. */
@@ -14,8 +15,10 @@ class Subject {
   now = START;
   readonly isLinked = (name: string) => this.links.has(name);
 
-  constructor({ maxLearnt = 100, forgetAfterMs = FORGET_AFTER, fraction = (): number => 1 } = {}) {
-    this.known = new KnownNodes({ maxLearnt, forgetAfterMs, fraction });
+  constructor(
+    { own = OWN, maxLearnt = 100, forgetAfterMs = FORGET_AFTER, fraction = (): number => 1 } = {},
+  ) {
+    this.known = new KnownNodes({ own, maxLearnt, forgetAfterMs, fraction });
   }
 
   seeds(...targets: Target[]): void {
@@ -56,7 +59,7 @@ class Subject {
   /** A link has come up, whoever dialled. */
   link(target: Target): void {
     this.links.add(target.name ?? "");
-    this.known.linked(target, this.now);
+    this.known.linked(target, this.now, this.isLinked);
   }
 
   lose({ name = "" }: Target, lastedMs = 3_600_000): void {
@@ -383,19 +386,27 @@ Deno.test("with a node forgotten there is room to learn another", () => {
 
 // Own addresses.
 
-Deno.test("an address that leads back to this node is never dialled again", () => {
-  const subject = new Subject();
-  subject.known.disown(A);
+Deno.test("the address of this node itself is never dialled", () => {
+  const subject = new Subject({ own: A });
   subject.seeds(A, B);
   subject.learn(A);
   subject.link({ ...A, name: "someone@h1:9000" });
   assertEquals(subject.due(), [B]);
+});
 
-  subject.known.disown(B);
-  subject.fail(B);
-  subject.seeds(A, B);
-  subject.learn(B);
-  assertEquals([subject.dialledWithin(FORGET_AFTER), subject.dueIn], [new Set(), undefined]);
+Deno.test("nodes that come and go under ever new names do not add up: the oldest give way", () => {
+  const subject = new Subject({ maxLearnt: 3 });
+  subject.seeds(D);
+  for (let i = 0; i < 100; i++) {
+    const target = parseTarget(`n${i}@h:${i + 1}`);
+    subject.link(target);
+    if (i > 0) subject.lose(target);
+  }
+  // The one that is still linked has not given way, however long it has been there.
+  subject.lose(parseTarget("n0@h:1"));
+  const dialled = subject.dialledWithin(60_000);
+  assert(dialled.has("h:1"));
+  assertEquals(dialled.size, 3 + 1);
 });
 
 // Names that change.
@@ -444,7 +455,6 @@ Deno.test("what is told of a node that is not known changes nothing", () => {
 
 // Any course of events.
 
-const OWN = parseTarget("own:9000");
 const ALIAS = parseTarget("alias:9000");
 const SEEDABLE = [A, B, C, D, ALIAS, OWN, parseTarget("h3:9000")];
 
@@ -555,8 +565,7 @@ class Course extends Subject {
     if (target === undefined) return;
     const address = formatAddress(target);
     this.#dialledSeeds.delete(address);
-    if (address === formatAddress(OWN)) this.known.disown(target);
-    else if (succeeds) {
+    if (succeeds && address !== formatAddress(OWN)) {
       const node = this.#nodes.find((node) => formatAddress(node) === address) ?? A;
       if (!this.links.has(node.name ?? "")) this.link(node);
       return this.known.dialled(target, node.name, this.now);
