@@ -102,8 +102,8 @@ export class RawPeer implements Disposable {
     return { name, reply };
   }
 
-  /** Plays the acceptor. Throws if the node closes instead of answering. */
-  async accept(self: RawIdentity, cookie = COOKIE): Promise<void> {
+  /** Plays the acceptor, or refuses the proof. Throws if the node closes instead of answering. */
+  async accept(self: RawIdentity, cookie = COOKIE, { refuse = false } = {}): Promise<void> {
     const name = await this.expect();
     decodeName(name);
     const challenge = encodeChallenge({
@@ -114,6 +114,7 @@ export class RawPeer implements Disposable {
     });
     await this.send(challenge);
     const reply = decodeReply(await this.expect());
+    if (refuse) return this.close();
     const transcript = await digest(name, challenge);
     await this.send(encodeAck({ proof: await hmac(cookie, encodeAckProof(transcript, reply)) }));
   }

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
+  encodeFrame,
   encodeGoodbye,
+  encodeName,
   encodePeerList,
   encodePing,
   encodePong,
@@ -11,9 +13,12 @@ import {
   MeshError,
   PEER_LIST,
   PING,
+  ROOM_BROADCAST,
   Rooms,
   startMesh,
+  tcpTransport,
 } from "../../mod.ts";
+import { FakeTimers } from "../_fake_timers.ts";
 import { FakeSocket } from "../rooms/_fake_socket.ts";
 import { collect, COOKIE, fullyLinked, Inbox, linkedTo, nextEvent, startNode } from "./_cluster.ts";
 import { rawIdentity, RawPeer } from "./_raw_peer.ts";
@@ -618,4 +623,111 @@ Deno.test("a listener may shut the node down from within an event", async () => 
   await a.connect(b.name);
   await a.shutdown();
   await linkedTo(b, []);
+});
+
+Deno.test("nodes behind one name find each other, though each is first led to itself", async () => {
+  const names = ["127.0.0.2", "127.0.0.3"];
+  const probe = Deno.listen({ hostname: names[0], port: 0 });
+  const { port } = probe.addr;
+  probe.close();
+  const nodes = await Promise.all(names.map((own, i) => {
+    let turn = i;
+    return startMesh({
+      name: `n${i}@${own}:${port}`,
+      cookie: COOKIE,
+      seeds: [`all.nodes.test:${port}`],
+      transport: {
+        ...tcpTransport,
+        connect: (address, options) =>
+          tcpTransport.connect({ ...address, hostname: names[turn++ % 2] }, options),
+      },
+    });
+  }));
+  await fullyLinked(nodes);
+  await Promise.all(nodes.map((node) => node.shutdown()));
+});
+
+Deno.test("a leaving node answers no pings behind its goodbye, so what it has flushed arrives", async () => {
+  const a = await startNode("a");
+  using raw = await RawPeer.dial(a.address);
+  await raw.initiate(rawIdentity("z@127.0.0.1:1"));
+  const message = encodeRoomBroadcast("r", "m".repeat(10_000));
+  for (let i = 0; i < 300; i++) a.publish(message);
+  const shutdown = a.shutdown();
+  // The peer is busy while it is being left, but its pings go on.
+  for (let i = 0; i < 20; i++) {
+    await raw.send(encodePing(new Uint8Array(8))).catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  let broadcasts = 0;
+  let payload = await raw.receive();
+  for (; payload !== null && payload[0] !== GOODBYE; payload = await raw.receive()) {
+    if (payload[0] === ROOM_BROADCAST) broadcasts++;
+  }
+  assertEquals([broadcasts, payload], [300, encodeGoodbye()]);
+  raw.close();
+  await shutdown;
+});
+
+Deno.test("a flood of messages that are costly to deliver leaves timers their turn", async () => {
+  await using a = await startNode("a");
+  let delivered = 0;
+  a.subscribe(() => {
+    delivered++;
+    const end = performance.now() + 1;
+    while (performance.now() < end);
+  });
+  using raw = await RawPeer.dial(a.address);
+  await raw.initiate(rawIdentity("z@127.0.0.1:1"));
+  const frame = encodeFrame(encodeRoomBroadcast("r", ""));
+  const flood = new Uint8Array(1000 * frame.length);
+  for (let at = 0; at < flood.length; at += frame.length) flood.set(frame, at);
+  await raw.write(flood);
+  const deliveredAt: number[] = [];
+  while (delivered < 1000) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    deliveredAt.push(delivered);
+  }
+  // Without a pause, a single turn would see all of them.
+  assert(deliveredAt.length >= 10, `${deliveredAt.length} turns for 1,000 messages`);
+});
+
+Deno.test("a dial ends in time, though strangers keep handshakes in its target's name going", async () => {
+  await using a = await startNode("a", { handshakeTimeoutMs: 200 });
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const target = rawIdentity(`z@127.0.0.1:${listener.addr.port}`);
+  const strangers: RawPeer[] = [];
+  const stall = async () => {
+    const stranger = await RawPeer.dial(a.address);
+    strangers.push(stranger);
+    await stranger.send(encodeName({ name: target.name, creation: 1, extension: target }));
+    await stranger.receive();
+  };
+  await stall();
+  const connecting = assertMeshError("not-accepted", a.connect(target.name));
+  using acceptor = new RawPeer(await listener.accept());
+  await acceptor.accept(target, undefined, { refuse: true });
+  const stalling = setInterval(() => void stall().catch(() => {}), 50);
+  await connecting;
+  clearInterval(stalling);
+  for (const stranger of strangers) stranger.close();
+});
+
+Deno.test("a seeds function that does not answer is asked again", async () => {
+  await using b = await startNode("b");
+  const timers = new FakeTimers();
+  let asked = 0;
+  const a = await startNode("a", {
+    clock: timers,
+    seeds: () => ++asked === 1 ? new Promise<string[]>(() => {}) : [b.name],
+  });
+  const failed = nextEvent(a, "refused");
+  // Time passes whenever the node waits for it, and not before.
+  const passing = setInterval(() => timers.advance(500), 1);
+  assertEquals((await failed).code, "seeds-failed");
+  await linkedTo(a, [b.name]);
+  assertEquals(asked, 2);
+  clearInterval(passing);
+  await a.shutdown();
+  assertEquals(timers.pending, 0);
 });
