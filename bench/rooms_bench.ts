@@ -4,14 +4,7 @@
  * same with few rooms.
  */
 
-import {
-  checkRoomBroadcast,
-  encodeRoomBroadcast,
-  readRoom,
-  Rooms,
-  type RoomSocket,
-} from "../mod.ts";
-import { RoomNames } from "../rooms/_room_names.ts";
+import { Rooms, type RoomSocket } from "../mod.ts";
 
 class Sink implements RoomSocket {
   readonly readyState = 1;
@@ -100,26 +93,3 @@ Deno.bench({
     few.rooms.broadcast("room 0", "hello");
   },
 });
-
-// What rooms/_room_names.ts buys: a name and its look-up, where a few rooms have most of the traffic.
-for (const count of [1, 100, 1000, 10_000]) {
-  const byName = new Map(Array.from({ length: count }, (_, i) => [`lobby-${i}`, i]));
-  const broadcasts = Array.from(byName.keys(), (room) => encodeRoomBroadcast(room, ""));
-  const order = Array.from({ length: 10_000 }, () => Math.floor(count ** Math.random()) - 1);
-  const names = new RoomNames();
-  const ways = {
-    remembered: (bytes: Uint8Array) => names.read(bytes, checkRoomBroadcast(bytes)),
-    "decoded anew": (bytes: Uint8Array) => readRoom(bytes, checkRoomBroadcast(bytes)),
-  };
-  for (const [name, read] of Object.entries(ways)) {
-    let turn = 0;
-    Deno.bench({
-      name: `room name ${name}, ${count} in use`,
-      group: `room name, ${count} in use`,
-      baseline: read === ways.remembered,
-      fn() {
-        byName.get(read(broadcasts[order[turn = (turn + 1) % order.length]]));
-      },
-    });
-  }
-}

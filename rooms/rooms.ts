@@ -1,9 +1,13 @@
 /**
  * Who is in which room on this node, and delivery to them.
  *
- * Two tables mirror each other: room → members, socket → rooms. Neither has an empty entry, so
- * nothing is left of a room or a socket when its last membership ends. Other nodes keep their own
- * tables; membership never travels.
+ * Two tables mirror each other: each room has a list of its members, each socket knows its rooms and
+ * its place in the list of each, so that joining and leaving are the same work however many others
+ * there are. Other nodes keep their own tables; membership never travels.
+ *
+ * Neither table has entries removed and put back as one socket comes and goes: a `Map` or `Set` of
+ * V8 with n entries takes time in proportion to n for that (its chains keep what was deleted until
+ * the table is built anew). Sockets are remembered weakly, and emptied rooms are swept out together.
  */
 
 import {
@@ -12,15 +16,18 @@ import {
   checkRoomBroadcast,
   FrameError,
   readMessage,
+  readRoom,
   SESSION_MAX_FRAME_BYTES,
 } from "../codec/mod.ts";
 import { BroadcastEncoder } from "./_broadcast_encoder.ts";
-import { RoomNames } from "./_room_names.ts";
 import type { Backplane } from "./backplane.ts";
 import { CLOSING, OPEN, type RoomSocket } from "./room_socket.ts";
 
 /** RFC 6455's registry: *try again later*. Tells the client that it has missed something. */
 const TRY_AGAIN_LATER = 1013;
+
+/** Emptied rooms that may wait for the sweep, besides as many as there are others. */
+const MAX_SPARE_ROOMS = 64;
 
 /** How long a slow socket may take to close before it is terminated, if it can be. */
 const SLOW_CLOSE_GRACE_MS = 5_000;
@@ -80,8 +87,12 @@ export interface BroadcastReport extends DeliveryReport {
 
 interface Room<S> {
   readonly name: string;
-  readonly members: Set<S>;
+  /** In no particular order: the last takes the place of one that leaves. */
+  readonly members: S[];
 }
+
+/** The rooms of a socket, and its place among the members of each. */
+type Places<S> = Map<Room<S>, number>;
 
 /**
  * Rooms of sockets. A broadcast reaches the members on this node at once and, through the
@@ -111,13 +122,13 @@ interface Room<S> {
  */
 export class Rooms<S extends RoomSocket = WebSocket> {
   readonly #rooms = new Map<string, Room<S>>();
-  readonly #sockets = new Map<S, Set<Room<S>>>();
-  /** Sockets with our close listener: one each, however often they come and go. */
-  readonly #watched = new WeakSet<S>();
+  #emptyRoomCount = 0;
+  /** Every socket that has ever joined. Each has one close listener of ours. */
+  readonly #sockets = new WeakMap<S, Places<S>>();
+  #socketCount = 0;
   /** Slow sockets on their way out, with the timer that ends their patience. */
   readonly #closing = new Map<S, unknown>();
   readonly #encoder = new BroadcastEncoder();
-  readonly #names = new RoomNames();
   readonly #backplane: Backplane | undefined;
   readonly #maxBufferedBytes: number;
   readonly #maxMessageBytes: number;
@@ -151,12 +162,12 @@ export class Rooms<S extends RoomSocket = WebSocket> {
 
   /** Rooms with members on this node. */
   get roomCount(): number {
-    return this.#rooms.size;
+    return this.#rooms.size - this.#emptyRoomCount;
   }
 
   /** Sockets that are in a room. */
   get socketCount(): number {
-    return this.#sockets.size;
+    return this.#socketCount;
   }
 
   /**
@@ -180,17 +191,18 @@ export class Rooms<S extends RoomSocket = WebSocket> {
     checkRoom(room);
     // Its close event may have come already, and then nothing would ever take it out again.
     if (socket.readyState >= CLOSING) return false;
-    let entry = this.#rooms.get(room);
-    if (entry?.members.has(socket)) return false;
+    const places = this.#placesOf(socket);
+    const entry = this.#rooms.get(room);
     if (entry === undefined) {
-      entry = { name: room, members: new Set() };
-      this.#rooms.set(room, entry);
+      const created = { name: room, members: [socket] };
+      this.#rooms.set(room, created);
+      places.set(created, 0);
+    } else {
+      if (places.has(entry)) return false;
+      if (entry.members.length === 0) this.#emptyRoomCount--;
+      places.set(entry, entry.members.push(socket) - 1);
     }
-    entry.members.add(socket);
-    const joined = this.#sockets.get(socket);
-    if (joined) joined.add(entry);
-    else this.#sockets.set(socket, new Set([entry]));
-    this.#watch(socket);
+    if (places.size === 1) this.#socketCount++;
     return true;
   }
 
@@ -201,11 +213,12 @@ export class Rooms<S extends RoomSocket = WebSocket> {
    */
   leave(socket: S, room: string): boolean {
     const entry = this.#rooms.get(room);
-    if (!entry?.members.has(socket)) return false;
-    this.#removeMember(entry, socket);
-    const joined = this.#sockets.get(socket);
-    joined?.delete(entry);
-    if (joined?.size === 0) this.#sockets.delete(socket);
+    const places = this.#sockets.get(socket);
+    const place = entry && places?.get(entry);
+    if (entry === undefined || places === undefined || place === undefined) return false;
+    places.delete(entry);
+    if (places.size === 0) this.#socketCount--;
+    this.#vacate(entry, place);
     return true;
   }
 
@@ -215,16 +228,18 @@ export class Rooms<S extends RoomSocket = WebSocket> {
    * @returns how many there were.
    */
   leaveAll(socket: S): number {
-    const joined = this.#sockets.get(socket);
-    if (joined === undefined) return 0;
-    this.#sockets.delete(socket);
-    for (const entry of joined) this.#removeMember(entry, socket);
-    return joined.size;
+    const places = this.#sockets.get(socket);
+    if (places === undefined || places.size === 0) return 0;
+    const left = [...places];
+    places.clear();
+    this.#socketCount--;
+    for (const [entry, place] of left) this.#vacate(entry, place);
+    return left.length;
   }
 
   /** The members of a room on this node, as they are now. */
   members(room: string): S[] {
-    return [...this.#rooms.get(room)?.members ?? []];
+    return this.#rooms.get(room)?.members.slice() ?? [];
   }
 
   /**
@@ -233,7 +248,7 @@ export class Rooms<S extends RoomSocket = WebSocket> {
    * none, and so does any listener of a socket that was closed as slow.
    */
   roomsOf(socket: S): string[] {
-    return Array.from(this.#sockets.get(socket) ?? [], (entry) => entry.name);
+    return Array.from(this.#sockets.get(socket)?.keys() ?? [], (entry) => entry.name);
   }
 
   /**
@@ -262,10 +277,11 @@ export class Rooms<S extends RoomSocket = WebSocket> {
     checkMessage(message, this.#maxMessageBytes);
     const backplane = this.#backplane;
     if (backplane === undefined) {
-      return { ...this.#deliver(room, message, options.except), peers: 0, dropped: 0 };
+      const delivery = this.#deliver(this.members(room), message, options.except);
+      return { ...delivery, peers: 0, dropped: 0 };
     }
     const bytes = this.#encode(room, message, backplane);
-    const delivery = this.#deliver(room, message, options.except);
+    const delivery = this.#deliver(this.members(room), message, options.except);
     const { peers, dropped } = backplane.publish(bytes);
     return { ...delivery, peers, dropped };
   }
@@ -285,17 +301,17 @@ export class Rooms<S extends RoomSocket = WebSocket> {
   /** From another node: for the members here, and for nobody else. */
   #receive(bytes: Uint8Array): void {
     const roomEnd = checkRoomBroadcast(bytes);
-    const room = this.#names.read(bytes, roomEnd);
+    const members = this.members(readRoom(bytes, roomEnd));
     // Most messages may be for rooms that have no member here: their text is never decoded.
-    if (this.#rooms.has(room)) this.#deliver(room, readMessage(bytes, roomEnd));
+    if (members.length > 0) this.#deliver(members, readMessage(bytes, roomEnd));
   }
 
-  #deliver(room: string, message: string, except?: S): DeliveryReport {
+  /** Sends to a snapshot of members: `send` and `close` run foreign code, which may join and leave. */
+  #deliver(members: readonly S[], message: string, except?: S): DeliveryReport {
     let sent = 0;
     let slow = 0;
     let failed = 0;
-    // A snapshot: `send` and `close` may run foreign code, which may join and leave.
-    for (const socket of this.members(room)) {
+    for (const socket of members) {
       if (socket === except) continue;
       try {
         if (socket.readyState !== OPEN) continue;
@@ -340,10 +356,14 @@ export class Rooms<S extends RoomSocket = WebSocket> {
     }
   }
 
-  #watch(socket: S): void {
-    if (this.#watched.has(socket)) return;
-    this.#watched.add(socket);
-    socket.addEventListener("close", () => this.#forget(socket), { once: true });
+  #placesOf(socket: S): Places<S> {
+    let places = this.#sockets.get(socket);
+    if (places === undefined) {
+      places = new Map();
+      this.#sockets.set(socket, places);
+      socket.addEventListener("close", () => this.#forget(socket), { once: true });
+    }
+    return places;
   }
 
   #forget(socket: S): void {
@@ -352,9 +372,25 @@ export class Rooms<S extends RoomSocket = WebSocket> {
     this.#closing.delete(socket);
   }
 
-  #removeMember(entry: Room<S>, socket: S): void {
-    entry.members.delete(socket);
-    if (entry.members.size === 0) this.#rooms.delete(entry.name);
+  /** Takes the member at `place` out of a room. */
+  #vacate(room: Room<S>, place: number): void {
+    const { members } = room;
+    const last = members.pop();
+    if (last !== undefined && place < members.length) {
+      members[place] = last;
+      this.#sockets.get(last)?.set(room, place);
+    }
+    if (members.length > 0) return;
+    this.#emptyRoomCount++;
+    if (this.#emptyRoomCount > MAX_SPARE_ROOMS + this.roomCount) this.#sweep();
+  }
+
+  /** Deletes the emptied rooms: work for each room, but only after as many have been emptied. */
+  #sweep(): void {
+    for (const { name, members } of this.#rooms.values()) {
+      if (members.length === 0) this.#rooms.delete(name);
+    }
+    this.#emptyRoomCount = 0;
   }
 }
 

@@ -471,3 +471,22 @@ Deno.test("options out of range are refused with the option, the value and what 
     'slowSocket must be "close" or "skip", got drop',
   );
 });
+
+Deno.test("rooms that come and go by the thousand are counted right, and can be joined again", () => {
+  const rooms = fakeRooms();
+  const [stayer, passer] = [new FakeSocket(), new FakeSocket()];
+  rooms.join(stayer, "room 0");
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < 1000; i++) {
+      assertEquals(rooms.join(passer, `room ${i}`), true);
+      assertEquals(rooms.roomCount, i + 1);
+    }
+    assertEquals(rooms.broadcast("room 0", "hello").sent, 2);
+    for (let i = 999; i > 0; i--) {
+      assertEquals(rooms.leave(passer, `room ${i}`), true);
+      assertEquals(rooms.roomCount, i);
+    }
+    assertEquals(rooms.leaveAll(passer), 1);
+    assertEquals([rooms.roomCount, rooms.socketCount], [1, 1]);
+  }
+});
