@@ -1,5 +1,5 @@
-/** How late a deadline may be noticed before the delay is this node's own and not the peer's. */
-const LATE_MS = 1_000;
+/** How late a deadline may be noticed, as a share of the timeout, before that is this node's delay. */
+const LATE_SHARE = 0.2;
 
 /** What a heartbeat asks for. */
 export type HeartbeatStep =
@@ -9,9 +9,10 @@ export type HeartbeatStep =
 /**
  * When to ping a peer, and when to give it up: a function of the times it is told.
  *
- * A pong that is overdue means that the link is dead, whatever TCP says. But a deadline noticed
- * late was missed by this node, asleep or busy, while the pong may lie unread: then the peer gets
- * its time once more, and once only.
+ * A pong that is overdue means that the link is dead, whatever TCP says, unless it may lie unread
+ * here. A deadline noticed late was missed by this node, asleep or busy: then the peer gets its time
+ * once more, and once only. And while this node has more to read from the peer than it can keep up
+ * with, the peer gets more time as long as it reads on.
  */
 export class Heartbeat {
   readonly #intervalMs: number;
@@ -36,16 +37,19 @@ export class Heartbeat {
     return token;
   }
 
-  /** What is due at `now`. `againMs`: when to ask again, unless {@linkcode pong} comes first. */
-  step(now: number): HeartbeatStep {
+  /**
+   * What is due at `now`. `againMs`: when to ask again, unless {@linkcode pong} comes first.
+   * `readsOn`: this node has read from the peer since it was last asked, and there is more to read.
+   */
+  step(now: number, readsOn = false): HeartbeatStep {
     const leftMs = this.#dueAt - now;
     if (leftMs > 0) return { action: "wait", againMs: leftMs };
     if (this.#sentAt === undefined) {
       this.#pings++;
       this.#sentAt = now;
       this.#lenient = true;
-    } else if (-leftMs > LATE_MS && this.#lenient) {
-      this.#lenient = false;
+    } else if (readsOn || (this.#lenient && -leftMs > LATE_SHARE * this.#timeoutMs)) {
+      this.#lenient &&= readsOn;
       this.#dueAt = now + this.#timeoutMs;
       return { action: "wait", againMs: this.#timeoutMs };
     } else {

@@ -99,6 +99,11 @@ export class Link {
   #malformed = 0;
   #ignored = 0;
   #roundTripMs: number | undefined;
+  /** Payloads read, and how many they were when the heartbeat last asked. */
+  #received = 0;
+  #receivedBefore = 0;
+  /** More has come from the peer than this node has delivered yet. */
+  #behind = false;
 
   /**
    * Starts a link. `opening`, if given, is the first payload that travels: the acceptor's ACK,
@@ -208,17 +213,18 @@ export class Link {
         const size = await this.#connection.read(buffer);
         if (size === null) return this.end("closed");
         this.#bytesIn += size;
-        let count = 0;
+        this.#behind = true;
         let turnEnd = this.#clock.now() + TURN_MS;
         for (const payload of decoder.push(buffer.subarray(0, size))) {
           this.#receive(payload);
-          if (++count % TURN_CHECK === 0 && this.#clock.now() > turnEnd) {
+          if (++this.#received % TURN_CHECK === 0 && this.#clock.now() > turnEnd) {
             await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, 0));
             turnEnd = this.#clock.now() + TURN_MS;
           }
           // What follows a goodbye, or a replaced link's last words, is for nobody.
           if (this.#down) return;
         }
+        this.#behind = size === buffer.length;
       }
     } catch (error) {
       this.end(error instanceof FrameError ? "frame-too-long" : "failed");
@@ -264,7 +270,9 @@ export class Link {
   #beat(): void {
     if (this.#down) return;
     this.#clock.clearTimeout(this.#timer);
-    const step = this.#heartbeat.step(this.#clock.now());
+    const readsOn = this.#behind && this.#received > this.#receivedBefore;
+    this.#receivedBefore = this.#received;
+    const step = this.#heartbeat.step(this.#clock.now(), readsOn);
     if (step.action === "dead") return this.end("heartbeat");
     if (step.action === "ping") this.#sendUrgent(encodePing(this.#heartbeat.token));
     this.#timer = this.#clock.setTimeout(() => this.#beat(), step.againMs);

@@ -119,7 +119,7 @@ Deno.test("every ping has a token of its own, which nobody can spoil", () => {
 
 // Deadlines that are noticed late.
 
-Deno.test("a deadline noticed more than a second late gives the peer its time again, once only", () => {
+Deno.test("a deadline noticed late, by a fifth of the timeout, gives the peer its time again, once only", () => {
   const heartbeat = begin();
   heartbeat.step(INTERVAL);
   const late = INTERVAL + TIMEOUT + 1_001;
@@ -128,7 +128,7 @@ Deno.test("a deadline noticed more than a second late gives the peer its time ag
   assertEquals(heartbeat.step(late + TIMEOUT + 3_600_000), DEAD);
 });
 
-Deno.test("up to a second late is a matter of timers, not of sleep", () => {
+Deno.test("up to a fifth of the timeout late is a matter of timers, not of sleep", () => {
   const heartbeat = begin();
   heartbeat.step(INTERVAL);
   assertEquals(heartbeat.step(INTERVAL + TIMEOUT + 1_000), DEAD);
@@ -337,7 +337,7 @@ Deno.test("property: a peer that never answers is dead in two timeouts however l
       const { intervalMs, timeoutMs } = times;
       const conversation = new Conversation({ ...times, lateMs }, () => undefined);
       conversation.timers.advance(intervalMs + 2 * timeoutMs + 3 * lateMs);
-      const timeouts = lateMs > 1_000 ? 2 : 1;
+      const timeouts = lateMs > 0.2 * timeoutMs ? 2 : 1;
       assertEquals(conversation.diedAt, intervalMs + lateMs + timeouts * (timeoutMs + lateMs));
     }),
   );

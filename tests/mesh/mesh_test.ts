@@ -731,3 +731,29 @@ Deno.test("a seeds function that does not answer is asked again", async () => {
   await a.shutdown();
   assertEquals(timers.pending, 0);
 });
+
+Deno.test("a pong behind more than this node can keep up with is not taken for missing", async () => {
+  await using a = await startNode("a", { heartbeatIntervalMs: 30, heartbeatTimeoutMs: 60 });
+  const downs = collect(a, "peerdown");
+  let delivered = 0;
+  a.subscribe(() => {
+    delivered++;
+    const end = performance.now() + 1;
+    while (performance.now() < end);
+  });
+  using raw = await RawPeer.dial(a.address);
+  await raw.initiate(rawIdentity("z@127.0.0.1:1"));
+  // Every pong comes behind messages that take ten times as long as it may.
+  const message = encodeFrame(encodeRoomBroadcast("r", ""));
+  const flood = new Uint8Array(600 * message.length);
+  for (let at = 0; at < flood.length; at += message.length) flood.set(message, at);
+  await raw.write(flood);
+  const ping = await raw.expect();
+  await raw.send(encodePong(ping.subarray(1)));
+  while (a.peers[0]?.roundTripMs === undefined && downs.length === 0) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assertEquals([delivered, downs], [600, []]);
+  // Caught up, the node is as strict as ever.
+  assertEquals((await nextEvent(a, "peerdown")).reason, "heartbeat");
+});
