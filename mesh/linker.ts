@@ -13,7 +13,7 @@ import type { Cookies } from "./cookies.ts";
 import type { PeerInfo } from "./events.ts";
 import { accept, type HandshakeOptions, initiate, type NodeIdentity } from "./handshake.ts";
 import { Link, type LinkListener } from "./link.ts";
-import { MeshError } from "./mesh_error.ts";
+import { MeshError, type MeshErrorCode } from "./mesh_error.ts";
 import { formatAddress, isSmallerName, type Target } from "./node_name.ts";
 import type { MeshSettings } from "./options.ts";
 import type { Peers } from "./peers.ts";
@@ -117,7 +117,9 @@ export class Linker {
       });
     } catch (error) {
       connection.close();
-      this.#options.onRefused(attempt.address, error);
+      // Whoever finds out in the midst of dialling that a link is there already hangs up.
+      const superfluous = hasCode(error, "closed") && await this.#linkInstead(attempt);
+      if (!superfluous) this.#options.onRefused(attempt.address, error);
     }
   }
 
@@ -135,7 +137,11 @@ export class Linker {
       });
     } catch (error) {
       connection?.close();
-      return await this.#linkInstead(attempt, error);
+      // A dial that was refused may have been superfluous.
+      const superfluous = hasCode(error, "already-linked", "not-accepted");
+      const link = superfluous && await this.#linkInstead(attempt);
+      if (link) return link;
+      throw error;
     }
   }
 
@@ -175,16 +181,11 @@ export class Linker {
     }
   }
 
-  /** A dial that was refused may have been superfluous: gives the link that made it so. */
-  async #linkInstead(attempt: Attempt, error: unknown): Promise<Link> {
-    const superfluous = error instanceof MeshError &&
-      (error.code === "already-linked" || error.code === "not-accepted");
-    if (superfluous && attempt.peer !== undefined) {
-      await this.#attempts.settled(attempt.peer.name);
-      const link = this.#options.peers.get(attempt.peer.name);
-      if (link !== undefined) return link;
-    }
-    throw error;
+  /** The link, if there is one, that has come up with the node of a failed attempt by another. */
+  async #linkInstead({ peer }: Attempt): Promise<Link | undefined> {
+    if (peer === undefined) return undefined;
+    await this.#attempts.settled(peer.name);
+    return this.#options.peers.get(peer.name);
   }
 
   #addLink(
@@ -212,6 +213,10 @@ export class Linker {
 
 function wrongName(expected: string, found: string): MeshError {
   return new MeshError("wrong-name", expected, `dialled ${expected}, but ${found} answers`);
+}
+
+function hasCode(error: unknown, ...codes: MeshErrorCode[]): boolean {
+  return error instanceof MeshError && codes.includes(error.code);
 }
 
 function alreadyLinked(name: string): MeshError {

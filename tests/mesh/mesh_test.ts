@@ -757,3 +757,24 @@ Deno.test("a pong behind more than this node can keep up with is not taken for m
   // Caught up, the node is as strict as ever.
   assertEquals((await nextEvent(a, "peerdown")).reason, "heartbeat");
 });
+
+Deno.test("who hangs up on finding the link that is there already is no refusal", async () => {
+  await using a = await startNode("a");
+  const refused = collect(a, "refused");
+  const self = rawIdentity("z@127.0.0.1:1");
+  using linked = await RawPeer.dial(a.address);
+  await linked.initiate(self);
+  using again = await RawPeer.dial(a.address);
+  await again.send(encodeName({ name: self.name, creation: 1, extension: self }));
+  await again.expect();
+  again.close();
+  // A stranger who hangs up in the same place under another name is one.
+  const closed = nextEvent(a, "refused");
+  using stranger = await RawPeer.dial(a.address);
+  const other = rawIdentity("y@127.0.0.1:1");
+  await stranger.send(encodeName({ name: other.name, creation: 1, extension: other }));
+  await stranger.expect();
+  stranger.close();
+  assertEquals((await closed).code, "closed");
+  assertEquals(refused.length, 1);
+});
