@@ -2,7 +2,7 @@
  * The nodes that this one wants links to, and when to dial each: a function of what it is told and
  * when. Nodes are known by their address; several names at one address are one node, restarted.
  *
- * A seed is known for ever. A node learnt from a peer, or met because it dialled us, is forgotten
+ * A seed is known for ever, and one that may stand for several nodes is dialled now and then. A node learnt from a peer, or met because it dialled us, is forgotten
  * when it says goodbye or has been away for `forgetAfterMs`; at most `maxLearnt` of them are known.
  */
 
@@ -31,6 +31,20 @@ interface KnownNode {
 /** The delay before a dial after `failures` of them: exponential, with full jitter. */
 export function backoffMs(failures: number, fraction: number): number {
   return fraction * Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(failures, 16));
+}
+
+/**
+ * True for a seed that is called otherwise than the node it has led to. It may be a name for several,
+ * such as all of a service, so it is dialled now and then even if that node is linked: groups that
+ * have each found one of themselves would never meet.
+ */
+function isAlias({ seed, name, address }: KnownNode): boolean {
+  return seed && name !== undefined && !name.endsWith(`@${address}`);
+}
+
+/** True if there is no reason to dial a node. */
+function isSettled(node: KnownNode, isLinked: (name: string) => boolean): boolean {
+  return node.name !== undefined && isLinked(node.name) && !isAlias(node);
 }
 
 /** See the file's head. */
@@ -71,7 +85,7 @@ export class KnownNodes {
   due(now: number, isLinked: (name: string) => boolean, max: number): Target[] {
     const targets: Target[] = [];
     for (const node of this.#nodes.values()) {
-      if (node.name !== undefined && isLinked(node.name)) {
+      if (isSettled(node, isLinked)) {
         node.aliveAt = now;
       } else if (!node.seed && now - node.aliveAt > this.#forgetAfterMs) {
         this.#nodes.delete(node.address);
@@ -87,7 +101,7 @@ export class KnownNodes {
   nextDueAt(isLinked: (name: string) => boolean): number | undefined {
     let next: number | undefined;
     for (const node of this.#nodes.values()) {
-      if (node.dialling || (node.name !== undefined && isLinked(node.name))) continue;
+      if (node.dialling || isSettled(node, isLinked)) continue;
       next = Math.min(next ?? Infinity, node.dialAt);
     }
     return next;
@@ -104,6 +118,7 @@ export class KnownNodes {
     } else {
       node.name = name;
       node.aliveAt = now;
+      if (isAlias(node)) node.dialAt = now + MAX_DELAY_MS;
     }
   }
 

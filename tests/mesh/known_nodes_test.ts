@@ -186,13 +186,25 @@ Deno.test("a linked node is not dialled, whoever dialled and however it got to b
   assertEquals([subject.dialledWithin(3_600_000), subject.dueIn], [new Set(), undefined]);
 });
 
-Deno.test("a seed whose address is not that in its name is known by both, and dialled by neither", () => {
+Deno.test("a seed that may stand for several nodes is dialled every 30 s, whoever it has led to", () => {
+  const subject = new Subject();
+  const alias = parseTarget("all.nodes:9000");
+  subject.seeds(alias);
+  subject.due();
+  subject.succeed(alias, A);
+  assertEquals([subject.due(), subject.dueIn], [[], 30_000]);
+  subject.now += 30_000;
+  assertEquals(subject.due(), [alias]);
+  subject.succeed(alias, B);
+  assertEquals([subject.due(), subject.dueIn], [[], 30_000]);
+});
+
+Deno.test("a seed whose address is not that in its name is dialled by both when its link is lost", () => {
   const subject = new Subject();
   const alias = parseTarget("localhost:9000");
   subject.seeds(alias);
   subject.due();
   subject.succeed(alias, A);
-  assertEquals([subject.due(), subject.dueIn], [[], undefined]);
 
   subject.lose(A);
   subject.now += 250;
