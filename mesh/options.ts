@@ -34,7 +34,8 @@ export interface MeshOptions {
   };
   /**
    * Nodes to dial, `host:port` or full names; one that is up is enough, the others are learnt from
-   * it. A function is asked again every 5 s. Addresses of this node itself do no harm.
+   * it. A function is asked again every 5 s. A host name may stand for several nodes, and addresses of
+   * this node itself do no harm.
    */
   seeds?: Seeds | (() => Seeds | Promise<Seeds>);
   /**

@@ -1,3 +1,9 @@
+/** A loopback port that nobody listens at, as of now. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
 /** A process that says on its standard output what happens, a JSON value a line. */
 export class NodeProcess {
   readonly #child: Deno.ChildProcess;

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { COOKIE } from "../mesh/_cluster.ts";
+import { freePort } from "./_process.ts";
 
 /** The README's example as it stands there, but for ports that are free and the tree beside it. */
 async function readmeExample(ports: readonly number[]): Promise<string> {
@@ -11,11 +12,6 @@ async function readmeExample(ports: readonly number[]): Promise<string> {
       /seeds: \[.*?\]/,
       `seeds: ${JSON.stringify(ports.map((port) => `127.0.0.1:${port}`))}`,
     );
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 function next<T extends Event>(target: EventTarget, type: string): Promise<T> {

@@ -1,12 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { NodeProcess } from "./_process.ts";
+import { freePort, NodeProcess } from "./_process.ts";
 
 const script = new URL("./_node.ts", import.meta.url).pathname;
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
 
 Deno.test("a node killed and restarted under load: the others go on, and it takes part again", async () => {
   const [a, b, c] = ["a", "b", "c"].map((local) => `${local}@127.0.0.1:${freePort()}`);

@@ -29,6 +29,27 @@ async function assertMeshError(code: string, promise: Promise<unknown>): Promise
   return error;
 }
 
+/** Takes a millisecond for each message, as if it were for many sockets. */
+class BusyInbox {
+  delivered = 0;
+
+  constructor(mesh: Mesh) {
+    mesh.subscribe(() => {
+      this.delivered++;
+      const end = performance.now() + 1;
+      while (performance.now() < end);
+    });
+  }
+}
+
+/** Frames of short messages, to be sent in one go. */
+function flood(count: number): Uint8Array {
+  const frame = encodeFrame(encodeRoomBroadcast("r", ""));
+  const bytes = new Uint8Array(count * frame.length);
+  for (let at = 0; at < bytes.length; at += frame.length) bytes.set(frame, at);
+  return bytes;
+}
+
 Deno.test("two nodes: a broadcast on one reaches the members on the other, and only there", async () => {
   await using a = await startNode("a");
   await using b = await startNode("b");
@@ -671,25 +692,14 @@ Deno.test("a leaving node answers no pings behind its goodbye, so what it has fl
 
 Deno.test("a flood of messages that are costly to deliver leaves timers their turn", async () => {
   await using a = await startNode("a");
-  let delivered = 0;
-  a.subscribe(() => {
-    delivered++;
-    const end = performance.now() + 1;
-    while (performance.now() < end);
-  });
+  const inbox = new BusyInbox(a);
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
-  const frame = encodeFrame(encodeRoomBroadcast("r", ""));
-  const flood = new Uint8Array(1000 * frame.length);
-  for (let at = 0; at < flood.length; at += frame.length) flood.set(frame, at);
-  await raw.write(flood);
-  const deliveredAt: number[] = [];
-  while (delivered < 1000) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-    deliveredAt.push(delivered);
-  }
+  await raw.write(flood(1000));
+  let turns = 0;
+  for (; inbox.delivered < 1000; turns++) await new Promise((resolve) => setTimeout(resolve, 10));
   // Without a pause, a single turn would see all of them.
-  assert(deliveredAt.length >= 10, `${deliveredAt.length} turns for 1,000 messages`);
+  assert(turns >= 10, `${turns} turns for 1,000 messages`);
 });
 
 Deno.test("a dial ends in time, though strangers keep handshakes in its target's name going", async () => {
@@ -735,25 +745,17 @@ Deno.test("a seeds function that does not answer is asked again", async () => {
 Deno.test("a pong behind more than this node can keep up with is not taken for missing", async () => {
   await using a = await startNode("a", { heartbeatIntervalMs: 30, heartbeatTimeoutMs: 60 });
   const downs = collect(a, "peerdown");
-  let delivered = 0;
-  a.subscribe(() => {
-    delivered++;
-    const end = performance.now() + 1;
-    while (performance.now() < end);
-  });
+  const inbox = new BusyInbox(a);
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
   // Every pong comes behind messages that take ten times as long as it may.
-  const message = encodeFrame(encodeRoomBroadcast("r", ""));
-  const flood = new Uint8Array(600 * message.length);
-  for (let at = 0; at < flood.length; at += message.length) flood.set(message, at);
-  await raw.write(flood);
+  await raw.write(flood(600));
   const ping = await raw.expect();
   await raw.send(encodePong(ping.subarray(1)));
   while (a.peers[0]?.roundTripMs === undefined && downs.length === 0) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  assertEquals([delivered, downs], [600, []]);
+  assertEquals([inbox.delivered, downs], [600, []]);
   // Caught up, the node is as strict as ever.
   assertEquals((await nextEvent(a, "peerdown")).reason, "heartbeat");
 });
