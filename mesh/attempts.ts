@@ -86,6 +86,12 @@ export class Attempts {
     }
   }
 
+  /** True if an attempt is under way with a node that goes by `name`. */
+  has(name: string): boolean {
+    for (const { peer } of this.#running) if (peer?.name === name) return true;
+    return false;
+  }
+
   /** Waits for the end of the attempts with a node that goes by `name`. */
   async settled(name: string): Promise<void> {
     // Of now: of those that begin meanwhile there need be no end.

@@ -185,6 +185,7 @@ export class Link {
     // Closing with the peer's bytes unread, or writing behind the end, would make TCP throw away
     // what is on its way: end our way first, and answer no ping any more.
     this.#halfClosed = true;
+    this.#clock.clearTimeout(this.#timer);
     await Promise.race([this.#closeWrite(), this.ended]);
     await this.ended;
     this.#clock.clearTimeout(timer);
@@ -268,7 +269,7 @@ export class Link {
 
   /** Does what the heartbeat asks for, and comes back when it says. */
   #beat(): void {
-    if (this.#down) return;
+    if (this.#down || this.#halfClosed) return;
     this.#clock.clearTimeout(this.#timer);
     const readsOn = this.#behind && this.#received > this.#receivedBefore;
     this.#receivedBefore = this.#received;

@@ -117,8 +117,8 @@ export class Linker {
       });
     } catch (error) {
       connection.close();
-      // Whoever finds out in the midst of dialling that a link is there already hangs up.
-      const superfluous = hasCode(error, "closed") && await this.#linkInstead(attempt);
+      // Whoever finds out in the midst of dialling that there is a better way to a link hangs up.
+      const superfluous = hasCode(error, "closed") && this.#isWanted(attempt);
       if (!superfluous) this.#options.onRefused(attempt.address, error);
     }
   }
@@ -179,6 +179,12 @@ export class Linker {
     if (isSmallerName(this.#options.self.name, peer.name) && this.#attempts.isCommittedTo(peer)) {
       throw alreadyLinked(peer.name);
     }
+  }
+
+  /** True if the node that an attempt was with is linked, or about to be by another attempt. */
+  #isWanted({ peer }: Attempt): boolean {
+    if (peer === undefined) return false;
+    return this.#options.peers.get(peer.name) !== undefined || this.#attempts.has(peer.name);
   }
 
   /** The link, if there is one, that has come up with the node of a failed attempt by another. */

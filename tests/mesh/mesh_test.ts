@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
+  decodePeerList,
   encodeFrame,
   encodeGoodbye,
   encodeName,
@@ -191,6 +192,11 @@ Deno.test("cookies can be rotated with the cluster running: any is accepted, the
     await using b = await startNode("b", { cookie: steps[i] });
     await a.connect(b.name);
   }
+  // One that has not heard of the change gets its answer by the cookie that it knows.
+  await using late = await startNode("late", { cookie: [before] });
+  await using early = await startNode("early", { cookie: [after, before] });
+  await late.connect(early.name);
+
   await using a = await startNode("a", { cookie: [before] });
   await using b = await startNode("b", { cookie: [after] });
   await assertMeshError("not-accepted", a.connect(b.name));
@@ -779,4 +785,133 @@ Deno.test("who hangs up on finding the link that is there already is no refusal"
   stranger.close();
   assertEquals((await closed).code, "closed");
   assertEquals(refused.length, 1);
+});
+
+Deno.test("in peerdown the peer is gone from peers, and in peerup it is there", async () => {
+  const a = await startNode("a");
+  await using b = await startNode("b");
+  const seen: string[][] = [];
+  const look = () => void seen.push(b.peers.map(({ name }) => name));
+  b.addEventListener("peerup", look);
+  b.addEventListener("peerdown", look);
+  await a.connect(b.name);
+  await a.shutdown();
+  await linkedTo(b, []);
+  assertEquals(seen, [[a.name], []]);
+});
+
+Deno.test("shutdown reports its own links as shut-down, and nobody as refused", async () => {
+  const a = await startNode("a");
+  await using b = await startNode("b");
+  await a.connect(b.name);
+  using stranger = await Deno.connect(a.address);
+  const [downs, refused] = [collect(a, "peerdown"), collect(a, "refused")];
+  await a.shutdown();
+  assertEquals(downs.map(({ reason }) => reason), ["shut-down"]);
+  assertEquals(refused, []);
+  assertEquals(await stranger.read(new Uint8Array(1)).catch(() => null), null);
+});
+
+Deno.test("goodbye is said only to a peer that has announced that it understands it", async () => {
+  const a = await startNode("a");
+  using raw = await RawPeer.dial(a.address);
+  await raw.initiate({ ...rawIdentity("z@127.0.0.1:1"), features: 0 });
+  const shutdown = a.shutdown();
+  assertEquals(await raw.receive(), null);
+  raw.close();
+  await shutdown;
+});
+
+Deno.test("nothing that follows a goodbye is delivered", async () => {
+  await using a = await startNode("a");
+  const inbox = new Inbox(a);
+  using raw = await RawPeer.dial(a.address);
+  await raw.initiate(rawIdentity("z@127.0.0.1:1"));
+  const down = nextEvent(a, "peerdown");
+  const payloads = [
+    encodeRoomBroadcast("r", "last"),
+    encodeGoodbye(),
+    encodeRoomBroadcast("r", "?"),
+  ];
+  await raw.write(Uint8Array.from(payloads.flatMap((payload) => [...encodeFrame(payload)])));
+  await down;
+  assertEquals(inbox.messages, [encodeRoomBroadcast("r", "last")]);
+});
+
+Deno.test("a peer list longer than a message may be is sent in several", async () => {
+  await using a = await startNode("a", { maxMessageBytes: 512 });
+  const local = "x".repeat(200);
+  const names = [1, 2, 3, 4].map((port) => `${local}@127.0.0.1:${port}`);
+  const peers: RawPeer[] = [];
+  for (const name of names) {
+    const peer = await RawPeer.dial(a.address);
+    await peer.initiate(rawIdentity(name));
+    peers.push(peer);
+  }
+  using last = await RawPeer.dial(a.address);
+  await last.initiate(rawIdentity("z@127.0.0.1:9"));
+  const told: string[] = [];
+  while (told.length < names.length) {
+    const payload = await last.expect();
+    assert(payload.length <= 512);
+    told.push(...decodePeerList(payload));
+  }
+  assertEquals(told.sort(), names);
+  for (const peer of peers) peer.close();
+});
+
+Deno.test("a node goes on accepting after a connection could not be accepted", async () => {
+  let failures = 2;
+  await using a = await startNode("a", {
+    transport: {
+      ...tcpTransport,
+      async listen(address) {
+        const listener = await tcpTransport.listen(address);
+        return {
+          address: listener.address,
+          accept: () =>
+            failures-- > 0 ? Promise.reject(new Error("no descriptors")) : listener.accept(),
+          close: () => listener.close(),
+        };
+      },
+    },
+  });
+  const refused = nextEvent(a, "refused");
+  await using b = await startNode("b");
+  await b.connect(a.name);
+  assertEquals((await refused).code, "accept-failed");
+});
+
+Deno.test("shutdown takes its listener off the signal", async () => {
+  const { signal } = new AbortController();
+  let listeners = 0;
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    listeners++;
+    addEventListener.apply(signal, args);
+  };
+  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+    listeners--;
+    removeEventListener.apply(signal, args);
+  };
+  const a = await startNode("a", { signal });
+  assertEquals(listeners, 1);
+  await a.shutdown();
+  assertEquals(listeners, 0);
+});
+
+Deno.test("a leaving node waits for no pong: its way is closed, it could not ask again", async () => {
+  const a = await startNode("a", { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 50 });
+  using raw = await RawPeer.dial(a.address);
+  await raw.initiate(rawIdentity("z@127.0.0.1:1"));
+  const message = encodeRoomBroadcast("r", "m".repeat(10_000));
+  for (let i = 0; i < 200; i++) a.publish(message);
+  const shutdown = a.shutdown();
+  // The peer takes longer to read than a ping may take to be answered.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  let payload = await raw.receive();
+  while (payload !== null && payload[0] !== GOODBYE) payload = await raw.receive();
+  assertEquals(payload, encodeGoodbye());
+  raw.close();
+  await shutdown;
 });
