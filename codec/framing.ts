@@ -154,6 +154,11 @@ export class FrameDecoder {
     return payloads;
   }
 
+  /** True if the stream so far ends in the middle of a frame. */
+  get inFrame(): boolean {
+    return this.#headerSize > 0 || this.#held !== undefined;
+  }
+
   /**
    * Says that the stream has ended.
    *
@@ -161,7 +166,7 @@ export class FrameDecoder {
    */
   finish(): void {
     if (this.#fault) throw this.#fault;
-    if (this.#headerSize === 0 && this.#held === undefined) return;
+    if (!this.inFrame) return;
     const missing = this.#held === undefined
       ? `${FRAME_HEADER_BYTES - this.#headerSize} bytes short of a frame's length`
       : `${this.#length - this.#heldSize} bytes short of a frame of ${this.#length}`;

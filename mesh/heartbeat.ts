@@ -11,8 +11,8 @@ export type HeartbeatStep =
  *
  * A pong that is overdue means that the link is dead, whatever TCP says, unless it may lie unread
  * here. A deadline noticed late was missed by this node, asleep or busy: then the peer gets its time
- * once more, and once only. And while this node has more to read from the peer than it can keep up
- * with, the peer gets more time as long as it reads on.
+ * once more, and once only. And ping or pong may be on their way still, behind messages that take
+ * long to cross: then the peer gets more time for as long as bytes move.
  */
 export class Heartbeat {
   readonly #intervalMs: number;
@@ -39,17 +39,17 @@ export class Heartbeat {
 
   /**
    * What is due at `now`. `againMs`: when to ask again, unless {@linkcode pong} comes first.
-   * `readsOn`: this node has read from the peer since it was last asked, and there is more to read.
+   * `moving`: bytes have moved since it was last asked, and more of them are on their way.
    */
-  step(now: number, readsOn = false): HeartbeatStep {
+  step(now: number, moving = false): HeartbeatStep {
     const leftMs = this.#dueAt - now;
     if (leftMs > 0) return { action: "wait", againMs: leftMs };
     if (this.#sentAt === undefined) {
       this.#pings++;
       this.#sentAt = now;
       this.#lenient = true;
-    } else if (readsOn || (this.#lenient && -leftMs > LATE_SHARE * this.#timeoutMs)) {
-      this.#lenient &&= readsOn;
+    } else if (moving || (this.#lenient && -leftMs > LATE_SHARE * this.#timeoutMs)) {
+      this.#lenient &&= moving;
       this.#dueAt = now + this.#timeoutMs;
       return { action: "wait", againMs: this.#timeoutMs };
     } else {

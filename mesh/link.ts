@@ -34,7 +34,7 @@ const READ_BUFFER_BYTES = 256 * 1024;
  * How long a link may deliver without a pause. A read can bring tens of thousands of messages, and
  * each may be for a thousand sockets: timers, other links and HTTP must have their turn in between.
  */
-const TURN_MS = 10;
+const TURN_MS = 20;
 
 /** How many messages are delivered between two looks at the clock. */
 const TURN_CHECK = 16;
@@ -99,11 +99,13 @@ export class Link {
   #malformed = 0;
   #ignored = 0;
   #roundTripMs: number | undefined;
-  /** Payloads read, and how many they were when the heartbeat last asked. */
-  #received = 0;
-  #receivedBefore = 0;
-  /** More has come from the peer than this node has delivered yet. */
+  /** Payloads delivered. */
+  #delivered = 0;
+  /** More has come from the peer, or begun to come, than this node has delivered. */
   #behind = false;
+  /** What had moved when the heartbeat last asked. */
+  #movedIn = 0;
+  #movedOut = 0;
 
   /**
    * Starts a link. `opening`, if given, is the first payload that travels: the acceptor's ACK,
@@ -196,7 +198,11 @@ export class Link {
     if (this.#down) return;
     this.#down = true;
     this.#clock.clearTimeout(this.#timer);
-    this.#connection.close();
+    try {
+      this.#connection.close();
+    } catch {
+      // A transport's own affair: for the mesh the link is over.
+    }
     this.#listener.onDown(this, this.#leaving ? "shut-down" : reason);
   }
 
@@ -209,23 +215,29 @@ export class Link {
   async #readAll(): Promise<void> {
     const decoder = new FrameDecoder({ maxLength: this.#limits.maxMessageBytes });
     const buffer = new Uint8Array(READ_BUFFER_BYTES);
+    let turnEnd = this.#clock.now() + TURN_MS;
+    // A transport that fails at once must find the link in place.
+    await undefined;
     try {
       while (!this.#down) {
+        const askedAt = this.#clock.now();
         const size = await this.#connection.read(buffer);
         if (size === null) return this.end("closed");
+        // Deno may take many reads in one turn if all are ready, so that a read alone is no pause.
+        const now = this.#clock.now();
+        if (now - askedAt >= 1) turnEnd = now + TURN_MS;
         this.#bytesIn += size;
         this.#behind = true;
-        let turnEnd = this.#clock.now() + TURN_MS;
         for (const payload of decoder.push(buffer.subarray(0, size))) {
           this.#receive(payload);
-          if (++this.#received % TURN_CHECK === 0 && this.#clock.now() > turnEnd) {
+          if (++this.#delivered % TURN_CHECK === 0 && this.#clock.now() > turnEnd) {
             await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, 0));
             turnEnd = this.#clock.now() + TURN_MS;
           }
           // What follows a goodbye, or a replaced link's last words, is for nobody.
           if (this.#down) return;
         }
-        this.#behind = size === buffer.length;
+        this.#behind = size === buffer.length || decoder.inFrame;
       }
     } catch (error) {
       this.end(error instanceof FrameError ? "frame-too-long" : "failed");
@@ -271,12 +283,20 @@ export class Link {
   #beat(): void {
     if (this.#down || this.#halfClosed) return;
     this.#clock.clearTimeout(this.#timer);
-    const readsOn = this.#behind && this.#received > this.#receivedBefore;
-    this.#receivedBefore = this.#received;
-    const step = this.#heartbeat.step(this.#clock.now(), readsOn);
+    const step = this.#heartbeat.step(this.#clock.now(), this.#isMoving());
     if (step.action === "dead") return this.end("heartbeat");
     if (step.action === "ping") this.#sendUrgent(encodePing(this.#heartbeat.token));
     this.#timer = this.#clock.setTimeout(() => this.#beat(), step.againMs);
+  }
+
+  /** True if bytes have moved since this was last asked, and more of them are on their way. */
+  #isMoving(): boolean {
+    const movedIn = this.#bytesIn + this.#delivered;
+    const moving = (this.#behind && movedIn > this.#movedIn) ||
+      (this.#writing !== undefined && this.#bytesOut > this.#movedOut);
+    this.#movedIn = movedIn;
+    this.#movedOut = this.#bytesOut;
+    return moving;
   }
 
   async #closeWrite(): Promise<void> {

@@ -21,7 +21,7 @@ export class Tasks {
     this.#running.add(tracked);
   }
 
-  /** Has everything end that waits by {@linkcode delay} or {@linkcode unlessStopped}. */
+  /** Has everything end that waits by {@linkcode delay} or {@linkcode within}. */
   stop(): void {
     this.#stopping.abort();
   }
@@ -33,22 +33,21 @@ export class Tasks {
 
   /** Waits, but not beyond the end. */
   async delay(delayMs: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = this.#clock.setTimeout(resolve, delayMs);
-    await this.unlessStopped(promise);
-    this.#clock.clearTimeout(timer);
+    await this.within(delayMs, new Promise(() => {}));
   }
 
-  /** What `work` resolves to, or undefined as soon as everything is to end. */
-  async unlessStopped<T>(work: Promise<T>): Promise<T | undefined> {
+  /** What `work` resolves to; undefined if that takes over `limitMs`, or when all is to end. */
+  async within<T>(limitMs: number, work: Promise<T>): Promise<T | undefined> {
     const { signal } = this.#stopping;
     const { promise, resolve } = Promise.withResolvers<undefined>();
     const stop = () => resolve(undefined);
+    const timer = this.#clock.setTimeout(stop, limitMs);
     if (signal.aborted) stop();
     else signal.addEventListener("abort", stop);
     try {
       return await Promise.race([work, promise]);
     } finally {
+      this.#clock.clearTimeout(timer);
       signal.removeEventListener("abort", stop);
     }
   }

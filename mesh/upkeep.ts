@@ -14,8 +14,9 @@ import type { MeshSettings, Seeds } from "./options.ts";
 import type { Peers } from "./peers.ts";
 import type { Tasks } from "./tasks.ts";
 
-/** How often a `seeds` function is asked. */
+/** How often a `seeds` function is asked, and how long it may take. */
 const SEEDS_INTERVAL_MS = 5_000;
+const SEEDS_TIMEOUT_MS = 30_000;
 
 /** What upkeep works with. */
 export interface UpkeepOptions {
@@ -103,9 +104,11 @@ export class Upkeep {
     try {
       const asked = (async () => await seeds())();
       // A resolver that never answers must not keep the node from asking again.
-      const texts = await Promise.race([asked, tasks.delay(SEEDS_INTERVAL_MS)]);
+      const texts = await tasks.within(SEEDS_TIMEOUT_MS, asked);
       if (tasks.stopped) return;
-      if (!Array.isArray(texts)) throw new TypeError("seeds gave no list");
+      if (!Array.isArray(texts)) {
+        throw new TypeError(`seeds gave no list, or not within ${SEEDS_TIMEOUT_MS} ms`);
+      }
       this.#known.setSeeds(this.#parseSeeds(texts), settings.clock.now());
     } catch (cause) {
       onRefused("seeds", new MeshError("seeds-failed", "seeds", "seeds failed", { cause }));
@@ -116,7 +119,8 @@ export class Upkeep {
   #parseSeeds(texts: readonly unknown[]): Target[] {
     return texts.flatMap((text) => {
       try {
-        return [parseTarget(String(text))];
+        if (typeof text !== "string") throw invalidSeed(text);
+        return [parseTarget(text)];
       } catch (error) {
         this.#options.onRefused(String(text), error);
         return [];
@@ -150,4 +154,8 @@ export class Upkeep {
     }
     this.dialDue();
   }
+}
+
+function invalidSeed(seed: unknown): MeshError {
+  return new MeshError("invalid-address", String(seed), `a seed must be a string, got ${seed}`);
 }

@@ -29,6 +29,9 @@ const TRY_AGAIN_LATER = 1013;
 /** Emptied rooms that may wait for the sweep, besides as many as there are others. */
 const MAX_SPARE_ROOMS = 64;
 
+/** Rooms with longer names do not wait, as their names would take memory. */
+const MAX_SPARE_NAME_LENGTH = 64;
+
 /** How long a slow socket may take to close before it is terminated, if it can be. */
 const SLOW_CLOSE_GRACE_MS = 5_000;
 
@@ -337,6 +340,7 @@ export class Rooms<S extends RoomSocket = WebSocket> {
   #dropSlow(socket: S): void {
     this.leaveAll(socket);
     if (socket.terminate) {
+      this.#timers.clearTimeout(this.#closing.get(socket));
       const timer = this.#timers.setTimeout(() => this.#terminate(socket), SLOW_CLOSE_GRACE_MS);
       this.#closing.set(socket, timer);
     }
@@ -360,8 +364,8 @@ export class Rooms<S extends RoomSocket = WebSocket> {
     let places = this.#sockets.get(socket);
     if (places === undefined) {
       places = new Map();
-      this.#sockets.set(socket, places);
       socket.addEventListener("close", () => this.#forget(socket), { once: true });
+      this.#sockets.set(socket, places);
     }
     return places;
   }
@@ -381,6 +385,10 @@ export class Rooms<S extends RoomSocket = WebSocket> {
       this.#sockets.get(last)?.set(room, place);
     }
     if (members.length > 0) return;
+    if (room.name.length > MAX_SPARE_NAME_LENGTH) {
+      this.#rooms.delete(room.name);
+      return;
+    }
     this.#emptyRoomCount++;
     if (this.#emptyRoomCount > MAX_SPARE_ROOMS + this.roomCount) this.#sweep();
   }

@@ -18,6 +18,7 @@ import {
   Rooms,
   startMesh,
   tcpTransport,
+  type Transport,
 } from "../../mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 import { FakeSocket } from "../rooms/_fake_socket.ts";
@@ -914,4 +915,32 @@ Deno.test("a leaving node waits for no pong: its way is closed, it could not ask
   assertEquals(payload, encodeGoodbye());
   raw.close();
   await shutdown;
+});
+
+Deno.test("a message that takes longer to cross than a pong may is delivered: the link lives", async () => {
+  const times = { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 100 };
+  // A slow path: 64 KiB every 4 ms, so that 4 MiB take over twice the timeout.
+  const slow: Transport = {
+    ...tcpTransport,
+    async connect(address, options) {
+      const connection = await tcpTransport.connect(address, options);
+      return {
+        ...connection,
+        async write(bytes) {
+          await new Promise((resolve) => setTimeout(resolve, 4));
+          return await connection.write(bytes.subarray(0, 64 * 1024));
+        },
+      };
+    },
+  };
+  await using a = await startNode("a", { ...times, transport: slow });
+  await using b = await startNode("b", times);
+  const downs = [...[a, b].map((node) => collect(node, "peerdown"))];
+  await a.connect(b.name);
+  const inbox = new Inbox(b);
+  const message = encodeRoomBroadcast("r", "m".repeat(4 * 1024 * 1024));
+  a.publish(message);
+  const down = nextEvent(b, "peerdown");
+  await Promise.race([inbox.has(1), down]);
+  assertEquals([inbox.messages.length, downs.flat()], [1, []]);
 });
