@@ -3,7 +3,7 @@
  * full mesh that carries room broadcasts. There is no broker to run.
  *
  * **Forming.** Each node dials its seeds. Over every new link both sides send the names of their
- * peers, and each dials those that are new to it; so one address is enough. A node that is lost is
+ * peers, and each dials those that are new to it; so one address is enough. They do so again every minute. A node that is lost is
  * redialled with exponential backoff and full jitter (250 ms to 30 s) until it says goodbye or has
  * been away for `forgetAfterMs`; seeds are never given up. Two nodes have one link, whoever dialled
  * first, and a restarted node takes the place of its ghost at once.

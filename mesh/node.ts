@@ -32,6 +32,12 @@ import { Tasks } from "./tasks.ts";
 import type { Address, Listener } from "./transport.ts";
 import { Upkeep } from "./upkeep.ts";
 
+/**
+ * How often peers are told of each other after the first time. Two that were cut off from one another
+ * for so long that they have forgotten each other find together again through a third.
+ */
+const PEER_LIST_INTERVAL_MS = 60_000;
+
 /** How long a link may take to write what waits and say goodbye. */
 const LEAVE_LIMIT_MS = 2_000;
 
@@ -113,6 +119,7 @@ export class MeshNode extends EventTarget implements Mesh {
     signal?.addEventListener("abort", this.#onAbort, { once: true });
     tasks.run(this.#linker.acceptAll(listener));
     tasks.run(this.#upkeep.followSeeds());
+    tasks.run(this.#repeatPeerLists());
   }
 
   get peers(): readonly PeerInfo[] {
@@ -174,6 +181,13 @@ export class MeshNode extends EventTarget implements Mesh {
     this.#sendPeerList(link);
     replaced?.end("replaced");
     this.#emit("peerup", { peer: link.info });
+  }
+
+  async #repeatPeerLists(): Promise<void> {
+    while (!this.#tasks.stopped) {
+      await this.#tasks.delay(PEER_LIST_INTERVAL_MS);
+      for (const link of this.#peers) this.#sendPeerList(link);
+    }
   }
 
   #sendPeerList(link: Link): void {

@@ -944,3 +944,21 @@ Deno.test("a message that takes longer to cross than a pong may is delivered: th
   await Promise.race([inbox.has(1), down]);
   assertEquals([inbox.messages.length, downs.flat()], [1, []]);
 });
+
+Deno.test("peers are told of each other again every minute: who has forgotten a node finds it again", async () => {
+  const timers = new FakeTimers();
+  const a = await startNode("a", { clock: timers, heartbeatIntervalMs: 1_000_000 });
+  const [one, two] = [rawIdentity("one@127.0.0.1:1"), rawIdentity("two@127.0.0.1:2")];
+  using first = await RawPeer.dial(a.address);
+  await first.initiate(one);
+  using second = await RawPeer.dial(a.address);
+  await second.initiate(two);
+  assertEquals(await second.receive(), encodePeerList([one.name]));
+  timers.advance(60_000);
+  assertEquals(await first.receive(), encodePeerList([two.name]));
+  assertEquals(await second.receive(), encodePeerList([one.name]));
+  first.close();
+  second.close();
+  await a.shutdown();
+  assertEquals(timers.pending, 0);
+});
