@@ -962,3 +962,16 @@ Deno.test("peers are told of each other again every minute: who has forgotten a 
   await a.shutdown();
   assertEquals(timers.pending, 0);
 });
+
+Deno.test("when a place is free again, the node that waits for one is dialled, and not before", async () => {
+  await using b = await startNode("b");
+  await using c = await startNode("c");
+  await using a = await startNode("a", { maxPeers: 1, seeds: [b.name, c.name] });
+  const refused = [a, b, c].map((node) => collect(node, "refused"));
+  const { peer } = await nextEvent(a, "peerup");
+  const [linked, waiting] = peer.name === b.name ? [b, c] : [c, b];
+  await linked.shutdown();
+  await linkedTo(a, [waiting.name]);
+  // A dial beside the one link would have been refused.
+  assertEquals(refused.flat(), []);
+});
