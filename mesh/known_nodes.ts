@@ -2,8 +2,9 @@
  * The nodes that this one wants links to, and when to dial each: a function of what it is told and
  * when. Nodes are known by their address; several names at one address are one node, restarted.
  *
- * A seed is known for ever, and one that may stand for several nodes is dialled now and then. A node learnt from a peer, or met because it dialled us, is forgotten
- * when it says goodbye or has been away for `forgetAfterMs`; at most `maxLearnt` of them are known.
+ * A seed is known for ever, and one that may stand for several nodes is dialled now and then. A node
+ * learnt from a peer, or met because it dialled us, is forgotten when it says goodbye or has been away
+ * for `forgetAfterMs`; at most `maxLearnt` of them are known.
  */
 
 import { formatAddress, type Target } from "./node_name.ts";

@@ -59,7 +59,10 @@ export interface MeshOptions {
   handshakeTimeoutMs?: number;
   /** Time between pings, in milliseconds. Default: 10,000. */
   heartbeatIntervalMs?: number;
-  /** Time for the answer to a ping, in milliseconds. Default: 5,000. */
+  /**
+   * Time for the answer to a ping, in milliseconds; it begins anew while bytes move, behind which
+   * ping or pong may be. Default: 5,000.
+   */
   heartbeatTimeoutMs?: number;
   /** How long a lost node is redialled, in milliseconds; a seed is for ever. Default: 600,000. */
   forgetAfterMs?: number;
