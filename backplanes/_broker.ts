@@ -1,8 +1,10 @@
-import { checkRoomBroadcast, FrameError, readRoom, SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
+import { FrameError, readRoom, SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
 import type { PublishReport } from "../rooms/mod.ts";
+import { checkBroadcast } from "./_check_broadcast.ts";
 import { ENVELOPE_BYTES, open, seal, SENDER_BYTES } from "./_envelope.ts";
 import { Interest } from "./_interest.ts";
 import { describe, platformRandom, platformTimers, wholeNumber } from "./_options.ts";
+import { Overflow } from "./_overflow.ts";
 import { Receivers } from "./_receivers.ts";
 import { checkCluster, clusterTopic, roomTopic } from "./_topics.ts";
 import type {
@@ -81,7 +83,7 @@ export class Broker extends EventTarget implements BrokerBackplane {
   readonly #receivers = new Receivers();
   #outstanding: Outstanding = { messages: 0, bytes: 0, current: true };
   #reach: Reach;
-  #overflowing = false;
+  readonly #overflow: Overflow;
   #onSettled: () => void = () => {};
   #stopped = false;
   #shutdown: Promise<void> | undefined;
@@ -108,6 +110,10 @@ export class Broker extends EventTarget implements BrokerBackplane {
       SESSION_MAX_FRAME_BYTES,
     );
     this.#maxQueuedBytes = wholeNumber("maxQueuedBytes", options.maxQueuedBytes, 16 * 1024 * 1024);
+    this.#overflow = new Overflow(
+      this.#maxQueuedBytes,
+      () => this.#emit("overflow", { dropped: this.#dropped }),
+    );
     if (typeof randomBytes !== "function") {
       throw new TypeError(`randomBytes must be a function, got ${describe(randomBytes)}`);
     }
@@ -162,7 +168,7 @@ export class Broker extends EventTarget implements BrokerBackplane {
     const size = ENVELOPE_BYTES + message.length;
     const outstanding = this.#outstanding;
     if (outstanding.bytes > 0 && outstanding.bytes + size > this.#maxQueuedBytes) {
-      this.#overflow();
+      this.#overflow.happened();
       return this.#drop();
     }
     outstanding.messages++;
@@ -199,15 +205,7 @@ export class Broker extends EventTarget implements BrokerBackplane {
   }
 
   #topicOf(message: Uint8Array): string {
-    const roomEnd = checkRoomBroadcast(message);
-    const { maxMessageBytes } = this;
-    if (message.length > maxMessageBytes) {
-      throw new FrameError(
-        "message-too-long",
-        maxMessageBytes,
-        `message has ${message.length} bytes, the engine carries at most ${maxMessageBytes}`,
-      );
-    }
+    const roomEnd = checkBroadcast(message, this.maxMessageBytes);
     return this.#byRoom
       ? roomTopic(this.#cluster, readRoom(message, roomEnd))
       : clusterTopic(this.#cluster);
@@ -255,7 +253,7 @@ export class Broker extends EventTarget implements BrokerBackplane {
     if (before.sends && !sends) {
       this.#outstanding.current = false;
       this.#outstanding = { messages: 0, bytes: 0, current: true };
-      this.#overflowing = false;
+      this.#overflow.update(0);
       this.#unconfirmed += lost;
       this.#droppedWhenUp = this.#dropped;
     }
@@ -277,14 +275,8 @@ export class Broker extends EventTarget implements BrokerBackplane {
     return { peers: 0, dropped: 1 };
   }
 
-  #overflow(): void {
-    if (this.#overflowing) return;
-    this.#overflowing = true;
-    queueMicrotask(() => this.#emit("overflow", { dropped: this.#dropped }));
-  }
-
   #confirmed(): void {
-    if (this.#outstanding.bytes <= this.#maxQueuedBytes / 2) this.#overflowing = false;
+    this.#overflow.update(this.#outstanding.bytes);
     if (this.#outstanding.messages === 0) this.#onSettled();
   }
 
