@@ -30,6 +30,11 @@ export function planCluster(count: number, options: { friendly?: boolean } = {})
   return { cookie: crypto.randomUUID(), nodes };
 }
 
+/** A port of this machine that nobody listens at, as of now. */
+export function freePort(): number {
+  return freePorts([0], {})[0];
+}
+
 /** As many free ports as are wished for: the very ones, if they are free and `friendly`. */
 function freePorts(wished: readonly number[], { friendly = false }): number[] {
   // All are held until the last is found, so that none is found twice.
