@@ -6,7 +6,8 @@ import { Interest } from "./_interest.ts";
 import { describe, platformRandom, platformTimers, wholeNumber } from "./_options.ts";
 import { Overflow } from "./_overflow.ts";
 import { Receivers } from "./_receivers.ts";
-import { checkCluster, clusterTopic, roomTopic } from "./_topics.ts";
+import { checkCluster } from "./_cluster.ts";
+import { clusterTopic, roomTopic } from "./_topics.ts";
 import type {
   BackplaneTimers,
   BrokerBackplane,

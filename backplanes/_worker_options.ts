@@ -1,6 +1,6 @@
 import { SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
 import { describe, platformRandom, platformTimers, wholeNumber } from "./_options.ts";
-import { checkCluster } from "./_topics.ts";
+import { checkCluster } from "./_cluster.ts";
 import { type ChannelPort, WorkerChannel, type WorkerChannelListener } from "./_worker_channel.ts";
 import type { BroadcastChannelOptions } from "./broadcast_channel.ts";
 
