@@ -88,9 +88,12 @@ export interface WorkerChannelOptions {
   readonly listener: WorkerChannelListener;
 }
 
+/** A number for each lane. */
+type Numbers = [number, number];
+
 interface Peer {
   /** The number that its next message has, in each lane. */
-  readonly expected: [number, number];
+  readonly expected: Numbers;
   /** Its last post that was read, and its last that was acknowledged. */
   read: number;
   acknowledged: number;
@@ -109,7 +112,7 @@ interface Here {
   readonly from: string;
   readonly hello: boolean;
   readonly posted: number;
-  readonly sent: readonly [number, number];
+  readonly sent: Numbers;
   readonly read: Readonly<Record<string, number>>;
   readonly state: unknown;
 }
@@ -146,10 +149,12 @@ export class WorkerChannel {
   readonly #listener: WorkerChannelListener;
   readonly #port: ChannelPort;
   readonly #peers = new Map<string, Peer>();
+  /** Of workers that went silent, what their next messages were: they may come back. */
+  readonly #silent = new Map<string, Numbers>();
   #queue: Queued[] = [];
   #queuedBytes = 0;
   #posted = 0;
-  readonly #sent: [number, number] = [0, 0];
+  readonly #sent: Numbers = [0, 0];
   #flushing = false;
   #timer: unknown;
   #state: unknown;
@@ -321,8 +326,11 @@ export class WorkerChannel {
   }
 
   #forget(id: string, reason: WorkerDownReason): void {
+    const peer = this.#peers.get(id);
+    if (peer === undefined) return;
     const unread = this.unread(id);
-    if (!this.#peers.delete(id)) return;
+    this.#peers.delete(id);
+    if (reason === "silent" && this.#silent.size < MAX_PEERS) this.#silent.set(id, peer.expected);
     this.#listener.onPeerDown(id, reason, unread);
     if (this.#peers.size === 0) {
       this.#queue = [];
@@ -358,10 +366,12 @@ export class WorkerChannel {
     }
   }
 
-  /** Takes a worker on with its first post: what it sent before that was not for us. */
+  /** Takes a worker on with its first post: what it sent before was not for us, unless it was silent. */
   #meet(post: Here | Data | Ack): Peer | undefined {
     if (this.#peers.size >= MAX_PEERS) return undefined;
-    const expected: [number, number] = post.kind === "here" ? [...post.sent] : [-1, -1];
+    const known = this.#silent.get(post.from);
+    this.#silent.delete(post.from);
+    const expected: Numbers = known ?? (post.kind === "here" ? [...post.sent] : [-1, -1]);
     const read = post.kind === "here" ? post.posted : 0;
     const peer: Peer = {
       expected,
