@@ -12,6 +12,8 @@ export interface NodePlan {
 export interface ClusterPlan {
   readonly cookie: string;
   readonly nodes: readonly NodePlan[];
+  /** An engine to talk through, instead of a mesh. */
+  readonly backplane?: string;
 }
 
 /** Below the range from which systems take ports for outgoing connections. */

@@ -85,6 +85,11 @@ export class Engine implements AsyncDisposable {
     return engine;
   }
 
+  /** What its program is called. */
+  get program(): string {
+    return KINDS[this.name].program;
+  }
+
   /** Starts it again. */
   async start(): Promise<void> {
     const { program, args, ready } = KINDS[this.name];

@@ -1,6 +1,6 @@
 /** Real engines, where they are installed. */
 
-import { connect } from "@nats-io/transport-node";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { Redis } from "ioredis";
 import { natsBackplane, type NatsOptions } from "../../backplanes/nats.ts";
 import { redisBackplane, type RedisOptions } from "../../backplanes/redis.ts";
@@ -23,8 +23,15 @@ export function isSkipped(name: EngineName): boolean {
 
 const told = new Set<EngineName>();
 
+/** A node over an engine. */
+export interface EngineNode extends AsyncDisposable {
+  readonly backplane: BrokerBackplane;
+  /** Ends it and its connections. */
+  end(): Promise<void>;
+}
+
 /** A connection to NATS that never gives up. */
-export function connectNats(engine: Engine) {
+export function connectNats(engine: Engine): Promise<NatsConnection> {
   return connect({
     servers: `127.0.0.1:${engine.port}`,
     maxReconnectAttempts: -1,
@@ -34,7 +41,10 @@ export function connectNats(engine: Engine) {
 }
 
 /** A node over NATS, and its connection. */
-export async function natsNode(engine: Engine, options: Partial<NatsOptions> = {}) {
+export async function natsNode(
+  engine: Engine,
+  options: Partial<NatsOptions> = {},
+): Promise<EngineNode & { connection: NatsConnection }> {
   const connection = await connectNats(engine);
   const backplane = natsBackplane({ connection, cluster: "test", ...options });
   const end = async () => {
@@ -58,7 +68,10 @@ export function connectRedis(engine: Engine): Redis {
 }
 
 /** A node over Redis, and its clients. */
-export async function redisNode(engine: Engine, options: Partial<RedisOptions> = {}) {
+export async function redisNode(
+  engine: Engine,
+  options: Partial<RedisOptions> = {},
+): Promise<EngineNode & { publisher: Redis; subscriber: Redis }> {
   const publisher = connectRedis(engine);
   const subscriber = connectRedis(engine);
   await Promise.all([publisher, subscriber].map((client) => client.ping()));
