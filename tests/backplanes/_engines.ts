@@ -2,7 +2,7 @@
 
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { Redis } from "ioredis";
-import { natsBackplane, type NatsOptions } from "../../backplanes/nats.ts";
+import { type BrokerBackplane, natsBackplane, type NatsOptions } from "../../backplanes/nats.ts";
 import { redisBackplane, type RedisOptions } from "../../backplanes/redis.ts";
 import {
   type Engine,
