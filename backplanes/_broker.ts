@@ -256,8 +256,8 @@ export class Broker extends EventTarget implements BrokerBackplane {
       this.#outstanding = { messages: 0, bytes: 0, current: true };
       this.#overflow.update(0);
       this.#unconfirmed += lost;
-      this.#droppedWhenUp = this.#dropped;
     }
+    if (before.sends && before.hears) this.#droppedWhenUp = this.#dropped;
     // Nothing of what was handed over will be confirmed any more.
     if (this.#stopped) return this.#onSettled();
     if (before.sends && !sends || before.hears && !hears) {

@@ -40,8 +40,8 @@ export interface BrokerBackplane
    * cannot be counted: `peers` is 1 if it has been handed over, and `dropped` is 1 if it has not.
    * After shutdown both are 0.
    *
-   * @throws {FrameError} `wrong-tag`, `truncated`, `trailing-bytes` if it is no room broadcast,
-   * `message-too-long` above `maxMessageBytes`.
+   * @throws {FrameError} `wrong-tag`, `truncated`, `trailing-bytes`, `invalid-utf8` if it is no room
+   * broadcast, `message-too-long` above `maxMessageBytes`.
    */
   publish(message: Uint8Array): PublishReport;
   /** See {@linkcode Backplane.subscribe}. What `receive` throws but `FrameError` is an uncaught error. */

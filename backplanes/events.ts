@@ -38,7 +38,7 @@ export interface BackplaneEventTarget<Details> extends EventTarget {
 export interface BrokerEventDetails {
   /**
    * The engine is within reach again, in both directions. `dropped` counts the messages dropped
-   * since it could last be sent to.
+   * since it was so before.
    */
   up: { readonly dropped: number };
   /**

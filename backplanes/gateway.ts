@@ -346,10 +346,14 @@ class Gateway extends EventTarget implements GatewayBackplane {
     this.#setRole("connecting");
     try {
       const link = await this.#options.connect(signal);
-      requireLink(link);
-      if (signal.aborted) await link.shutdown();
-      else await this.#serve(link);
-      return true;
+      requireMethods("connect: the link", link, ["publish", "subscribe", "shutdown"]);
+      if (link.openRoom === undefined && !signal.aborted) {
+        await this.#serve(link);
+        return true;
+      }
+      await link.shutdown();
+      if (signal.aborted) return true;
+      throw new TypeError("connect: the link must carry all rooms, as one for several workers");
     } catch (cause) {
       if (!signal.aborted) this.#emit("refused", { cause });
       return false;
@@ -514,12 +518,6 @@ class Gateway extends EventTarget implements GatewayBackplane {
   ): void {
     this.dispatchEvent(backplaneEvent(type, detail));
   }
-}
-
-function requireLink(link: GatewayLink): void {
-  requireMethods("connect: the link", link, ["publish", "subscribe", "shutdown"]);
-  if (link.openRoom === undefined) return;
-  throw new TypeError("connect: the link must carry all rooms, as one for several workers");
 }
 
 function readState(state: unknown): WorkerState {

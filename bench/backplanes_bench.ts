@@ -4,12 +4,13 @@
  *
  * Each node is a process: this file again, started with `node`. It is told what to do on its standard
  * input and answers on its standard output, a JSON value a line, so that neither adds to what is
- * measured. The sender is this process; so that no engine cuts off a slow node, it runs ahead of the
+ * measured. (Between workers, each is a worker of one process and is told by `postMessage`.) The sender is this process; so that no engine cuts off a slow node, it runs ahead of the
  * slowest by so many bytes at most.
  */
 
 import { connect } from "@nats-io/transport-node";
 import { Redis } from "ioredis";
+import { broadcastChannelBackplane } from "../backplanes/broadcast_channel.ts";
 import { natsBackplane } from "../backplanes/nats.ts";
 import { redisBackplane } from "../backplanes/redis.ts";
 import { Engine, engineHint, type EngineName, findEngine } from "../examples/chat/engine.ts";
@@ -17,6 +18,8 @@ import { lines } from "../examples/chat/node_process.ts";
 import { type Backplane, type MeshOptions, Rooms, type RoomSocket, startMesh } from "../mod.ts";
 
 interface Kind {
+  /** Between workers of this process, instead of processes. */
+  readonly workers?: boolean;
   readonly engine?: EngineName;
   readonly interest?: "cluster" | "room";
   readonly mesh?: Partial<MeshOptions>;
@@ -25,6 +28,7 @@ interface Kind {
 /** What is compared. A mesh with other options is one line more. */
 const KINDS: Record<string, Kind> = {
   "mesh": {},
+  "workers, `BroadcastChannel`": { workers: true },
   "NATS": { engine: "nats" },
   "NATS, by room": { engine: "nats", interest: "room" },
   "Redis": { engine: "redis" },
@@ -65,6 +69,16 @@ interface Connected {
 
 async function connectNode(kind: Kind, port: number, seeds: string[]): Promise<Connected> {
   const { engine, interest } = kind;
+  if (kind.workers) {
+    const backplane = broadcastChannelBackplane({ cluster: "bench" });
+    return {
+      backplane,
+      name: "",
+      bytesIn: () => NaN,
+      ready: () => Promise.resolve(),
+      end: () => backplane.shutdown(),
+    };
+  }
   if (engine === undefined) {
     const mesh = await startMesh({ name: "n@127.0.0.1:0", cookie: COOKIE, seeds, ...kind.mesh });
     return {
@@ -112,10 +126,20 @@ type Order =
   | { readonly kind: "expect"; readonly count: number }
   | { readonly kind: "bytes" };
 
-async function node(kind: Kind, port: number, seeds: string[]): Promise<void> {
+/** How a node hears what to do, and answers. */
+interface Channel {
+  readonly orders: ReadableStream<Order>;
+  say(value: unknown): void;
+}
+
+async function node(
+  kind: Kind,
+  port: number,
+  seeds: string[],
+  { orders, say }: Channel,
+): Promise<void> {
   const connected = await connectNode(kind, port, seeds);
   const rooms = new Rooms<Listener>({ backplane: connected.backplane });
-  const say = (value: unknown) => console.log(JSON.stringify(value));
   let heard = 0;
   let expected = 0;
   const members: Record<string, Listener> = {
@@ -126,8 +150,7 @@ async function node(kind: Kind, port: number, seeds: string[]): Promise<void> {
     ping: new Listener((data) => rooms.broadcast("pong", data)),
   };
   say({ name: connected.name });
-  for await (const line of lines(Deno.stdin.readable)) {
-    const order: Order = JSON.parse(line);
+  for await (const order of orders) {
     if (order.kind === "join") {
       rooms.join(members[order.room], order.room);
       await connected.ready();
@@ -143,30 +166,79 @@ async function node(kind: Kind, port: number, seeds: string[]): Promise<void> {
   await connected.end();
 }
 
-/** One of the other processes, seen from the sender. */
+function overStdio(): Channel {
+  return {
+    orders: ReadableStream.from(lines(Deno.stdin.readable)).pipeThrough(
+      new TransformStream({ transform: (line, out) => out.enqueue(JSON.parse(line)) }),
+    ),
+    say: (value) => console.log(JSON.stringify(value)),
+  };
+}
+
+/** What a worker's global scope has, as it is not in the types of a main module. */
+interface WorkerScope {
+  onmessage: (event: MessageEvent<Order | null>) => void;
+  postMessage(value: unknown): void;
+}
+
+function overWorker(): Channel {
+  const scope = self as unknown as WorkerScope;
+  return {
+    orders: new ReadableStream({
+      start: (controller) => {
+        scope.onmessage = ({ data }) => data ? controller.enqueue(data) : controller.close();
+      },
+    }),
+    say: (value) => scope.postMessage(value),
+  };
+}
+
+/** One of the other nodes, seen from the sender. */
 class Peer {
-  readonly #child: Deno.ChildProcess;
-  readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #output: Promise<void>;
+  readonly #send: (order: Order) => void;
+  readonly #end: () => Promise<void>;
   #answer = Promise.withResolvers<Record<string, unknown>>();
   heard = 0;
 
-  constructor(args: string[]) {
-    this.#child = new Deno.Command(Deno.execPath(), {
+  constructor(kind: Kind, args: string[]) {
+    [this.#send, this.#end] = kind.workers ? this.#startWorker() : this.#startProcess(args);
+  }
+
+  #startWorker(): [(order: Order) => void, () => Promise<void>] {
+    const worker = new Worker(`${import.meta.url}#worker`, { type: "module" });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    worker.onmessage = ({ data }) => data === null ? resolve() : this.#take(data);
+    const end = async () => {
+      worker.postMessage(null);
+      await promise;
+      worker.terminate();
+    };
+    return [(order) => worker.postMessage(order), end];
+  }
+
+  #startProcess(args: string[]): [(order: Order) => void, () => Promise<void>] {
+    const child = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--quiet", import.meta.filename ?? "", "node", ...args],
       stdin: "piped",
       stdout: "piped",
     }).spawn();
-    this.#stdin = this.#child.stdin.getWriter();
-    this.#output = this.#read();
+    const stdin = child.stdin.getWriter();
+    const encoder = new TextEncoder();
+    const read = async () => {
+      for await (const line of lines(child.stdout)) this.#take(JSON.parse(line));
+    };
+    const output = read();
+    const end = async () => {
+      await stdin.close();
+      await child.status;
+      await output;
+    };
+    return [(order) => void stdin.write(encoder.encode(`${JSON.stringify(order)}\n`)), end];
   }
 
-  async #read(): Promise<void> {
-    for await (const line of lines(this.#child.stdout)) {
-      const value = JSON.parse(line);
-      if (typeof value.heard === "number") this.heard = value.heard;
-      else this.#answer.resolve(value);
-    }
+  #take(value: Record<string, unknown>): void {
+    if (typeof value.heard === "number") this.heard = value.heard;
+    else this.#answer.resolve(value);
   }
 
   async answer(): Promise<Record<string, unknown>> {
@@ -177,14 +249,12 @@ class Peer {
 
   async tell(order: Order): Promise<Record<string, unknown>> {
     if (order.kind === "expect") this.heard = 0;
-    await this.#stdin.write(new TextEncoder().encode(`${JSON.stringify(order)}\n`));
+    this.#send(order);
     return await this.answer();
   }
 
-  async end(): Promise<void> {
-    await this.#stdin.close();
-    await this.#child.status;
-    await this.#output;
+  end(): Promise<void> {
+    return this.#end();
   }
 }
 
@@ -213,7 +283,7 @@ async function measure(kind: Kind, count: number, port: number): Promise<Result>
 
   const peers: Peer[] = [];
   const start = async () => {
-    const peer = new Peer([JSON.stringify(kind), String(port), self.name]);
+    const peer = new Peer(kind, [JSON.stringify(kind), String(port), self.name]);
     await peer.answer();
     peers.push(peer);
     return peer;
@@ -309,10 +379,19 @@ async function main(): Promise<void> {
   }
   console.log("\n| | bytes for each message of 64 B at a node that has no member |");
   console.log("| --- | ---: |");
-  for (const [name, bytes] of idle) console.log(`| ${name} | ${bytes.toFixed(1)} |`);
+  for (const [name, bytes] of idle) {
+    if (bytes >= 0) console.log(`| ${name} | ${bytes.toFixed(1)} |`);
+  }
   for (const engine of engines.values()) await engine.stop();
 }
 
 const [role, kind = "{}", port = "0", ...seeds] = Deno.args;
-if (role === "node") await node(JSON.parse(kind), Number(port), seeds.filter((seed) => seed));
-else await main();
+if (import.meta.url.endsWith("#worker")) {
+  const channel = overWorker();
+  await node({ workers: true }, 0, [], channel);
+  channel.say(null);
+} else if (role === "node") {
+  await node(JSON.parse(kind), Number(port), seeds.filter((seed) => seed), overStdio());
+} else {
+  await main();
+}

@@ -185,6 +185,7 @@ Deno.test("a link that carries single rooms only is refused, as it would not hea
   });
   const { cause } = await nextEvent<GatewayEventDetails["refused"]>(worker, "refused");
   assert(cause instanceof TypeError);
+  assertEquals(outside.links.size, 0);
 });
 
 Deno.test("what the link drops for another worker is counted and reported by the gateway", async () => {
