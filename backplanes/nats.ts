@@ -25,7 +25,11 @@
  *
  * **Limits.** A message may have `max_payload` bytes of the server (1 MiB by default) less 9 for
  * the envelope. `maxQueuedBytes` bounds what is handed to the client without being confirmed, by a
- * flush that follows it at most one round trip later; the client itself has no such limit.
+ * flush that follows it at most one round trip later; the client itself has no such limit. Ten
+ * thousand subscriptions may be under way in the same sense; more wait for those.
+ *
+ * A connection made with `noEcho` spares this node being sent its own messages back, which otherwise
+ * it drops. It must not be shared then by two backplanes of one cluster.
  *
  * @example
  * ```ts ignore
@@ -129,12 +133,23 @@ export function natsBackplane(options: NatsOptions): BrokerBackplane {
 /** What a server allows that has not been heard of yet: NATS's own default. */
 const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
+/**
+ * Commands to subscribe and unsubscribe that may be under way. The client keeps any number, should
+ * the server not read; rooms that come and go meanwhile wait as a set of names.
+ */
+const MAX_COMMANDS = 10_000;
+
 class NatsEngine implements Engine {
   readonly #connection: NatsConnection;
   readonly #listener: EngineListener;
   readonly #status: AsyncIterable<NatsStatus> & { stop?: () => void };
   readonly #subscriptions = new Map<string, NatsSubscription>();
   readonly reach: Reach;
+  readonly #wanted = new Set<string>();
+  /** Commands to subscribe and unsubscribe that no flush has confirmed. */
+  #commands = 0;
+  /** Topics whose subscription is not in line, for too many commands were under way. */
+  readonly #deferred = new Set<string>();
   /** Outlives a broken connection, during which there is no `info`. */
   #maxPayloadBytes = DEFAULT_MAX_PAYLOAD;
   /** Those whose messages a flush is following. */
@@ -163,32 +178,20 @@ class NatsEngine implements Engine {
   }
 
   subscribe(topic: string): void {
-    try {
-      const subscription = this.#connection.subscribe(topic, {
-        callback: (error, message) => {
-          if (error === null) return this.#listener.onPayload(message.data);
-          if (this.#closed) return;
-          // The client has ended it. If the room is opened again, that is another attempt.
-          this.#subscriptions.delete(topic);
-          this.#listener.onRefused(topic, error);
-        },
-      });
-      this.#subscriptions.set(topic, subscription);
-    } catch (cause) {
-      // The connection is closed, or is being drained.
-      queueMicrotask(() => this.#listener.onRefused(topic, cause));
-    }
+    this.#wanted.add(topic);
+    this.#update(topic);
   }
 
   unsubscribe(topic: string): void {
-    this.#subscriptions.get(topic)?.unsubscribe();
-    this.#subscriptions.delete(topic);
+    this.#wanted.delete(topic);
+    this.#update(topic);
   }
 
   async ready(): Promise<void> {
     while (!this.#connection.isClosed()) {
       try {
-        return await this.#connection.flush();
+        await this.#connection.flush();
+        if (this.#deferred.size === 0) return;
       } catch {
         // The connection broke. The client sends all subscriptions again before this next flush.
       }
@@ -204,6 +207,57 @@ class NatsEngine implements Engine {
       if (!this.#connection.isClosed()) await this.#connection.flush();
     } catch {
       // It broke, and its subscriptions went with it.
+    }
+  }
+
+  /** Brings one subscription in line with what is wanted. */
+  #update(topic: string): void {
+    if (this.#commands >= MAX_COMMANDS) {
+      this.#deferred.add(topic);
+      return;
+    }
+    const subscription = this.#subscriptions.get(topic);
+    if (this.#wanted.has(topic) === (subscription !== undefined)) return;
+    this.#commands++;
+    if (this.#commands === 1) this.#confirmCommands();
+    if (subscription === undefined) return this.#subscribeNow(topic);
+    this.#subscriptions.delete(topic);
+    subscription.unsubscribe();
+  }
+
+  #subscribeNow(topic: string): void {
+    try {
+      const subscription = this.#connection.subscribe(topic, {
+        callback: (error, message) => {
+          if (error === null) return this.#listener.onPayload(message.data);
+          // The client has ended it. If the room is opened again, that is another attempt.
+          if (this.#subscriptions.get(topic) === subscription) this.#subscriptions.delete(topic);
+          if (!this.#closed) this.#listener.onRefused(topic, error);
+        },
+      });
+      this.#subscriptions.set(topic, subscription);
+    } catch (cause) {
+      // The connection is closed, or is being drained.
+      queueMicrotask(() => this.#listener.onRefused(topic, cause));
+    }
+  }
+
+  /** Follows commands by a flush, after which those that had to wait have their turn. */
+  async #confirmCommands(): Promise<void> {
+    await undefined;
+    while (this.#commands > 0) {
+      const count = this.#commands;
+      try {
+        await this.#connection.flush();
+      } catch {
+        // The connection broke, and with it went what was not sent.
+      }
+      // Not below one before the others had their turn: they must not start a second of this.
+      this.#commands -= count - 1;
+      const deferred = [...this.#deferred];
+      this.#deferred.clear();
+      for (const topic of this.#closed ? [] : deferred) this.#update(topic);
+      this.#commands--;
     }
   }
 

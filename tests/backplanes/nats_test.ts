@@ -79,6 +79,7 @@ class FakeNats implements NatsConnection {
     await turn();
   }
 
+  /** The server has read everything. */
   async confirm(): Promise<void> {
     for (const flush of this.flushes.splice(0)) flush.resolve();
     await turn();
@@ -118,6 +119,8 @@ Deno.test("nats: what the engine has not confirmed has a limit, and above it mes
 
 Deno.test("nats: one message fits always, and one flush follows whatever was published meanwhile", async () => {
   const { connection, backplane } = fakeNode({ maxQueuedBytes: 1 });
+  await turn();
+  await connection.confirm(); // of the cluster's subscription
   assertEquals(backplane.publish(broadcast("larger than one byte")).dropped, 0);
   await turn();
   assertEquals(connection.flushes.length, 1);
@@ -129,6 +132,8 @@ Deno.test("nats: while it is away all is dropped, and told is how much was uncon
   const { connection, backplane } = fakeNode();
   const downs = collect<BrokerEventDetails["down"]>(backplane, "down");
   const ups = collect<BrokerEventDetails["up"]>(backplane, "up");
+  await turn();
+  await connection.confirm(); // of the cluster's subscription
   for (let i = 0; i < 4; i++) backplane.publish(broadcast("hello"));
   await connection.happens({ type: "disconnect" });
   assertEquals(downs, [{ sends: false, hears: false, unconfirmed: 4 }]);
@@ -198,6 +203,37 @@ Deno.test("nats: subjects that are subscribed to are those of the rooms that are
       assertEquals(connection.subjects.size, 0);
     }),
   );
+});
+
+Deno.test("nats: rooms that come and go while the server does not read pile nothing up", async () => {
+  const { connection, backplane } = fakeNode({ interest: "room" });
+  let commands = 0;
+  const subscribe = connection.subscribe.bind(connection);
+  connection.subscribe = (subject, options) => {
+    commands++;
+    const { unsubscribe } = subscribe(subject, options);
+    return {
+      unsubscribe() {
+        commands++;
+        unsubscribe();
+      },
+    };
+  };
+  for (let i = 0; i < 20_000; i++) {
+    backplane.openRoom?.("there and gone");
+    backplane.closeRoom?.("there and gone");
+  }
+  for (let i = 0; i < 100; i++) backplane.openRoom?.(`room ${i}`);
+  assertEquals(commands, 10_000);
+  const isReady = backplane.ready();
+  while (connection.subjects.size < 100) {
+    await turn();
+    await connection.confirm();
+  }
+  await connection.confirm();
+  await isReady;
+  assertEquals(commands, 10_100);
+  assert(connection.subjects.has("roomcast.c.room=2099"));
 });
 
 Deno.test("nats: shutdown waits for confirmation, but not for ever, and lets go of the connection", async () => {
