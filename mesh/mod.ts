@@ -50,10 +50,6 @@ export type {
 export { MeshError, type MeshErrorCode } from "./mesh_error.ts";
 export { type Mesh, startMesh } from "./mesh.ts";
 export type { MeshOptions, Seeds } from "./options.ts";
-export {
-  type Address,
-  type Connection,
-  type Listener,
-  tcpTransport,
-  type Transport,
-} from "./transport.ts";
+export { tcpTransport } from "./tcp_transport.ts";
+export { type TlsOptions, tlsTransport } from "./tls_transport.ts";
+export type { Address, Connection, Listener, Transport } from "./transport.ts";

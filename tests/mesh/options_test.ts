@@ -10,7 +10,7 @@ import fc from "fast-check";
 import { systemClock, systemRandom } from "../../mesh/clock.ts";
 import { MeshError } from "../../mesh/mesh_error.ts";
 import { type MeshOptions, type MeshSettings, resolveOptions } from "../../mesh/options.ts";
-import { tcpTransport } from "../../mesh/transport.ts";
+import { tcpTransport } from "../../mesh/tcp_transport.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 
 const MIB = 1024 * 1024;
@@ -33,7 +33,9 @@ function assertRefused(
 }
 
 Deno.test("with name and cookie alone, everything else is as documented", () => {
-  assertEquals(resolve(), {
+  const { transport, ...settings } = resolve();
+  assertEquals(Object.keys(transport), ["listen", "connect"]);
+  assertEquals(settings, {
     name: { name: NAME, hostname: "10.0.0.5", port: 9001 },
     local: "chat-1",
     cookies: [COOKIE],
@@ -47,7 +49,7 @@ Deno.test("with name and cookie alone, everything else is as documented", () => 
     heartbeatIntervalMs: 10_000,
     heartbeatTimeoutMs: 5_000,
     forgetAfterMs: 600_000,
-    transport: tcpTransport,
+    allowOriginal: false,
     signal: undefined,
     clock: systemClock,
     randomBytes: systemRandom,
@@ -74,7 +76,7 @@ Deno.test("what is given is taken as it is", () => {
   assertStrictEquals(settings.randomBytes, options.randomBytes);
 });
 
-function allGiven(): Required<MeshOptions> {
+function allGiven(): Required<Omit<MeshOptions, "tls">> {
   return {
     name: NAME,
     cookie: "another cookie of ours",
@@ -88,6 +90,7 @@ function allGiven(): Required<MeshOptions> {
     heartbeatIntervalMs: 1_006,
     heartbeatTimeoutMs: 1_007,
     forgetAfterMs: 1_008,
+    allowOriginal: true,
     transport: { ...tcpTransport },
     signal: new AbortController().signal,
     clock: new FakeTimers(),
