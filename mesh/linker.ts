@@ -125,7 +125,7 @@ export class Linker {
         attempt.signal.throwIfAborted();
         this.#checkPrecedence(peer);
         // Not awaited the last time, so that none can come up between the look and the link.
-        for (let rival; rival = this.#rivalOf(peer);) {
+        for (let rival = this.#rivalOf(peer); rival; rival = this.#rivalOf(peer)) {
           if (await attempt.unlessCancelled(rival)) throw alreadyLinked(peer.name);
         }
         this.#addLink(connection, peer, "incoming", ack);
@@ -152,9 +152,9 @@ export class Linker {
       });
     } catch (error) {
       connection?.close();
-      // A dial that was refused may have been superfluous.
-      const superfluous = hasCode(error, "already-linked", "not-accepted");
-      const link = superfluous && await this.#linkInstead(attempt);
+      // A dial that was refused may have been superfluous. By an original peer it is on our NAME.
+      const superfluous = hasCode(error, "already-linked", "not-accepted", "closed");
+      const link = superfluous && await this.#linkInstead(attempt.peer?.name ?? target.name);
       if (link) return link;
       throw error;
     }
@@ -212,10 +212,10 @@ export class Linker {
   }
 
   /** The link, if there is one, that has come up with the node of a failed attempt by another. */
-  async #linkInstead({ peer }: Attempt): Promise<Link | undefined> {
-    if (peer === undefined) return undefined;
-    await this.#attempts.settled(peer.name);
-    return this.#options.peers.get(peer.name);
+  async #linkInstead(name: string | undefined): Promise<Link | undefined> {
+    if (name === undefined) return undefined;
+    await this.#attempts.settled(name);
+    return this.#options.peers.get(name);
   }
 
   #addLink(
