@@ -54,14 +54,10 @@ const VALIDITY = der(
 
 const SERIAL_BYTES = 16;
 
-/** A certificate, or a chain of them, and the private key to the first; both PEM. */
-export interface KeyPair {
-  readonly cert: string;
-  readonly key: string;
-}
-
-/** Makes a new key and a certificate for it. */
-export async function makeCertificate(randomBytes: RandomBytes): Promise<KeyPair> {
+/** Makes a new key and a certificate for it, both PEM. */
+export async function makeCertificate(
+  randomBytes: RandomBytes,
+): Promise<{ cert: string; key: string }> {
   const algorithm = { name: "ECDSA", namedCurve: "P-256" };
   const { publicKey, privateKey } = await crypto.subtle.generateKey(algorithm, true, [
     "sign",
@@ -79,23 +75,6 @@ export async function makeCertificate(randomBytes: RandomBytes): Promise<KeyPair
     bitString(ecdsaSignature(new Uint8Array(signature))),
   );
   return { cert: pem("CERTIFICATE", certificate), key: pem("PRIVATE KEY", pkcs8) };
-}
-
-/**
- * The DER of the first certificate in a PEM text.
- *
- * @throws {RangeError} if there is none.
- */
-export function firstCertificate(text: string): Uint8Array {
-  const match = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(
-    text,
-  );
-  try {
-    if (match) return Uint8Array.from(atob(match[1].replace(/\s/g, "")), (c) => c.charCodeAt(0));
-  } catch {
-    // Not base64: no certificate either.
-  }
-  throw new RangeError("cert must be PEM: -----BEGIN CERTIFICATE----- and what follows");
 }
 
 function tbsCertificate(serial: Uint8Array, spki: Uint8Array): Uint8Array {

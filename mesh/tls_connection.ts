@@ -10,6 +10,7 @@
  * never more than two chunks, and a node that falls behind slows its peer down, as on TCP.
  */
 
+import { nextTick } from "node:process";
 import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { MeshError } from "./mesh_error.ts";
@@ -181,7 +182,11 @@ export class TlsConnection implements Connection {
       if (this.#end.isServer) await this.#inner.write(TLS_ANSWER).catch(() => {});
       throw peerSpeaksPlain(this.remoteAddress);
     }
-    if (this.#end.isServer) this.#open();
+    if (!this.#end.isServer) return;
+    this.#open();
+    // The socket begins in the next tick, and what is there before then, if it is an error, is thrown
+    // where nobody can catch it (Deno 2.9).
+    await new Promise<void>((resolve) => nextTick(resolve));
   }
 
   #drain(buffer: Uint8Array): number {

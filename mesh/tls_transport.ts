@@ -1,6 +1,7 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { connect, createSecureContext, TLSSocket } from "node:tls";
-import { firstCertificate, makeCertificate } from "./certificate.ts";
+import { makeCertificate } from "./certificate.ts";
 import { systemRandom } from "./clock.ts";
 import { tcpTransport } from "./tcp_transport.ts";
 import { TlsConnection, type TlsEnd } from "./tls_connection.ts";
@@ -28,7 +29,7 @@ export interface TlsOptions {
  * none: what shows that nobody is in between is the handshake that follows, whose proofs are bound
  * to the certificate. With options certificates are verified besides.
  *
- * @throws {RangeError} if `cert` holds no certificate in PEM.
+ * @throws {RangeError} if `cert` holds no certificate in PEM, or `key` is not the key to it.
  *
  * @example
  * ```ts
@@ -40,7 +41,7 @@ export interface TlsOptions {
  * ```
  */
 export function tlsTransport(options?: TlsOptions, over: Transport = tcpTransport): Transport {
-  if (options) firstCertificate(options.cert);
+  if (options) checkKey(options);
   return {
     listen: async (address) => {
       const pair = options ?? await makeCertificate(systemRandom);
@@ -74,10 +75,22 @@ function secureListener(inner: Listener, end: TlsEnd): Listener {
   };
 }
 
-/** @throws if key and certificate do not fit. */
+/** Nothing else does so before the first peer dials: `node:tls` does not look. */
+function checkKey({ cert, key }: TlsOptions): void {
+  let fits: boolean;
+  try {
+    fits = new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+  } catch (cause) {
+    throw new RangeError("tls.cert and tls.key must be a certificate and its key in PEM", {
+      cause,
+    });
+  }
+  if (!fits) throw new RangeError("tls.key must be the private key to tls.cert, and is another");
+}
+
 async function acceptingEnd({ cert, key }: { cert: string; key: string }): Promise<TlsEnd> {
   const secureContext = createSecureContext({ cert, key });
-  const binding = await sha256(firstCertificate(cert));
+  const binding = await sha256(new X509Certificate(cert).raw);
   return {
     isServer: true,
     open: (stream) => new TLSSocket(asSocket(stream), { isServer: true, secureContext }),

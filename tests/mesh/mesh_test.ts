@@ -167,6 +167,45 @@ Deno.test("connect says why there is no link", async () => {
   await assertMeshError("shut-down", a.connect(b.name));
 });
 
+Deno.test("a TLS node and a plain one find out about each other, whichever dials, on both sides", async () => {
+  await using secure = await startNode("secure");
+  await using plain = await startPlainNode("plain");
+  const refused = [secure, plain].map((node) => collect(node, "refused"));
+  await assertMeshError("peer-speaks-plain", secure.connect(plain.name));
+  await assertMeshError("peer-speaks-tls", plain.connect(secure.name));
+  const codes = refused.map((details) => details.map(({ code }) => code));
+  assertEquals(codes, [["peer-speaks-plain"], ["peer-speaks-tls"]]);
+});
+
+Deno.test("links are encrypted unless told otherwise, and peers says so", async () => {
+  for (const [start, encrypted] of [[startNode, true], [startPlainNode, false]] as const) {
+    await using a = await start("a");
+    await using b = await start("b");
+    await a.connect(b.name);
+    await linkedTo(b, [a.name]);
+    assertEquals([a, b].map(({ peers }) => peers[0].encrypted), [encrypted, encrypted]);
+  }
+});
+
+Deno.test("with an operator's certificates a cluster is linked, and the proofs are bound all the same", async () => {
+  const read = (file: string) =>
+    Deno.readTextFileSync(new URL(`../testdata/tls/${file}`, import.meta.url));
+  const tls = {
+    cert: read("loopback.pem"),
+    key: read("loopback.key"),
+    caCerts: [read("ca.pem")],
+  };
+  await using a = await startNode("a", { tls });
+  await using b = await startNode("b", { tls });
+  await a.connect(b.name);
+  await using stranger = await startNode("stranger", { tls, cookie: "another cookie altogether" });
+  await assertMeshError("not-accepted", stranger.connect(a.name));
+  // One whose certificate nobody has signed can dial, since it knows the cookie, but not be dialled.
+  await using ephemeral = await startNode("ephemeral");
+  await assertMeshError("untrusted-certificate", a.connect(ephemeral.name));
+  await ephemeral.connect(a.name);
+});
+
 Deno.test("a wrong cookie is refused on both sides, and the other side is told nothing", async () => {
   await using a = await startNode("a");
   await using b = await startNode("b", { cookie: "an entirely different secret" });

@@ -302,6 +302,29 @@ Deno.test("a transport, signal, clock or source of randomness of the wrong shape
   assertRefused(TypeError, { signal: new AbortController() }, "signal");
 });
 
+Deno.test("tls is left out, false, or certificates, and not for a transport that is given", () => {
+  assertStrictEquals(resolve({ tls: false }).transport, tcpTransport);
+  assertStrictEquals(resolve().transport, resolve({ tls: undefined }).transport);
+  assertRefused(TypeError, { tls: true }, "tls must be an object with cert and key, or false");
+  assertRefused(TypeError, { tls: {} }, "tls.cert must be a string", "undefined");
+  assertRefused(TypeError, { tls: { cert: "" } }, "tls.key must be a string", "undefined");
+  const strings = { cert: "", key: "" };
+  assertRefused(TypeError, { tls: { ...strings, caCerts: "" } }, "tls.caCerts must be a list");
+  assertRefused(TypeError, { tls: { ...strings, caCerts: [1] } }, "tls.caCerts must be a list");
+  assertRefused(TypeError, { tls: { ...strings, serverName: 1 } }, "tls.serverName", "number");
+  assertRefused(RangeError, { tls: strings }, "tls.cert and tls.key must be", "PEM");
+  const transport = { ...tcpTransport };
+  assertStrictEquals(resolve({ transport, tls: false }).transport, transport);
+  assertRefused(TypeError, { transport, tls: strings }, "transport of your own", "tlsTransport");
+});
+
+Deno.test("with allowOriginal a cookie may be short, though not empty", () => {
+  assertEquals(resolve({ allowOriginal: true, cookie: "x" }).cookies, ["x"]);
+  assertRefused(RangeError, { allowOriginal: true, cookie: "" }, "1 bytes or more");
+  assertRefused(RangeError, { allowOriginal: false, cookie: "x" }, "16 bytes or more");
+  assertRefused(TypeError, { allowOriginal: "yes" }, "allowOriginal must be true or false");
+});
+
 Deno.test("options that are no object are a TypeError that says so", () => {
   for (const options of [undefined, null, NAME]) {
     const run = () => resolveOptions(options as unknown as MeshOptions);
