@@ -40,6 +40,7 @@
  */
 
 export type { Clock, RandomBytes } from "./clock.ts";
+export { dnsSeeds, type DnsSeedsOptions, type ResolveDns } from "./dns_seeds.ts";
 export type {
   MeshEvent,
   MeshEventDetails,
