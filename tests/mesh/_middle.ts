@@ -23,6 +23,8 @@ export interface MiddleOptions {
 export class Middle implements AsyncDisposable {
   /** Everything that was said, both ways, as it came out of the transport. */
   readonly said: Uint8Array[] = [];
+  /** How many connections it sits on. */
+  connections = 0;
   readonly #listener: Listener;
   readonly #target: Address;
   readonly #options: MiddleOptions & { transport: Transport };
@@ -72,14 +74,15 @@ export class Middle implements AsyncDisposable {
 
   async #acceptAll(): Promise<void> {
     try {
-      for (;;) this.#running.push(this.#join(await this.#listener.accept()));
+      for (;;) this.#running.push(this.#sitBetween(await this.#listener.accept()));
     } catch {
       // Closed.
     }
   }
 
-  async #join(caller: Connection): Promise<void> {
+  async #sitBetween(caller: Connection): Promise<void> {
     this.#open.add(caller);
+    this.connections++;
     try {
       const { signal } = new AbortController();
       const node = await this.#options.transport.connect(this.#target, { signal });
