@@ -25,9 +25,10 @@ interface Kind {
   readonly mesh?: Partial<MeshOptions>;
 }
 
-/** What is compared. A mesh with other options is one line more. */
+/** What is compared, the first with all others. A mesh with other options is one line more. */
 const KINDS: Record<string, Kind> = {
   "mesh": {},
+  "mesh, plain TCP": { mesh: { tls: false } },
   "workers, `BroadcastChannel`": { workers: true },
   "NATS": { engine: "nats" },
   "NATS, by room": { engine: "nats", interest: "room" },

@@ -1,15 +1,29 @@
 /**
- * One link between two processes: messages a second, beside the raw throughput of `Deno.Conn` in
- * the same run, and the latency of one message in an idle mesh. Prints Markdown.
+ * One link between two processes, over TLS and over TCP, in turns: messages a second, beside what
+ * the bare connection carries in the same run, and the latency of one message in an idle mesh.
+ * Prints Markdown.
  *
- * The peer is this file again, started with `peer`: it counts what arrives and says when all of a
- * round is there.
+ * The peer is this file again, started with the name of a transport: it counts what arrives and says
+ * when all of a round is there.
  */
 
-import { encodeRoomBroadcast, Rooms, type RoomSocket, startMesh } from "../mod.ts";
+import {
+  type Address,
+  encodeRoomBroadcast,
+  type Mesh,
+  Rooms,
+  type RoomSocket,
+  startMesh,
+  tcpTransport,
+  tlsTransport,
+  type Transport,
+} from "../mod.ts";
+
+const TRANSPORTS = { TLS: tlsTransport(), TCP: tcpTransport };
 
 const COOKIE = "for the bench only";
 const ROUNDS = 7;
+const PINGS = 1_000;
 const RAW_BYTES = 1024 ** 3;
 const SIZES = [{ bytes: 64, count: 1_500_000 }, { bytes: 1024, count: 600_000 }];
 /** Bytes that may wait before the sender lets the link catch up. */
@@ -33,30 +47,36 @@ function turn(): Promise<void> {
   return promise;
 }
 
-async function peer(): Promise<void> {
-  const mesh = await startMesh({ name: "peer@127.0.0.1:0", cookie: COOKIE });
+async function peer(transport: Transport): Promise<void> {
+  const mesh = await startMesh({ name: "peer@127.0.0.1:0", cookie: COOKIE, transport });
   const rooms = new Rooms<Listener>({ backplane: mesh });
   let left = 0;
   rooms.join(new Listener((data) => left = Number(data)), "expect");
   rooms.join(new Listener(() => --left === 0 && rooms.broadcast("done", "")), "load");
   rooms.join(new Listener((data) => rooms.broadcast("pong", data)), "ping");
-  const raw = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  console.log(JSON.stringify({ name: mesh.name, raw: raw.addr.port }));
-  for await (const connection of raw) {
+  const raw = await transport.listen({ hostname: "127.0.0.1", port: 0 });
+  console.log(JSON.stringify({ name: mesh.name, raw: raw.address }));
+  for (;;) {
+    const connection = await raw.accept();
     const buffer = new Uint8Array(256 * 1024);
     for (let rest = RAW_BYTES; rest > 0;) rest -= await connection.read(buffer) ?? rest;
     await connection.write(Uint8Array.of(1));
+    await connection.read(buffer);
     connection.close();
   }
 }
 
-async function rawMegabytesPerSecond(port: number): Promise<number> {
-  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+async function rawMegabytesPerSecond(transport: Transport, address: Address): Promise<number> {
+  const connection = await transport.connect(address, { signal: new AbortController().signal });
   const chunk = new Uint8Array(256 * 1024);
   const start = performance.now();
-  for (let sent = 0; sent < RAW_BYTES;) sent += await connection.write(chunk);
+  for (let sent = 0; sent < RAW_BYTES;) {
+    sent += await connection.write(chunk.subarray(0, RAW_BYTES - sent));
+  }
   await connection.read(new Uint8Array(1));
-  return RAW_BYTES / 1000 / (performance.now() - start);
+  const elapsed = performance.now() - start;
+  connection.close();
+  return RAW_BYTES / 1000 / elapsed;
 }
 
 function median(values: number[]): number {
@@ -67,77 +87,122 @@ function format(value: number): string {
   return Math.round(value).toLocaleString("en");
 }
 
-async function main(): Promise<void> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-net", import.meta.filename ?? "", "peer"],
-    stdout: "piped",
-  }).spawn();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  const { name, raw } = JSON.parse((await reader.read()).value ?? "");
+/** One way of linking, and what was measured on it. */
+class Bench {
+  readonly way: keyof typeof TRANSPORTS;
+  readonly #mesh: Mesh;
+  readonly #rooms: Rooms<Listener>;
+  readonly #raw: Address;
+  readonly #child: Deno.ChildProcess;
+  readonly #output: ReadableStreamDefaultReader<string>;
+  readonly #rawRates: number[] = [];
+  readonly #rates = SIZES.map(() => ({ broadcast: [] as number[], publish: [] as number[] }));
+  readonly #times: number[] = [];
+  #arrived = () => {};
 
-  const mesh = await startMesh({ name: "bench@127.0.0.1:0", cookie: COOKIE });
-  await mesh.connect(name);
-  const rooms = new Rooms<Listener>({ backplane: mesh });
-  let arrived = () => {};
-  rooms.join(new Listener(() => arrived()), "done");
-  rooms.join(new Listener(() => arrived()), "pong");
-
-  /** Sends `count` messages, letting the link catch up now and then; messages a second. */
-  const load = async (count: number, send: () => number): Promise<number> => {
-    const done = new Promise<void>((resolve) => arrived = resolve);
-    rooms.broadcast("expect", String(count));
-    const start = performance.now();
-    for (let i = 0; i < count; i++) {
-      if (send() > 0) throw new Error("the bench itself has overrun the link");
-      if (i % 256 === 0) { while (mesh.peers[0].queuedBytes > HIGH_WATER_BYTES) await turn(); }
+  private constructor(
+    way: keyof typeof TRANSPORTS,
+    mesh: Mesh,
+    raw: Address,
+    child: Deno.ChildProcess,
+    output: ReadableStreamDefaultReader<string>,
+  ) {
+    this.way = way;
+    this.#mesh = mesh;
+    this.#raw = raw;
+    this.#child = child;
+    this.#output = output;
+    this.#rooms = new Rooms<Listener>({ backplane: mesh });
+    for (const room of ["done", "pong"]) {
+      this.#rooms.join(new Listener(() => this.#arrived()), room);
     }
-    await done;
-    return count / (performance.now() - start) * 1000;
-  };
+  }
 
-  const rawRates: number[] = [];
-  const rates = SIZES.map(() => ({ broadcast: [] as number[], publish: [] as number[] }));
-  for (let round = 0; round < ROUNDS; round++) {
-    rawRates.push(await rawMegabytesPerSecond(raw));
+  static async start(way: keyof typeof TRANSPORTS): Promise<Bench> {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--allow-net", import.meta.filename ?? "", way],
+      stdout: "piped",
+    }).spawn();
+    const output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    const { name, raw } = JSON.parse((await output.read()).value ?? "");
+    const transport = TRANSPORTS[way];
+    const mesh = await startMesh({ name: "bench@127.0.0.1:0", cookie: COOKIE, transport });
+    await mesh.connect(name);
+    return new Bench(way, mesh, raw, child, output);
+  }
+
+  async round(): Promise<void> {
+    this.#rawRates.push(await rawMegabytesPerSecond(TRANSPORTS[this.way], this.#raw));
     for (const [i, { bytes, count }] of SIZES.entries()) {
       const message = "m".repeat(bytes);
       const encoded = encodeRoomBroadcast("load", message);
-      rates[i].broadcast.push(await load(count, () => rooms.broadcast("load", message).dropped));
-      rates[i].publish.push(await load(count, () => mesh.publish(encoded).dropped));
+      const [mesh, rooms] = [this.#mesh, this.#rooms];
+      const { broadcast, publish } = this.#rates[i];
+      broadcast.push(await this.#load(count, () => rooms.broadcast("load", message).dropped));
+      publish.push(await this.#load(count, () => mesh.publish(encoded).dropped));
     }
-  }
-  const rawRate = median(rawRates);
-  console.log(`raw \`Deno.Conn\`: ${format(rawRate)} MB/s\n`);
-  console.log("| message | way in | messages/s | MB/s on the wire | of raw |");
-  console.log("| --- | --- | ---: | ---: | ---: |");
-  for (const [i, { bytes }] of SIZES.entries()) {
-    const frameBytes = 4 + 7 + "load".length + bytes;
-    for (const [way, values] of Object.entries(rates[i])) {
-      const rate = median(values);
-      const megabytes = rate * frameBytes / 1e6;
-      const share = (100 * megabytes / rawRate).toFixed(0);
-      console.log(`| ${bytes} B | ${way} | ${format(rate)} | ${format(megabytes)} | ${share} % |`);
+    for (let i = 0; i < PINGS; i++) {
+      const back = new Promise<void>((resolve) => this.#arrived = resolve);
+      const start = performance.now();
+      this.#rooms.broadcast("ping", "hello");
+      await back;
+      this.#times.push((performance.now() - start) * 1000 / 2);
     }
   }
 
-  const times: number[] = [];
-  for (let i = 0; i < 5_000; i++) {
-    const back = new Promise<void>((resolve) => arrived = resolve);
+  report(): string[] {
+    const rawRate = median(this.#rawRates);
+    this.#times.sort((a, b) => a - b);
+    const at = (share: number) => format(this.#times[Math.floor(this.#times.length * share)]);
+    const times = `${at(0.5)} / ${at(0.99)} µs`;
+    return SIZES.flatMap(({ bytes }, i) =>
+      Object.entries(this.#rates[i]).map(([name, values]) => {
+        const rate = median(values);
+        const megabytes = rate * (4 + 7 + "load".length + bytes) / 1e6;
+        const share = (100 * megabytes / rawRate).toFixed(0);
+        return `| ${this.way} | ${bytes} B | ${name} | ${format(rate)} | ${format(megabytes)} | ` +
+          `${format(rawRate)} | ${share} % | ${times} |`;
+      })
+    );
+  }
+
+  async stop(): Promise<void> {
+    await this.#mesh.shutdown();
+    this.#child.kill();
+    await this.#child.status;
+    await this.#output.cancel();
+  }
+
+  /** Sends `count` messages, letting the link catch up now and then; messages a second. */
+  async #load(count: number, send: () => number): Promise<number> {
+    const done = new Promise<void>((resolve) => this.#arrived = resolve);
+    this.#rooms.broadcast("expect", String(count));
     const start = performance.now();
-    rooms.broadcast("ping", "hello");
-    await back;
-    times.push((performance.now() - start) * 1000 / 2);
+    for (let i = 0; i < count; i++) {
+      if (send() > 0) throw new Error("the bench itself has overrun the link");
+      if (i % 256 === 0) {
+        while (this.#mesh.peers[0].queuedBytes > HIGH_WATER_BYTES) await turn();
+      }
+    }
+    await done;
+    return count / (performance.now() - start) * 1000;
   }
-  times.sort((a, b) => a - b);
-  const at = (share: number) => format(times[Math.floor(times.length * share)]);
-  console.log(
-    `\none way in an idle mesh (half a round trip): p50 ${at(0.5)} µs, p99 ${at(0.99)} µs`,
-  );
-
-  await mesh.shutdown();
-  child.kill();
-  await child.status;
-  await reader.cancel();
 }
 
-await (Deno.args[0] === "peer" ? peer() : main());
+async function main(): Promise<void> {
+  const benches = [await Bench.start("TLS"), await Bench.start("TCP")];
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const bench of benches) await bench.round();
+  }
+  console.log(
+    "| link | message | way in | messages/s | MB/s on the wire | raw MB/s | of raw | one way, p50 / p99 |",
+  );
+  console.log("| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |");
+  for (const bench of benches) {
+    for (const row of bench.report()) console.log(row);
+    await bench.stop();
+  }
+}
+
+const [way] = Deno.args;
+await (way === "TLS" || way === "TCP" ? peer(TRANSPORTS[way]) : main());

@@ -7,7 +7,7 @@ import { isSmallerName } from "./node_name.ts";
 
 /** A link, or a handshake that would become one, as both of its ends know it. */
 export interface Contender {
-  /** The peer's incarnation. */
+  /** The peer's incarnation; empty for a node of the original runtime. */
   readonly incarnation: string;
   /** Name of the node that dialled. */
   readonly initiator: string;
@@ -28,6 +28,8 @@ export function admit(
   superseded: ReadonlySet<string>,
 ): Admission {
   if (current === undefined) return "accept";
+  // A node of the original runtime, restarted or not: the caller has had the current link prove itself.
+  if (newcomer.incarnation === "") return "refuse";
   if (current.incarnation !== newcomer.incarnation) {
     // A node that restarts is never again what it was. If a replaced incarnation comes back, both
     // are alive: two nodes go by one name, and letting them take turns would never end.

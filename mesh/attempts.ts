@@ -34,6 +34,19 @@ export class Attempt {
     else this.signal.addEventListener("abort", () => connection.close(), { once: true });
   }
 
+  /** What `work` resolves to. Rejects as soon as the attempt is called off. */
+  async unlessCancelled<T>(work: Promise<T>): Promise<T> {
+    const { promise: cancelled, reject } = Promise.withResolvers<never>();
+    const onAbort = () => reject(this.signal.reason);
+    this.signal.addEventListener("abort", onAbort);
+    try {
+      this.signal.throwIfAborted();
+      return await Promise.race([work, cancelled]);
+    } finally {
+      this.signal.removeEventListener("abort", onAbort);
+    }
+  }
+
   /** Calls the attempt off. */
   cancel(code: MeshErrorCode, message: string): void {
     this.#abort.abort(new MeshError(code, this.address, message));
@@ -99,12 +112,11 @@ export class Attempts {
     await Promise.all(now.map((attempt) => attempt.over));
   }
 
-  /** True if an outgoing attempt has committed itself to this very node. */
-  isCommittedTo({ name, incarnation }: NodeIdentity): boolean {
-    for (const { incoming, peer } of this.#running) {
-      if (!incoming && peer?.name === name && peer.incarnation === incarnation) return true;
-    }
-    return false;
+  /** The outgoing attempt that has committed itself to this very node, if there is one. */
+  committedTo({ name, incarnation }: NodeIdentity): Attempt | undefined {
+    return this.#running.values().find(({ incoming, peer }) =>
+      !incoming && peer?.name === name && peer.incarnation === incarnation
+    );
   }
 
   /** Calls all attempts off. */

@@ -5,8 +5,15 @@ import type { MeshErrorCode } from "./mesh_error.ts";
 export interface PeerInfo {
   /** Full name, `local@host:port`. */
   readonly name: string;
-  /** 16 hexadecimal digits, chosen at random when the peer started: a restart shows in it. */
+  /**
+   * 16 hexadecimal digits, chosen at random when the peer started: a restart shows in it. Empty for
+   * a node of the original runtime.
+   */
   readonly incarnation: string;
+  /** True for a node of the original runtime. */
+  readonly original: boolean;
+  /** True if the link is encrypted. */
+  readonly encrypted: boolean;
   /** Who dialled: `"outgoing"`, this node; `"incoming"`, the peer. */
   readonly direction: "outgoing" | "incoming";
   /** When the link came up, in milliseconds since 1970. */

@@ -14,6 +14,10 @@
  * challenges, the role of who proves, and the channel's binding. A failed proof ends the connection
  * without a word.
  *
+ * A node of the original runtime sends no extension, and its proof covers the other side's challenge
+ * alone: a person in the middle can pass it on. So whoever takes the extension away from a message
+ * gets that far only with a node that was started to accept this.
+ *
  * `initiate` and `accept` talk and verify; whether the link is wanted is for their caller to
  * decide. They hold one frame of at most 4 KiB, and leave time limits to whoever closes the
  * connection.
@@ -39,12 +43,14 @@ import {
   FrameError,
   HANDSHAKE_MAX_FRAME_BYTES,
   type HandshakeName,
+  type HandshakeReply,
   readFrameLength,
 } from "../codec/mod.ts";
 import type { RandomBytes } from "./clock.ts";
 import type { Cookies } from "./cookies.ts";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress, parseNodeName } from "./node_name.ts";
+import { looksLikeTls, peerSpeaksTls, PLAIN_ANSWER } from "./tls_mismatch.ts";
 import type { Connection } from "./transport.ts";
 
 const CREATION = 1;
@@ -54,15 +60,22 @@ const NO_BINDING: Uint8Array = new Uint8Array(BINDING_BYTES);
 export interface NodeIdentity {
   /** Full name, `local@host:port`. */
   readonly name: string;
-  /** 16 hexadecimal digits, chosen at random when the node starts. */
+  /** 16 hexadecimal digits, chosen at random when the node starts; none at the original runtime. */
   readonly incarnation: string;
   /** Feature bits of WIRE.md. */
   readonly features: number;
 }
 
+/** True for a node of the original runtime. */
+export function isOriginal({ incarnation }: NodeIdentity): boolean {
+  return incarnation === "";
+}
+
 /** What this node brings to a handshake. */
 export interface HandshakeOptions {
   readonly self: NodeIdentity;
+  /** Nodes of the original runtime are spoken to in their way. */
+  readonly allowOriginal: boolean;
   readonly cookies: Cookies;
   readonly randomBytes: RandomBytes;
   /**
@@ -81,24 +94,27 @@ export function newIdentity(name: string, incarnation: Uint8Array): NodeIdentity
  * Plays the initiator to the end.
  *
  * @throws {MeshError} what `onIdentity` throws, `own-name`, `duplicate-name`, `wrong-cookie`,
- * `not-accepted`, `malformed`, `invalid-address`, `original-handshake`, `closed`.
+ * `not-accepted`, `malformed`, `invalid-address`, `original-handshake`, `peer-speaks-tls`, `closed`.
  */
 export async function initiate(
   connection: Connection,
-  { self, cookies, randomBytes, onIdentity }: HandshakeOptions,
+  { self, allowOriginal, cookies, randomBytes, onIdentity }: HandshakeOptions,
 ): Promise<NodeIdentity> {
   const name = encodeName(toMessage(self));
   await writeFrame(connection, name);
   const challengeMessage = await readFrame(connection);
-  const peer = identify(connection, decode(connection, decodeChallenge, challengeMessage));
+  const message = decode(connection, decodeChallenge, challengeMessage);
+  const peer = identify(connection, message, allowOriginal);
   refuseOwnName(self, peer);
   onIdentity(peer);
-  const transcript = await digestTranscript(name, challengeMessage, connection.binding);
+  const proven = isOriginal(peer)
+    ? originalProofs(message.challenge)
+    : await boundProofs(name, challengeMessage, connection.binding);
   const challenge = randomBytes(CHALLENGE_BYTES);
-  const proof = await cookies.prove(encodeReplyProof(transcript, challenge));
+  const proof = await cookies.prove(proven.byReply(challenge));
   await writeFrame(connection, encodeReply({ proof, challenge }));
   const ack = decode(connection, decodeAck, await readFrame(connection, "not-accepted"));
-  const index = await cookies.verify(encodeAckProof(transcript, { proof, challenge }), ack.proof);
+  const index = await cookies.verify(proven.byAck({ proof, challenge }), ack.proof);
   if (index < 0) throw wrongCookie(connection);
   return peer;
 }
@@ -114,28 +130,28 @@ export interface Accepted {
  * Plays the acceptor up to, but not including, the last message.
  *
  * @throws {MeshError} what `onIdentity` throws, `own-name`, `duplicate-name`, `wrong-cookie`,
- * `malformed`, `invalid-address`, `original-handshake`, `closed`.
+ * `malformed`, `invalid-address`, `original-handshake`, `peer-speaks-tls`, `closed`.
  */
 export async function accept(
   connection: Connection,
-  { self, cookies, randomBytes, onIdentity }: HandshakeOptions,
+  { self, allowOriginal, cookies, randomBytes, onIdentity }: HandshakeOptions,
 ): Promise<Accepted> {
   const name = await readFrame(connection);
-  const peer = identify(connection, decode(connection, decodeName, name));
+  const peer = identify(connection, decode(connection, decodeName, name), allowOriginal);
   onIdentity(peer);
-  const challenge = encodeChallenge({
-    ...toMessage(self),
-    challenge: randomBytes(CHALLENGE_BYTES),
-  });
-  await writeFrame(connection, challenge);
+  const challenge = randomBytes(CHALLENGE_BYTES);
+  const challengeMessage = encodeChallenge({ ...toMessage(self), challenge });
+  await writeFrame(connection, challengeMessage);
   // Only now, so that the other side learns from CHALLENGE why this ends.
   refuseOwnName(self, peer);
   const reply = decode(connection, decodeReply, await readFrame(connection));
-  const transcript = await digestTranscript(name, challenge, connection.binding);
-  const index = await cookies.verify(encodeReplyProof(transcript, reply.challenge), reply.proof);
+  const proven = isOriginal(peer)
+    ? originalProofs(challenge)
+    : await boundProofs(name, challengeMessage, connection.binding);
+  const index = await cookies.verify(proven.byReply(reply.challenge), reply.proof);
   if (index < 0) throw wrongCookie(connection);
   // By the cookie that the initiator has: while cookies are rotated it may have no other.
-  const proof = await cookies.prove(encodeAckProof(transcript, reply), index);
+  const proof = await cookies.prove(proven.byAck(reply), index);
   return { peer, ack: encodeAck({ proof }) };
 }
 
@@ -146,13 +162,30 @@ function refuseOwnName(self: NodeIdentity, peer: NodeIdentity): void {
     : new MeshError("duplicate-name", self.name, `another live node is named ${self.name} too`);
 }
 
-async function digestTranscript(
+/** What the proofs of a handshake are made over (WIRE.md, Responses). */
+interface Proofs {
+  /** The initiator's, sent with a challenge of its own. */
+  byReply(challenge: Uint8Array): Uint8Array;
+  /** The acceptor's, which answers the initiator's. */
+  byAck(reply: HandshakeReply): Uint8Array;
+}
+
+async function boundProofs(
   name: Uint8Array,
-  challenge: Uint8Array,
+  challengeMessage: Uint8Array,
   binding: Uint8Array = NO_BINDING,
-): Promise<Uint8Array> {
-  const transcript = encodeTranscript(name, challenge, binding);
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", transcript as BufferSource));
+): Promise<Proofs> {
+  const bytes = encodeTranscript(name, challengeMessage, binding);
+  const transcript = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as BufferSource));
+  return {
+    byReply: (challenge) => encodeReplyProof(transcript, challenge),
+    byAck: (reply) => encodeAckProof(transcript, reply),
+  };
+}
+
+/** Each side answers the other's challenge, whose 32 bytes no bound proof is made over. */
+function originalProofs(acceptorsChallenge: Uint8Array): Proofs {
+  return { byReply: () => acceptorsChallenge, byAck: ({ challenge }) => challenge };
 }
 
 function toMessage({ name, incarnation, features }: NodeIdentity): HandshakeName {
@@ -160,10 +193,12 @@ function toMessage({ name, incarnation, features }: NodeIdentity): HandshakeName
   return { name, creation: CREATION, extension };
 }
 
-function identify(connection: Connection, { name, extension }: HandshakeName): NodeIdentity {
-  // The seam for nodes of the original runtime: they send no extension, and their proofs bind
-  // nothing, so such a handshake is not even begun.
-  if (extension === undefined) {
+function identify(
+  connection: Connection,
+  { name, extension }: HandshakeName,
+  allowOriginal: boolean,
+): NodeIdentity {
+  if (extension === undefined && !allowOriginal) {
     throw new MeshError(
       "original-handshake",
       name,
@@ -172,6 +207,7 @@ function identify(connection: Connection, { name, extension }: HandshakeName): N
     );
   }
   parseNodeName(name);
+  if (extension === undefined) return { name, incarnation: "", features: 0 };
   return { name, incarnation: toHex(extension.incarnation), features: extension.features };
 }
 
@@ -208,6 +244,7 @@ async function readFrame(
     try {
       length = readFrameLength(header, 0, HANDSHAKE_MAX_FRAME_BYTES);
     } catch (error) {
+      if (looksLikeTls(header)) throw await answerTls(connection, header);
       throw malformed(connection, error);
     }
     if (length === 0) continue;
@@ -241,9 +278,24 @@ async function readFull(
 async function readOrClosed(connection: Connection, target: Uint8Array): Promise<number | null> {
   try {
     return await connection.read(target);
-  } catch {
+  } catch (error) {
+    if (error instanceof MeshError) throw error;
     return null;
   }
+}
+
+/** Tells a node that speaks TLS, of whose first record `header` has been read, that we do not. */
+async function answerTls(connection: Connection, header: Uint8Array): Promise<MeshError> {
+  try {
+    const last = new Uint8Array(1);
+    await readFull(connection, last, "closed");
+    // Closing with bytes unread would take the answer back.
+    await readFull(connection, new Uint8Array(header[3] << 8 | last[0]), "closed");
+    await connection.write(PLAIN_ANSWER);
+  } catch {
+    // It has hung up, and will not be told.
+  }
+  return peerSpeaksTls(connection.remoteAddress);
 }
 
 function closed(connection: Connection, cause?: unknown): MeshError {

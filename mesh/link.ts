@@ -23,7 +23,7 @@ import {
 } from "../codec/mod.ts";
 import type { Clock } from "./clock.ts";
 import type { PeerDownReason, PeerInfo } from "./events.ts";
-import type { NodeIdentity } from "./handshake.ts";
+import { isOriginal, type NodeIdentity } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Outbox } from "./outbox.ts";
 import type { Connection } from "./transport.ts";
@@ -99,6 +99,8 @@ export class Link {
   #malformed = 0;
   #ignored = 0;
   #roundTripMs: number | undefined;
+  /** The next pong that answers a ping of ours. */
+  #pong = Promise.withResolvers<true>();
   /** Payloads delivered. */
   #delivered = 0;
   /** More has come from the peer, or begun to come, than this node has delivered. */
@@ -135,6 +137,8 @@ export class Link {
     return {
       name: this.peer.name,
       incarnation: this.peer.incarnation,
+      original: isOriginal(this.peer),
+      encrypted: this.#connection.binding !== undefined,
       direction: this.direction,
       since: this.#since,
       bytesIn: this.#bytesIn,
@@ -174,6 +178,12 @@ export class Link {
   doubt(): void {
     this.#heartbeat.doubt(this.#clock.now());
     this.#beat();
+  }
+
+  /** Resolves to true as soon as the peer has proven that it is alive, to false if the link ends. */
+  async probe(): Promise<boolean> {
+    this.doubt();
+    return await Promise.race([this.#pong.promise, this.ended.then(() => false)]);
   }
 
   /** Writes what waits, says goodbye, and waits for the peer to close; ends after `limitMs`. */
@@ -275,7 +285,12 @@ export class Link {
   }
 
   #takePong(token: Uint8Array): void {
-    this.#roundTripMs = this.#heartbeat.pong(token, this.#clock.now()) ?? this.#roundTripMs;
+    const roundTripMs = this.#heartbeat.pong(token, this.#clock.now());
+    if (roundTripMs !== undefined) {
+      this.#roundTripMs = roundTripMs;
+      this.#pong.resolve(true);
+      this.#pong = Promise.withResolvers();
+    }
     this.#beat();
   }
 

@@ -6,12 +6,23 @@
  * first, and ends the other handshake. The node with the larger name lets the smaller have its way,
  * and a dial of it that is refused waits for the link that made it superfluous. Should two links
  * come up all the same, `admission.ts` says which is kept.
+ *
+ * A node of the original runtime knows no such rule, and has no incarnation by which to tell that it
+ * has restarted. As acceptor it refuses a name that it has a session with; given two sessions, it may
+ * keep both and use one. So it is never given two: while a dial of ours is committed to it, or a link
+ * to it proves to be alive, what it dials gets no ACK; if these come to nothing, it does.
  */
 
 import { Attempt, Attempts } from "./attempts.ts";
 import type { Cookies } from "./cookies.ts";
 import type { PeerInfo } from "./events.ts";
-import { accept, type HandshakeOptions, initiate, type NodeIdentity } from "./handshake.ts";
+import {
+  accept,
+  type HandshakeOptions,
+  initiate,
+  isOriginal,
+  type NodeIdentity,
+} from "./handshake.ts";
 import { Link, type LinkListener } from "./link.ts";
 import { MeshError, type MeshErrorCode } from "./mesh_error.ts";
 import { formatAddress, isSmallerName, type Target } from "./node_name.ts";
@@ -113,6 +124,10 @@ export class Linker {
         const { peer, ack } = await accept(connection, this.#handshake(onIdentity));
         attempt.signal.throwIfAborted();
         this.#checkPrecedence(peer);
+        // Not awaited the last time, so that none can come up between the look and the link.
+        for (let rival = this.#rivalOf(peer); rival; rival = this.#rivalOf(peer)) {
+          if (await attempt.unlessCancelled(rival)) throw alreadyLinked(peer.name);
+        }
         this.#addLink(connection, peer, "incoming", ack);
       });
     } catch (error) {
@@ -137,9 +152,9 @@ export class Linker {
       });
     } catch (error) {
       connection?.close();
-      // A dial that was refused may have been superfluous.
-      const superfluous = hasCode(error, "already-linked", "not-accepted");
-      const link = superfluous && await this.#linkInstead(attempt);
+      // A dial that was refused may have been superfluous. By an original peer it is on our NAME.
+      const superfluous = hasCode(error, "already-linked", "not-accepted", "closed");
+      const link = superfluous && await this.#linkInstead(attempt.peer?.name ?? target.name);
       if (link) return link;
       throw error;
     }
@@ -149,6 +164,7 @@ export class Linker {
     try {
       return await this.#options.settings.transport.connect(target, { signal });
     } catch (cause) {
+      if (cause instanceof MeshError) throw cause;
       const address = formatAddress(target);
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new MeshError("unreachable", address, `cannot reach ${address}: ${reason}`, { cause });
@@ -156,8 +172,8 @@ export class Linker {
   }
 
   #handshake(onIdentity: (peer: NodeIdentity) => void): HandshakeOptions {
-    const { self, cookies, settings } = this.#options;
-    return { self, cookies, randomBytes: settings.randomBytes, onIdentity };
+    const { self, cookies, settings: { allowOriginal, randomBytes } } = this.#options;
+    return { self, allowOriginal, cookies, randomBytes, onIdentity };
   }
 
   /** Ends a dial before the proof if it is to the wrong node, or if there is a link already. */
@@ -168,7 +184,7 @@ export class Linker {
     const { peers } = this.#options;
     const link = peers.get(peer.name);
     const linked = link?.peer.incarnation === peer.incarnation;
-    const committed = this.#attempts.isCommittedTo(peer);
+    const committed = this.#attempts.committedTo(peer) !== undefined;
     attempt.peer = peer;
     if (linked || committed) throw alreadyLinked(peer.name);
     if (link === undefined && peers.free <= 0) throw peers.tooMany(peer.name);
@@ -176,9 +192,17 @@ export class Linker {
 
   /** With both dialling at once, the smaller name decides, and this node has. */
   #checkPrecedence(peer: NodeIdentity): void {
-    if (isSmallerName(this.#options.self.name, peer.name) && this.#attempts.isCommittedTo(peer)) {
+    if (isOriginal(peer) || !isSmallerName(this.#options.self.name, peer.name)) return;
+    if (this.#attempts.committedTo(peer)) {
       throw alreadyLinked(peer.name);
     }
+  }
+
+  /** What an original peer that dials must wait for, if anything: true if it stays. */
+  #rivalOf(peer: NodeIdentity): Promise<boolean> | undefined {
+    if (!isOriginal(peer)) return undefined;
+    const dial = this.#attempts.committedTo(peer);
+    return dial?.over.then(() => false) ?? this.#options.peers.get(peer.name)?.probe();
   }
 
   /** True if the node that an attempt was with is linked, or about to be by another attempt. */
@@ -188,10 +212,10 @@ export class Linker {
   }
 
   /** The link, if there is one, that has come up with the node of a failed attempt by another. */
-  async #linkInstead({ peer }: Attempt): Promise<Link | undefined> {
-    if (peer === undefined) return undefined;
-    await this.#attempts.settled(peer.name);
-    return this.#options.peers.get(peer.name);
+  async #linkInstead(name: string | undefined): Promise<Link | undefined> {
+    if (name === undefined) return undefined;
+    await this.#attempts.settled(name);
+    return this.#options.peers.get(name);
   }
 
   #addLink(

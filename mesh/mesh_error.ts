@@ -8,13 +8,17 @@
  * | `accept-failed` | a connection could not be accepted; see `cause` |
  * | `unreachable` | nobody answers at the address; see `cause` |
  * | `timeout` | the handshake was not over in `handshakeTimeoutMs` |
+ * | `peer-speaks-plain` | the other side does not speak TLS, and this node does |
+ * | `peer-speaks-tls` | the other side speaks TLS, and this node, by `tls: false`, does not |
+ * | `untrusted-certificate` | the other side's certificate is not by our authorities, not for its host, or not its own; see `cause` |
+ * | `tls-failed` | the TLS handshake failed; see `cause` |
  * | `closed` | the other side closed the connection before it knew our proof |
  * | `not-accepted` | the other side closed the connection on our proof: another cookie, most likely |
  * | `wrong-cookie` | the other side's proof is not by a cookie of ours |
  * | `wrong-name` | another node answers than the one that was dialled |
  * | `own-name` | the other side is this node itself |
  * | `duplicate-name` | two live nodes go by one name |
- * | `original-handshake` | the other side is a node of the original runtime, or plays one |
+ * | `original-handshake` | the other side is a node of the original runtime, or plays one; see `allowOriginal` |
  * | `malformed` | what came is not a handshake; see `cause` |
  * | `already-linked` | a link to this node exists and stays |
  * | `too-many-peers` | `maxPeers` links are there already |
@@ -28,6 +32,10 @@ export type MeshErrorCode =
   | "accept-failed"
   | "unreachable"
   | "timeout"
+  | "peer-speaks-plain"
+  | "peer-speaks-tls"
+  | "untrusted-certificate"
+  | "tls-failed"
   | "closed"
   | "not-accepted"
   | "wrong-cookie"

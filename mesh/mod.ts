@@ -1,12 +1,12 @@
 /**
  * Links between nodes: servers find each other, prove that they know a shared cookie, and form a
- * full mesh that carries room broadcasts. There is no broker to run.
+ * full mesh that carries room broadcasts. There is no broker to run, and no certificate to manage.
  *
  * **Forming.** Each node dials its seeds. Over every new link both sides send the names of their
- * peers, and each dials those that are new to it; so one address is enough. They do so again every minute. A node that is lost is
- * redialled with exponential backoff and full jitter (250 ms to 30 s) until it says goodbye or has
- * been away for `forgetAfterMs`; seeds are never given up. Two nodes have one link, whoever dialled
- * first, and a restarted node takes the place of its ghost at once.
+ * peers, and each dials those that are new to it; so one address is enough. They do so again every
+ * minute. A node that is lost is redialled with exponential backoff and full jitter (250 ms to 30 s)
+ * until it says goodbye or has been away for `forgetAfterMs`; seeds are never given up. Two nodes have
+ * one link, whoever dialled first, and a restarted node takes the place of its ghost at once.
  *
  * **Delivery** is at most once. From one node, messages reach another in the order in which they
  * were published; between two senders there is no order. What was queued for a link that ends is
@@ -15,11 +15,18 @@
  * `overflow` event. A stalled peer delays nobody else. That a peer stands in `peers` means that its
  * link was up when bytes were queued, not that it has read them.
  *
- * **Security.** Both sides prove that they know the cookie, by HMAC-SHA256 over everything that was
- * said before; proofs cannot be replayed or reflected. Over plain TCP the messages themselves travel
- * in clear: whoever sits on the path can read and change them. A node that knows the cookie is
- * trusted. A weak cookie can be guessed off-line by whoever a node dials, so make it random:
+ * **Security.** Links are TLS 1.2 or later by an ephemeral certificate, which nobody verifies. Both
+ * sides prove that they know the cookie, by HMAC-SHA256 over everything that was said before and the
+ * certificate of this connection; so proofs cannot be replayed, reflected, or relayed by somebody in
+ * the middle. With `tls: { … }` certificates are yours and verified besides; with `tls: false` links
+ * are plain TCP, and whoever sits on the path can read and change messages. A node that knows the
+ * cookie is trusted. A weak cookie can be guessed off-line by whoever a node dials, so make it random:
  * `openssl rand -base64 32`.
+ *
+ * **The original runtime.** Messages are those of the Mesh language runtime's room layer. Its nodes are
+ * let in with `allowOriginal: true`. Their proof covers nothing but a challenge, so somebody in the
+ * middle is not kept out then; they have no incarnation, so which of two links to one is kept is found
+ * out by having the older prove that it is alive; they are never sent a message of ours.
  *
  * **Limits.** Everything that somebody without the cookie can make a node hold is bounded: pending
  * handshakes, their time, and the 4 KiB of a message in them; so are, for peers, their number, the
@@ -40,6 +47,7 @@
  */
 
 export type { Clock, RandomBytes } from "./clock.ts";
+export { dnsSeeds, type DnsSeedsOptions, type ResolveDns } from "./dns_seeds.ts";
 export type {
   MeshEvent,
   MeshEventDetails,
@@ -50,10 +58,6 @@ export type {
 export { MeshError, type MeshErrorCode } from "./mesh_error.ts";
 export { type Mesh, startMesh } from "./mesh.ts";
 export type { MeshOptions, Seeds } from "./options.ts";
-export {
-  type Address,
-  type Connection,
-  type Listener,
-  tcpTransport,
-  type Transport,
-} from "./transport.ts";
+export { tcpTransport } from "./tcp_transport.ts";
+export { type TlsOptions, tlsTransport } from "./tls_transport.ts";
+export type { Address, Connection, Listener, Transport } from "./transport.ts";

@@ -16,6 +16,7 @@ import {
   INCARNATION_BYTES,
   ROOM_BROADCAST,
   ROOM_BROADCAST_OVERHEAD,
+  SESSION_MAX_FRAME_BYTES,
 } from "../codec/mod.ts";
 import type { PublishReport } from "../rooms/backplane.ts";
 import { Cookies } from "./cookies.ts";
@@ -85,7 +86,10 @@ export class MeshNode extends EventTarget implements Mesh {
     this.name = name.port === 0
       ? formatName(local, { ...name, port: listener.address.port })
       : name.name;
-    this.maxMessageBytes = settings.maxMessageBytes;
+    // A longer message would cost an original peer its link.
+    this.maxMessageBytes = settings.allowOriginal
+      ? Math.min(settings.maxMessageBytes, SESSION_MAX_FRAME_BYTES)
+      : settings.maxMessageBytes;
     const self = newIdentity(this.name, randomBytes(INCARNATION_BYTES));
     this.incarnation = self.incarnation;
 

@@ -2,12 +2,17 @@ import { SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock.ts";
 import { MeshError } from "./mesh_error.ts";
 import { formatName, parseTarget, type Target } from "./node_name.ts";
-import { type Address, tcpTransport, type Transport } from "./transport.ts";
+import { tcpTransport } from "./tcp_transport.ts";
+import { type TlsOptions, tlsTransport } from "./tls_transport.ts";
+import type { Address, Transport } from "./transport.ts";
 
 const MIN_COOKIE_BYTES = 16;
 
 /** The longest delay that a platform timer can wait. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
+
+/** Keeps nothing: the certificate is made when a node begins to listen. */
+const defaultTransport = tlsTransport();
 
 /** Addresses of nodes to begin with: `host:port`, or full names `local@host:port`. */
 export type Seeds = readonly string[];
@@ -21,8 +26,9 @@ export interface MeshOptions {
    */
   name: string;
   /**
-   * The secret that makes a node a member, 16 bytes or more of UTF-8. Of several the first proves
-   * and any is accepted, so that it can be changed without stopping the cluster.
+   * The secret that makes a node a member, 16 bytes or more of UTF-8 (1 or more with
+   * `allowOriginal`). Of several the first proves and any is accepted, so that it can be changed
+   * without stopping the cluster.
    */
   cookie: string | readonly string[];
   /** Where to listen, if not at the name's own host and port. Port 0 picks a free one. */
@@ -66,7 +72,19 @@ export interface MeshOptions {
   heartbeatTimeoutMs?: number;
   /** How long a lost node is redialled, in milliseconds; a seed is for ever. Default: 600,000. */
   forgetAfterMs?: number;
-  /** How bytes reach another node. Default: TCP. */
+  /**
+   * Left out: TLS, with a certificate that the node makes for itself and a handshake that is bound to
+   * it, so that there is nothing to set up. `false`: plain TCP, for loopback and private links. An
+   * object: TLS with certificates of yours, which are verified besides. The same on all nodes.
+   */
+  tls?: TlsOptions | false;
+  /**
+   * True: nodes of the Mesh language runtime may join, whose proof is bound neither to the channel nor
+   * to their name. A cookie may then be shorter than 16 bytes, and no message that this node sends is
+   * longer than 16 MiB, which is what they take. Default: false.
+   */
+  allowOriginal?: boolean;
+  /** How bytes reach another node. Default: what `tls` says, over TCP. */
   transport?: Transport;
   /** Shuts the node down when it is aborted. */
   signal?: AbortSignal;
@@ -91,6 +109,7 @@ export interface MeshSettings {
   readonly heartbeatIntervalMs: number;
   readonly heartbeatTimeoutMs: number;
   readonly forgetAfterMs: number;
+  readonly allowOriginal: boolean;
   readonly transport: Transport;
   readonly signal: AbortSignal | undefined;
   readonly clock: Clock;
@@ -106,12 +125,13 @@ export interface MeshSettings {
 export function resolveOptions(options: MeshOptions): MeshSettings {
   requireObject("options", options, "name and cookie");
   const name = parseName(options.name);
+  const allowOriginal = checkBoolean("allowOriginal", options.allowOriginal);
   const number = (option: keyof MeshOptions, fallback: number, min = 1, max = MAX_DELAY_MS) =>
     integer(option, options[option], fallback, min, max);
   return {
     name,
     local: name.name.slice(0, name.name.indexOf("@")),
-    cookies: checkCookies(options.cookie),
+    cookies: checkCookies(options.cookie, allowOriginal ? 1 : MIN_COOKIE_BYTES),
     listen: checkListen(options.listen, name),
     seeds: checkSeeds(options.seeds),
     maxMessageBytes: number("maxMessageBytes", SESSION_MAX_FRAME_BYTES, 512, 0xffff_ffff),
@@ -122,7 +142,8 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     heartbeatIntervalMs: number("heartbeatIntervalMs", 10_000),
     heartbeatTimeoutMs: number("heartbeatTimeoutMs", 5_000),
     forgetAfterMs: number("forgetAfterMs", 600_000, 1, Number.MAX_SAFE_INTEGER),
-    transport: withMethods("transport", options.transport, "listen", "connect") ?? tcpTransport,
+    allowOriginal,
+    transport: checkTransport(options),
     signal: withMethods("signal", options.signal, "addEventListener", "removeEventListener"),
     clock: withMethods("clock", options.clock, "now", "setTimeout", "clearTimeout") ?? systemClock,
     randomBytes: checkRandomBytes(options.randomBytes),
@@ -154,7 +175,7 @@ function parseAddress(option: string, text: string): Target {
   }
 }
 
-function checkCookies(cookie: unknown): readonly string[] {
+function checkCookies(cookie: unknown, minBytes: number): readonly string[] {
   const cookies: readonly unknown[] = Array.isArray(cookie) ? cookie : [cookie];
   if (cookies.length === 0) throw new RangeError("cookie must not be an empty list");
   return cookies.map((cookie) => {
@@ -164,8 +185,8 @@ function checkCookies(cookie: unknown): readonly string[] {
     // The cookie itself must not appear in an error, which may be logged.
     const size = new TextEncoder().encode(cookie).length;
     if (!cookie.isWellFormed()) throw new RangeError("cookie must not have a lone surrogate");
-    if (size >= MIN_COOKIE_BYTES) return cookie;
-    throw new RangeError(`cookie must have ${MIN_COOKIE_BYTES} bytes or more, got ${size}`);
+    if (size >= minBytes) return cookie;
+    throw new RangeError(`cookie must have ${minBytes} bytes or more, got ${size}`);
   });
 }
 
@@ -204,6 +225,34 @@ function integer(
   }
   if (Number.isInteger(value) && value >= min && value <= max) return value;
   throw new RangeError(`${option} must be a whole number from ${min} to ${max}, got ${value}`);
+}
+
+function checkTransport({ transport, tls }: MeshOptions): Transport {
+  const own = withMethods("transport", transport, "listen", "connect");
+  if (own === undefined) return tls === undefined ? defaultTransport : transportFor(tls);
+  if (tls) throw new TypeError("tls is not for a transport of your own: see tlsTransport");
+  return own;
+}
+
+function transportFor(tls: TlsOptions | false): Transport {
+  if (tls === false) return tcpTransport;
+  requireObject("tls", tls, "cert and key, or false");
+  const { cert, key, caCerts = [], serverName = "" }: { [Option in keyof TlsOptions]: unknown } =
+    tls;
+  const texts = { "tls.cert": cert, "tls.key": key, "tls.serverName": serverName };
+  for (const [option, value] of Object.entries(texts)) {
+    if (typeof value === "string") continue;
+    throw new TypeError(`${option} must be a string, got ${describe(value)}`);
+  }
+  if (!Array.isArray(caCerts) || caCerts.some((text) => typeof text !== "string")) {
+    throw new TypeError("tls.caCerts must be a list of certificates in PEM");
+  }
+  return tlsTransport(tls);
+}
+
+function checkBoolean(option: string, value: unknown = false): boolean {
+  if (typeof value === "boolean") return value;
+  throw new TypeError(`${option} must be true or false, got ${describe(value)}`);
 }
 
 function checkRandomBytes(randomBytes: RandomBytes = systemRandom): RandomBytes {

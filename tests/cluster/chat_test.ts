@@ -8,8 +8,11 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Page } from "playwright-core";
 import { CHROMIUM_HINT, findChromium, launchChromium } from "../../examples/chat/chromium.ts";
+import { planCluster } from "../../examples/chat/cluster_plan.ts";
+import { NodeProcess } from "../../examples/chat/node_process.ts";
+import { Middle } from "../mesh/_middle.ts";
 import { ChatClient } from "./_chat_client.ts";
-import { ChatCluster, PATIENCE_MS } from "./_chat_cluster.ts";
+import { ChatCluster, PATIENCE_MS, within } from "./_chat_cluster.ts";
 import { ChatDemo } from "./_chat_demo.ts";
 
 const skipped = findChromium() === undefined && Deno.env.get("CI") !== "true";
@@ -103,6 +106,27 @@ Deno.test({
       await say(ada, "there you are");
       await hears(mateo, { text: "there you are", author: "Ada", node: "chat-1" });
     }),
+});
+
+Deno.test("chat: who records all that its nodes say to each other reads nothing of it", async () => {
+  const { cookie, nodes: [one, two] } = planCluster(2);
+  const heard = "the password is swordfish";
+  await using first = new NodeProcess(one, { cookie, nodes: [one] });
+  await within("the first node", first.ready(0));
+  const [, port] = one.name.split(":");
+  await using middle = await Middle.start({ hostname: "127.0.0.1", port: Number(port) });
+  // The second node knows the first by an address that is not its own.
+  const detour = { ...one, name: middle.address };
+  await using second = new NodeProcess(two, { cookie, nodes: [two, detour] });
+  await within("two nodes linked", Promise.all([first.ready(1), second.ready(1)]));
+
+  await using ada = await ChatClient.join(one.url, "Ada", "lobby");
+  await using mateo = await ChatClient.join(two.url, "Mateo", "lobby");
+  ada.send({ type: "say", room: "lobby", text: heard, id: "12345678" });
+  assertEquals((await mateo.next("said")).text, heard);
+  for (const text of [heard, "lobby", one.name]) assertEquals(middle.hasRead(text), false);
+  // What was recorded is this very conversation: there is no other link.
+  assertEquals(middle.connections, 1);
 });
 
 Deno.test("chat: bad input is answered, and costs nobody else anything", async () => {

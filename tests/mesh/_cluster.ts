@@ -13,6 +13,11 @@ export function startNode(local: string, options: Partial<MeshOptions> = {}): Pr
   return startMesh({ name: `${local}@127.0.0.1:0`, cookie: COOKIE, ...options });
 }
 
+/** Starts a node without TLS, for tests that play its peer by hand or look at the wire. */
+export function startPlainNode(local: string, options: Partial<MeshOptions> = {}): Promise<Mesh> {
+  return startNode(local, { tls: false, ...options });
+}
+
 /** The next event of a type, or the first that `matches`. */
 export function nextEvent<Type extends keyof MeshEventMap>(
   mesh: Mesh,

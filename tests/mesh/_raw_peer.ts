@@ -102,8 +102,15 @@ export class RawPeer implements Disposable {
     return { name, reply };
   }
 
-  /** Plays the acceptor, or refuses the proof. Throws if the node closes instead of answering. */
-  async accept(self: RawIdentity, cookie = COOKIE, { refuse = false } = {}): Promise<void> {
+  /**
+   * Plays the acceptor, or refuses the proof, and gives what it has said. Throws if the node closes
+   * instead of answering.
+   */
+  async accept(
+    self: RawIdentity,
+    cookie = COOKIE,
+    { refuse = false } = {},
+  ): Promise<{ challenge: Uint8Array; ack: Uint8Array }> {
     const name = await this.expect();
     decodeName(name);
     const challenge = encodeChallenge({
@@ -114,9 +121,11 @@ export class RawPeer implements Disposable {
     });
     await this.send(challenge);
     const reply = decodeReply(await this.expect());
-    if (refuse) return this.close();
     const transcript = await digest(name, challenge);
-    await this.send(encodeAck({ proof: await hmac(cookie, encodeAckProof(transcript, reply)) }));
+    const ack = encodeAck({ proof: await hmac(cookie, encodeAckProof(transcript, reply)) });
+    if (refuse) this.close();
+    else await this.send(ack);
+    return { challenge, ack };
   }
 
   /** Breaks off, without a goodbye. */

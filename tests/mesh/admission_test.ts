@@ -55,6 +55,15 @@ Deno.test("who dials again takes the place of its own link: it would not if that
   }
 });
 
+Deno.test("a node of the original runtime takes nobody's place: it could be restarted, or another", () => {
+  for (const newcomer of [SELF, SMALLER]) {
+    for (const current of [contender(SMALLER, "1"), contender(SMALLER, ""), contender(SELF, "")]) {
+      assertEquals(admit(current, contender(newcomer, ""), NONE), "refuse");
+    }
+    assertEquals(admit(contender(SMALLER, ""), contender(newcomer, "1"), NONE), "replace");
+  }
+});
+
 Deno.test("a replaced incarnation that comes back is a duplicate, whoever dialled", () => {
   for (const initiator of [SELF, SMALLER, LARGER]) {
     const admission = admit(contender(SELF, "2"), contender(initiator, "1"), new Set(["1"]));
@@ -94,7 +103,7 @@ function kept(links: { initiator: string; id: number }[], incarnation: string): 
 
 Deno.test("property: both ends keep the same one of two links, in whatever order these come up", () => {
   const order = fc.boolean();
-  const incarnation = fc.string({ maxLength: 3 });
+  const incarnation = fc.string({ minLength: 1, maxLength: 3 });
   fc.assert(
     fc.property(twoNames, incarnation, incarnation, order, order, ([a, b], atA, atB, p, q) => {
       const links = [{ initiator: a, id: 0 }, { initiator: b, id: 1 }];

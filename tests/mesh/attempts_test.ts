@@ -292,16 +292,16 @@ Deno.test("only a dial that is under way commits this node, to one incarnation o
   const incoming = wait({ incoming: true, name: "a@h:1" });
   const nameless = wait();
   const identity = { name: "a@h:1", incarnation: "1", features: 0 };
-  assertEquals(attempts.isCommittedTo(identity), false);
+  assertEquals(attempts.committedTo(identity), undefined);
 
   const dial = wait({ name: "a@h:1" });
-  assertEquals(attempts.isCommittedTo(identity), true);
-  assertEquals(attempts.isCommittedTo({ ...identity, incarnation: "2" }), false);
-  assertEquals(attempts.isCommittedTo({ ...identity, name: "b@h:1" }), false);
+  assertEquals(attempts.committedTo(identity), dial.attempt);
+  assertEquals(attempts.committedTo({ ...identity, incarnation: "2" }), undefined);
+  assertEquals(attempts.committedTo({ ...identity, name: "b@h:1" }), undefined);
 
   dial.attempt.cancel("closed", "");
   await dial.outcome;
-  assertEquals(attempts.isCommittedTo(identity), false);
+  assertEquals(attempts.committedTo(identity), undefined);
 
   attempts.cancelAll("shut-down", "");
   await Promise.all([incoming.outcome, nameless.outcome]);

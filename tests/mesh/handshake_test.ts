@@ -3,7 +3,7 @@ import { encodeChallenge, encodeFrame, encodeName, type Mesh, MeshError } from "
 import { Cookies } from "../../mesh/cookies.ts";
 import { accept, initiate, type NodeIdentity } from "../../mesh/handshake.ts";
 import vectors from "../testdata/handshake.json" with { type: "json" };
-import { collect, COOKIE, nextEvent, startNode } from "./_cluster.ts";
+import { collect, COOKIE, nextEvent, startPlainNode } from "./_cluster.ts";
 import { pipe } from "./_pipe.ts";
 import { rawIdentity, RawPeer } from "./_raw_peer.ts";
 
@@ -26,7 +26,7 @@ const ignore = () => {};
 
 for (const vector of vectors.cases) {
   const { bindingHex, initiator, acceptor, cookie } = vector;
-  if (bindingHex === undefined) continue; // The original's, refused here: see below.
+  if (bindingHex === undefined) continue; // The original's: neither side of it is all ours.
   Deno.test(`initiator and acceptor say byte for byte what the vector says: ${vector.name}`, async () => {
     const cookies = await Cookies.import([cookie]);
     const { ends, written } = pipe(fromHex(bindingHex));
@@ -34,6 +34,7 @@ for (const vector of vectors.cases) {
       (async () => {
         const result = await initiate(ends[0], {
           self: identity(initiator),
+          allowOriginal: false,
           cookies,
           randomBytes: () => fromHex(initiator.challengeHex),
           onIdentity: ignore,
@@ -43,6 +44,7 @@ for (const vector of vectors.cases) {
       (async () => {
         const result = await accept(ends[1], {
           self: identity(acceptor),
+          allowOriginal: false,
           cookies,
           randomBytes: () => fromHex(acceptor.challengeHex),
           onIdentity: ignore,
@@ -60,12 +62,46 @@ for (const vector of vectors.cases) {
   });
 }
 
+Deno.test("spoken to by the original runtime, either role answers byte for byte as it does itself", async () => {
+  const vector = vectors.cases.find(({ name }) => name === "original");
+  if (vector === undefined) throw new Error("the vectors have lost the original's");
+  const { initiator, acceptor, nameHex, challengeMessageHex, replyHex, ackHex } = vector;
+  const cookies = await Cookies.import([vector.cookie]);
+  const frame = (hex: string) => encodeFrame(fromHex(hex));
+  const options = ({ challengeHex }: Side, name: string) => ({
+    self: { name, incarnation: "00".repeat(8), features: 1 },
+    allowOriginal: true,
+    cookies,
+    randomBytes: () => fromHex(challengeHex),
+    onIdentity: ignore,
+  });
+  {
+    const { ends: [ours, theirs], written } = pipe();
+    await theirs.write(frame(challengeMessageHex));
+    await theirs.write(frame(ackHex));
+    const peer = await initiate(ours, options(initiator, initiator.name));
+    assertEquals(peer, identity(acceptor));
+    assertEquals(written[0][1], frame(replyHex));
+  }
+  {
+    const { ends: [ours, theirs], written } = pipe();
+    await theirs.write(frame(nameHex));
+    await theirs.write(frame(replyHex));
+    const { peer, ack } = await accept(ours, options(acceptor, acceptor.name));
+    assertEquals([peer, ack], [identity(initiator), fromHex(ackHex)]);
+    // Its CHALLENGE begins as the original's does, and what follows is ignored there.
+    const challenge = fromHex(challengeMessageHex);
+    assertEquals(written[0][0].subarray(4, 4 + challenge.length), challenge);
+  }
+});
+
 Deno.test("on plain TCP the binding is 32 zero bytes; another binding is another proof", async () => {
   const cookies = await Cookies.import([COOKIE]);
   const self = (name: string) => ({ name, incarnation: "00".repeat(8), features: 1 });
   const shake = async (left: Uint8Array | undefined, right: Uint8Array | undefined) => {
     const { ends } = pipe();
     const options = {
+      allowOriginal: false,
       cookies,
       randomBytes: (size: number) => new Uint8Array(size),
       onIdentity: ignore,
@@ -101,7 +137,7 @@ async function answerWith(mesh: Mesh, challenge: Uint8Array, name?: string): Pro
 }
 
 Deno.test("an initiator refuses an acceptor without the extension, before it proves anything", async () => {
-  await using mesh = await startNode("a");
+  await using mesh = await startPlainNode("a");
   const challenge = encodeChallenge({
     name: "z@127.0.0.1:1",
     creation: 1,
@@ -111,7 +147,7 @@ Deno.test("an initiator refuses an acceptor without the extension, before it pro
 });
 
 Deno.test("an initiator that dialled a name refuses another one, before it proves anything", async () => {
-  await using mesh = await startNode("a");
+  await using mesh = await startPlainNode("a");
   const challenge = encodeChallenge({
     name: "z@127.0.0.1:1",
     creation: 1,
@@ -122,7 +158,7 @@ Deno.test("an initiator that dialled a name refuses another one, before it prove
 });
 
 Deno.test("an initiator refuses its own name, before it proves anything", async () => {
-  await using mesh = await startNode("a");
+  await using mesh = await startPlainNode("a");
   const challenge = encodeChallenge({
     name: mesh.name,
     creation: 1,
@@ -133,12 +169,12 @@ Deno.test("an initiator refuses its own name, before it proves anything", async 
 });
 
 Deno.test("an initiator refuses what is no CHALLENGE", async () => {
-  await using mesh = await startNode("a");
+  await using mesh = await startPlainNode("a");
   assertEquals(await answerWith(mesh, Uint8Array.of(4, ...new Uint8Array(32))), "malformed");
 });
 
 Deno.test("a recorded handshake is worth nothing the next time", async () => {
-  await using mesh = await startNode("a");
+  await using mesh = await startPlainNode("a");
   const self = rawIdentity("z@127.0.0.1:1");
   using recorded = await RawPeer.dial(mesh.address);
   const { name, reply } = await recorded.initiate(self);
@@ -156,7 +192,7 @@ Deno.test("a recorded handshake is worth nothing the next time", async () => {
 Deno.test("a reflected handshake is worth nothing: a node does not take its own words for a peer's", async () => {
   // The node dials a stranger, who sends everything back to the node's own door, and the answers
   // to the node: without the cookie, with every byte of it genuine.
-  await using mesh = await startNode("a");
+  await using mesh = await startPlainNode("a");
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const connecting = assertRejects(
     () => mesh.connect(`127.0.0.1:${listener.addr.port}`),
@@ -171,7 +207,7 @@ Deno.test("a reflected handshake is worth nothing: a node does not take its own 
 
 Deno.test("a proof reflected to its maker, under another name, is refused", async () => {
   // The stranger calls itself z to both, and relays only challenges and proofs.
-  await using mesh = await startNode("a");
+  await using mesh = await startPlainNode("a");
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const z = rawIdentity("z@127.0.0.1:1");
   const refused = collect(mesh, "refused");

@@ -18,11 +18,21 @@ import {
   Rooms,
   startMesh,
   tcpTransport,
+  tlsTransport,
   type Transport,
 } from "../../mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 import { FakeSocket } from "../rooms/_fake_socket.ts";
-import { collect, COOKIE, fullyLinked, Inbox, linkedTo, nextEvent, startNode } from "./_cluster.ts";
+import {
+  collect,
+  COOKIE,
+  fullyLinked,
+  Inbox,
+  linkedTo,
+  nextEvent,
+  startNode,
+  startPlainNode,
+} from "./_cluster.ts";
 import { rawIdentity, RawPeer } from "./_raw_peer.ts";
 
 async function assertMeshError(code: string, promise: Promise<unknown>): Promise<MeshError> {
@@ -143,8 +153,8 @@ Deno.test("connect resolves with the peer, to an address or a name, and at once 
 });
 
 Deno.test("connect says why there is no link", async () => {
-  await using a = await startNode("a");
-  await using b = await startNode("b");
+  await using a = await startPlainNode("a");
+  await using b = await startPlainNode("b");
   await assertMeshError("invalid-address", a.connect("no address"));
   const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = free.addr;
@@ -157,6 +167,45 @@ Deno.test("connect says why there is no link", async () => {
   await assertMeshError("shut-down", a.connect(b.name));
 });
 
+Deno.test("a TLS node and a plain one find out about each other, whichever dials, on both sides", async () => {
+  await using secure = await startNode("secure");
+  await using plain = await startPlainNode("plain");
+  const refused = [secure, plain].map((node) => collect(node, "refused"));
+  await assertMeshError("peer-speaks-plain", secure.connect(plain.name));
+  await assertMeshError("peer-speaks-tls", plain.connect(secure.name));
+  const codes = refused.map((details) => details.map(({ code }) => code));
+  assertEquals(codes, [["peer-speaks-plain"], ["peer-speaks-tls"]]);
+});
+
+Deno.test("links are encrypted unless told otherwise, and peers says so", async () => {
+  for (const [start, encrypted] of [[startNode, true], [startPlainNode, false]] as const) {
+    await using a = await start("a");
+    await using b = await start("b");
+    await a.connect(b.name);
+    await linkedTo(b, [a.name]);
+    assertEquals([a, b].map(({ peers }) => peers[0].encrypted), [encrypted, encrypted]);
+  }
+});
+
+Deno.test("with an operator's certificates a cluster is linked, and the proofs are bound all the same", async () => {
+  const read = (file: string) =>
+    Deno.readTextFileSync(new URL(`../testdata/tls/${file}`, import.meta.url));
+  const tls = {
+    cert: read("loopback.pem"),
+    key: read("loopback.key"),
+    caCerts: [read("ca.pem")],
+  };
+  await using a = await startNode("a", { tls });
+  await using b = await startNode("b", { tls });
+  await a.connect(b.name);
+  await using stranger = await startNode("stranger", { tls, cookie: "another cookie altogether" });
+  await assertMeshError("not-accepted", stranger.connect(a.name));
+  // One whose certificate nobody has signed can dial, since it knows the cookie, but not be dialled.
+  await using ephemeral = await startNode("ephemeral");
+  await assertMeshError("untrusted-certificate", a.connect(ephemeral.name));
+  await ephemeral.connect(a.name);
+});
+
 Deno.test("a wrong cookie is refused on both sides, and the other side is told nothing", async () => {
   await using a = await startNode("a");
   await using b = await startNode("b", { cookie: "an entirely different secret" });
@@ -167,7 +216,7 @@ Deno.test("a wrong cookie is refused on both sides, and the other side is told n
 });
 
 Deno.test("an acceptor that does not know the cookie is refused by the initiator", async () => {
-  await using a = await startNode("a");
+  await using a = await startPlainNode("a");
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const impostor = (async () => {
     using peer = new RawPeer(await listener.accept());
@@ -228,10 +277,11 @@ Deno.test("a node among its own seeds does no harm", async () => {
 });
 
 Deno.test("a node that another live node shares its name with says so", async () => {
-  await using a = await startNode("a");
+  await using a = await startPlainNode("a");
   const twin = await startMesh({
     name: a.name,
     cookie: COOKIE,
+    tls: false,
     listen: { hostname: "127.0.0.1", port: 0 },
   });
   const refused = nextEvent(a, "refused");
@@ -243,7 +293,7 @@ Deno.test("a node that another live node shares its name with says so", async ()
 });
 
 Deno.test("two live nodes with one name do not take turns: the first is refused from then on", async () => {
-  await using a = await startNode("a");
+  await using a = await startPlainNode("a");
   const name = "twin@127.0.0.1:1";
   const [first, second] = [rawIdentity(name), rawIdentity(name)];
   using one = await RawPeer.dial(a.address);
@@ -286,7 +336,7 @@ Deno.test("both dial at once, many times over: one link, the same one on both si
 });
 
 Deno.test("of two links dialled from both sides the one of the smaller name stays", async () => {
-  await using m = await startNode("m");
+  await using m = await startPlainNode("m");
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   // The smaller name's own dial takes the place of the link that m dialled.
   const smaller = rawIdentity(`a@127.0.0.1:${listener.addr.port}`);
@@ -303,7 +353,7 @@ Deno.test("of two links dialled from both sides the one of the smaller name stay
 });
 
 Deno.test("the larger name's dial is refused while the link of the smaller lives", async () => {
-  await using m = await startNode("m");
+  await using m = await startPlainNode("m");
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const larger = rawIdentity(`z@127.0.0.1:${listener.addr.port}`);
   const accepted = listener.accept();
@@ -319,7 +369,7 @@ Deno.test("the larger name's dial is refused while the link of the smaller lives
 });
 
 Deno.test("a restarted node replaces its ghost at once", async () => {
-  await using a = await startNode("a");
+  await using a = await startPlainNode("a");
   const name = "b@127.0.0.1:1";
   using ghost = await RawPeer.dial(a.address);
   await ghost.initiate(rawIdentity(name));
@@ -338,7 +388,7 @@ Deno.test("a restarted node replaces its ghost at once", async () => {
 });
 
 Deno.test("after the handshake a node sends the names of its peers, the receiver left out", async () => {
-  await using a = await startNode("a");
+  await using a = await startPlainNode("a");
   const [one, two] = [rawIdentity("one@127.0.0.1:1"), rawIdentity("two@127.0.0.1:2")];
   using first = await RawPeer.dial(a.address);
   await first.initiate(one);
@@ -351,7 +401,7 @@ Deno.test("after the handshake a node sends the names of its peers, the receiver
 });
 
 Deno.test("a receiver never forwards: what comes from one peer does not go to another", async () => {
-  await using a = await startNode("a");
+  await using a = await startPlainNode("a");
   const inbox = new Inbox(a);
   using one = await RawPeer.dial(a.address);
   await one.initiate(rawIdentity("one@127.0.0.1:1"));
@@ -367,7 +417,7 @@ Deno.test("a receiver never forwards: what comes from one peer does not go to an
 });
 
 Deno.test("a malformed message is dropped, counted and reported, and the link goes on", async () => {
-  await using a = await startNode("a");
+  await using a = await startPlainNode("a");
   const rooms = new Rooms<FakeSocket>({ backplane: a });
   const socket = new FakeSocket();
   rooms.join(socket, "r");
@@ -394,7 +444,7 @@ Deno.test("a malformed message is dropped, counted and reported, and the link go
 });
 
 Deno.test("tags that mean nothing here are ignored and counted, and so are empty frames skipped", async () => {
-  await using a = await startNode("a");
+  await using a = await startPlainNode("a");
   const inbox = new Inbox(a);
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
@@ -410,7 +460,7 @@ Deno.test("tags that mean nothing here are ignored and counted, and so are empty
 });
 
 Deno.test("a frame above the limit ends the link: the stream cannot be trusted any more", async () => {
-  await using a = await startNode("a", { maxMessageBytes: 1000 });
+  await using a = await startPlainNode("a", { maxMessageBytes: 1000 });
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
   const down = nextEvent(a, "peerdown");
@@ -420,7 +470,7 @@ Deno.test("a frame above the limit ends the link: the stream cannot be trusted a
 });
 
 Deno.test("a receiver that throws something of its own costs neither the link nor other receivers", async () => {
-  await using a = await startNode("a");
+  await using a = await startPlainNode("a");
   const fault = new Promise<unknown>((resolve) => {
     globalThis.addEventListener("error", (event) => {
       event.preventDefault();
@@ -440,8 +490,8 @@ Deno.test("a receiver that throws something of its own costs neither the link no
 });
 
 Deno.test("each side pings on its own schedule, and peers show the round trip", async () => {
-  await using a = await startNode("a", { heartbeatIntervalMs: 20 });
-  await using b = await startNode("b");
+  await using a = await startPlainNode("a", { heartbeatIntervalMs: 20 });
+  await using b = await startPlainNode("b");
   await b.connect(a.name);
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
@@ -457,7 +507,7 @@ Deno.test("each side pings on its own schedule, and peers show the round trip", 
 });
 
 Deno.test("a peer that does not answer a ping is down, whatever TCP says", async () => {
-  await using a = await startNode("a", { heartbeatIntervalMs: 20, heartbeatTimeoutMs: 30 });
+  await using a = await startPlainNode("a", { heartbeatIntervalMs: 20, heartbeatTimeoutMs: 30 });
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
   const { reason } = await nextEvent(a, "peerdown");
@@ -467,7 +517,7 @@ Deno.test("a peer that does not answer a ping is down, whatever TCP says", async
 });
 
 Deno.test("a pong that echoes no ping in flight is no sign of life", async () => {
-  await using a = await startNode("a", { heartbeatIntervalMs: 20, heartbeatTimeoutMs: 30 });
+  await using a = await startPlainNode("a", { heartbeatIntervalMs: 20, heartbeatTimeoutMs: 30 });
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
   const down = nextEvent(a, "peerdown");
@@ -477,7 +527,7 @@ Deno.test("a pong that echoes no ping in flight is no sign of life", async () =>
 });
 
 Deno.test("goodbye is reported down at once, and a node that was only learnt is not redialled", async () => {
-  await using a = await startNode("a");
+  await using a = await startPlainNode("a");
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity(`z@127.0.0.1:${listener.addr.port}`));
@@ -500,7 +550,7 @@ Deno.test("goodbye is reported down at once, and a node that was only learnt is 
 });
 
 Deno.test("a lost node is redialled until it is back", async () => {
-  await using a = await startNode("a");
+  await using a = await startPlainNode("a");
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity(`z@127.0.0.1:${listener.addr.port}`));
@@ -552,7 +602,7 @@ Deno.test("peers beyond maxPeers are refused, dialled or dialling", async () => 
 });
 
 Deno.test("a list of names beyond what may be learnt is reported once, and the node stays well", async () => {
-  await using a = await startNode("a", { maxPeers: 4, handshakeTimeoutMs: 200 });
+  await using a = await startPlainNode("a", { maxPeers: 4, handshakeTimeoutMs: 200 });
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
   const refused = collect(a, "refused");
@@ -610,7 +660,7 @@ Deno.test("an aborted signal shuts the node down, and one aborted before keeps i
 
 Deno.test("shutdown in the midst of dialling and shaking hands leaves nothing behind", async () => {
   using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const a = await startNode("a", { seeds: [`127.0.0.1:${silent.addr.port}`] });
+  const a = await startPlainNode("a", { seeds: [`127.0.0.1:${silent.addr.port}`] });
   using dialled = await silent.accept();
   using stranger = await Deno.connect(a.address);
   const connecting = assertMeshError("shut-down", a.connect(`x@127.0.0.1:${silent.addr.port}`));
@@ -676,7 +726,7 @@ Deno.test("nodes behind one name find each other, though each is first led to it
 });
 
 Deno.test("a leaving node answers no pings behind its goodbye, so what it has flushed arrives", async () => {
-  const a = await startNode("a");
+  const a = await startPlainNode("a");
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
   const message = encodeRoomBroadcast("r", "m".repeat(10_000));
@@ -698,7 +748,7 @@ Deno.test("a leaving node answers no pings behind its goodbye, so what it has fl
 });
 
 Deno.test("a flood of messages that are costly to deliver leaves timers their turn", async () => {
-  await using a = await startNode("a");
+  await using a = await startPlainNode("a");
   const inbox = new BusyInbox(a);
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
@@ -710,7 +760,7 @@ Deno.test("a flood of messages that are costly to deliver leaves timers their tu
 });
 
 Deno.test("a dial ends in time, though strangers keep handshakes in its target's name going", async () => {
-  await using a = await startNode("a", { handshakeTimeoutMs: 200 });
+  await using a = await startPlainNode("a", { handshakeTimeoutMs: 200 });
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const target = rawIdentity(`z@127.0.0.1:${listener.addr.port}`);
   const strangers: RawPeer[] = [];
@@ -750,7 +800,7 @@ Deno.test("a seeds function that does not answer is asked again", async () => {
 });
 
 Deno.test("a pong behind more than this node can keep up with is not taken for missing", async () => {
-  await using a = await startNode("a", { heartbeatIntervalMs: 30, heartbeatTimeoutMs: 60 });
+  await using a = await startPlainNode("a", { heartbeatIntervalMs: 30, heartbeatTimeoutMs: 60 });
   const downs = collect(a, "peerdown");
   const inbox = new BusyInbox(a);
   using raw = await RawPeer.dial(a.address);
@@ -768,7 +818,7 @@ Deno.test("a pong behind more than this node can keep up with is not taken for m
 });
 
 Deno.test("who hangs up on finding the link that is there already is no refusal", async () => {
-  await using a = await startNode("a");
+  await using a = await startPlainNode("a");
   const refused = collect(a, "refused");
   const self = rawIdentity("z@127.0.0.1:1");
   using linked = await RawPeer.dial(a.address);
@@ -802,8 +852,8 @@ Deno.test("in peerdown the peer is gone from peers, and in peerup it is there", 
 });
 
 Deno.test("shutdown reports its own links as shut-down, and nobody as refused", async () => {
-  const a = await startNode("a");
-  await using b = await startNode("b");
+  const a = await startPlainNode("a");
+  await using b = await startPlainNode("b");
   await a.connect(b.name);
   using stranger = await Deno.connect(a.address);
   const [downs, refused] = [collect(a, "peerdown"), collect(a, "refused")];
@@ -814,7 +864,7 @@ Deno.test("shutdown reports its own links as shut-down, and nobody as refused", 
 });
 
 Deno.test("goodbye is said only to a peer that has announced that it understands it", async () => {
-  const a = await startNode("a");
+  const a = await startPlainNode("a");
   using raw = await RawPeer.dial(a.address);
   await raw.initiate({ ...rawIdentity("z@127.0.0.1:1"), features: 0 });
   const shutdown = a.shutdown();
@@ -824,7 +874,7 @@ Deno.test("goodbye is said only to a peer that has announced that it understands
 });
 
 Deno.test("nothing that follows a goodbye is delivered", async () => {
-  await using a = await startNode("a");
+  await using a = await startPlainNode("a");
   const inbox = new Inbox(a);
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
@@ -840,7 +890,7 @@ Deno.test("nothing that follows a goodbye is delivered", async () => {
 });
 
 Deno.test("a peer list longer than a message may be is sent in several", async () => {
-  await using a = await startNode("a", { maxMessageBytes: 512 });
+  await using a = await startPlainNode("a", { maxMessageBytes: 512 });
   const local = "x".repeat(200);
   const names = [1, 2, 3, 4].map((port) => `${local}@127.0.0.1:${port}`);
   const peers: RawPeer[] = [];
@@ -863,11 +913,12 @@ Deno.test("a peer list longer than a message may be is sent in several", async (
 
 Deno.test("a node goes on accepting after a connection could not be accepted", async () => {
   let failures = 2;
+  const secure = tlsTransport();
   await using a = await startNode("a", {
     transport: {
-      ...tcpTransport,
+      ...secure,
       async listen(address) {
-        const listener = await tcpTransport.listen(address);
+        const listener = await secure.listen(address);
         return {
           address: listener.address,
           accept: () =>
@@ -902,7 +953,7 @@ Deno.test("shutdown takes its listener off the signal", async () => {
 });
 
 Deno.test("a leaving node waits for no pong: its way is closed, it could not ask again", async () => {
-  const a = await startNode("a", { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 50 });
+  const a = await startPlainNode("a", { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 50 });
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
   const message = encodeRoomBroadcast("r", "m".repeat(10_000));
@@ -934,7 +985,7 @@ Deno.test("a message that takes longer to cross than a pong may is delivered: th
     },
   };
   await using a = await startNode("a", { ...times, transport: slow });
-  await using b = await startNode("b", times);
+  await using b = await startPlainNode("b", times);
   const downs = [...[a, b].map((node) => collect(node, "peerdown"))];
   await a.connect(b.name);
   const inbox = new Inbox(b);
@@ -947,7 +998,7 @@ Deno.test("a message that takes longer to cross than a pong may is delivered: th
 
 Deno.test("peers are told of each other again every minute: who has forgotten a node finds it again", async () => {
   const timers = new FakeTimers();
-  const a = await startNode("a", { clock: timers, heartbeatIntervalMs: 1_000_000 });
+  const a = await startPlainNode("a", { clock: timers, heartbeatIntervalMs: 1_000_000 });
   const [one, two] = [rawIdentity("one@127.0.0.1:1"), rawIdentity("two@127.0.0.1:2")];
   using first = await RawPeer.dial(a.address);
   await first.initiate(one);

@@ -10,7 +10,7 @@ import fc from "fast-check";
 import { systemClock, systemRandom } from "../../mesh/clock.ts";
 import { MeshError } from "../../mesh/mesh_error.ts";
 import { type MeshOptions, type MeshSettings, resolveOptions } from "../../mesh/options.ts";
-import { tcpTransport } from "../../mesh/transport.ts";
+import { tcpTransport } from "../../mesh/tcp_transport.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 
 const MIB = 1024 * 1024;
@@ -33,7 +33,9 @@ function assertRefused(
 }
 
 Deno.test("with name and cookie alone, everything else is as documented", () => {
-  assertEquals(resolve(), {
+  const { transport, ...settings } = resolve();
+  assertEquals(Object.keys(transport), ["listen", "connect"]);
+  assertEquals(settings, {
     name: { name: NAME, hostname: "10.0.0.5", port: 9001 },
     local: "chat-1",
     cookies: [COOKIE],
@@ -47,7 +49,7 @@ Deno.test("with name and cookie alone, everything else is as documented", () => 
     heartbeatIntervalMs: 10_000,
     heartbeatTimeoutMs: 5_000,
     forgetAfterMs: 600_000,
-    transport: tcpTransport,
+    allowOriginal: false,
     signal: undefined,
     clock: systemClock,
     randomBytes: systemRandom,
@@ -74,7 +76,7 @@ Deno.test("what is given is taken as it is", () => {
   assertStrictEquals(settings.randomBytes, options.randomBytes);
 });
 
-function allGiven(): Required<MeshOptions> {
+function allGiven(): Required<Omit<MeshOptions, "tls">> {
   return {
     name: NAME,
     cookie: "another cookie of ours",
@@ -88,6 +90,7 @@ function allGiven(): Required<MeshOptions> {
     heartbeatIntervalMs: 1_006,
     heartbeatTimeoutMs: 1_007,
     forgetAfterMs: 1_008,
+    allowOriginal: true,
     transport: { ...tcpTransport },
     signal: new AbortController().signal,
     clock: new FakeTimers(),
@@ -297,6 +300,29 @@ Deno.test("a transport, signal, clock or source of randomness of the wrong shape
   assertRefused(TypeError, { transport: { connect: () => {} } }, "transport", "listen");
   assertRefused(TypeError, { clock: { now: () => 0 } }, "clock", "setTimeout");
   assertRefused(TypeError, { signal: new AbortController() }, "signal");
+});
+
+Deno.test("tls is left out, false, or certificates, and not for a transport that is given", () => {
+  assertStrictEquals(resolve({ tls: false }).transport, tcpTransport);
+  assertStrictEquals(resolve().transport, resolve({ tls: undefined }).transport);
+  assertRefused(TypeError, { tls: true }, "tls must be an object with cert and key, or false");
+  assertRefused(TypeError, { tls: {} }, "tls.cert must be a string", "undefined");
+  assertRefused(TypeError, { tls: { cert: "" } }, "tls.key must be a string", "undefined");
+  const strings = { cert: "", key: "" };
+  assertRefused(TypeError, { tls: { ...strings, caCerts: "" } }, "tls.caCerts must be a list");
+  assertRefused(TypeError, { tls: { ...strings, caCerts: [1] } }, "tls.caCerts must be a list");
+  assertRefused(TypeError, { tls: { ...strings, serverName: 1 } }, "tls.serverName", "number");
+  assertRefused(RangeError, { tls: strings }, "tls.cert and tls.key must be", "PEM");
+  const transport = { ...tcpTransport };
+  assertStrictEquals(resolve({ transport, tls: false }).transport, transport);
+  assertRefused(TypeError, { transport, tls: strings }, "transport of your own", "tlsTransport");
+});
+
+Deno.test("with allowOriginal a cookie may be short, though not empty", () => {
+  assertEquals(resolve({ allowOriginal: true, cookie: "x" }).cookies, ["x"]);
+  assertRefused(RangeError, { allowOriginal: true, cookie: "" }, "1 bytes or more");
+  assertRefused(RangeError, { allowOriginal: false, cookie: "x" }, "16 bytes or more");
+  assertRefused(TypeError, { allowOriginal: "yes" }, "allowOriginal must be true or false");
 });
 
 Deno.test("options that are no object are a TypeError that says so", () => {

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { encodeRoomBroadcast, type Mesh } from "../../mod.ts";
-import { collect, Inbox, nextEvent, startNode } from "./_cluster.ts";
+import { collect, Inbox, nextEvent, startNode, startPlainNode } from "./_cluster.ts";
 import { rawIdentity, RawPeer } from "./_raw_peer.ts";
 
 const MIB = 1024 * 1024;
@@ -17,8 +17,8 @@ async function publishUntilDropped(mesh: Mesh, message: Uint8Array): Promise<num
 }
 
 Deno.test("a stalled peer delays nobody else, its queue is bounded, and drops are reported once", async () => {
-  await using a = await startNode("a", { maxQueuedBytes: 2 * MIB });
-  await using b = await startNode("b");
+  await using a = await startPlainNode("a", { maxQueuedBytes: 2 * MIB });
+  await using b = await startPlainNode("b");
   await b.connect(a.name);
   using stalled = await RawPeer.dial(a.address);
   await stalled.initiate(rawIdentity("z@127.0.0.1:1"));
@@ -46,7 +46,7 @@ Deno.test("a stalled peer delays nobody else, its queue is bounded, and drops ar
 });
 
 Deno.test("a peer that reads again is sent what was queued, whole and in order, and then new messages", async () => {
-  await using a = await startNode("a", { maxQueuedBytes: MIB });
+  await using a = await startPlainNode("a", { maxQueuedBytes: MIB });
   using stalled = await RawPeer.dial(a.address);
   await stalled.initiate(rawIdentity("z@127.0.0.1:1"));
   const overflows = collect(a, "overflow");
@@ -79,7 +79,7 @@ Deno.test("a message longer than the queue's limit still travels when nothing wa
 });
 
 Deno.test("what is queued for a link that ends is lost, and peerdown says how much that was", async () => {
-  await using a = await startNode("a");
+  await using a = await startPlainNode("a");
   using stalled = await RawPeer.dial(a.address);
   await stalled.initiate(rawIdentity("z@127.0.0.1:1"));
   const down = nextEvent(a, "peerdown");
@@ -93,7 +93,7 @@ Deno.test("what is queued for a link that ends is lost, and peerdown says how mu
 });
 
 Deno.test("a stall that outlasts the heartbeat ends the link", async () => {
-  await using a = await startNode("a", { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 100 });
+  await using a = await startPlainNode("a", { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 100 });
   using stalled = await RawPeer.dial(a.address);
   await stalled.initiate(rawIdentity("z@127.0.0.1:1"));
   const down = nextEvent(a, "peerdown");
@@ -103,7 +103,7 @@ Deno.test("a stall that outlasts the heartbeat ends the link", async () => {
 });
 
 Deno.test("a ping does not wait behind what is queued: a link that is slow but alive stays up", async () => {
-  await using a = await startNode("a", { heartbeatIntervalMs: 30, heartbeatTimeoutMs: 5_000 });
+  await using a = await startPlainNode("a", { heartbeatIntervalMs: 30, heartbeatTimeoutMs: 5_000 });
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
   const message = encodeRoomBroadcast("r", "m".repeat(200 * 1024));
@@ -120,7 +120,7 @@ Deno.test("a ping does not wait behind what is queued: a link that is slow but a
 });
 
 Deno.test("pings without end, unread pongs: what a peer makes a node queue is bounded", async () => {
-  await using a = await startNode("a");
+  await using a = await startPlainNode("a");
   const inbox = new Inbox(a);
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
@@ -138,7 +138,7 @@ Deno.test("pings without end, unread pongs: what a peer makes a node queue is bo
 });
 
 Deno.test("shutdown does not wait for a peer that does not read", async () => {
-  const a = await startNode("a");
+  const a = await startPlainNode("a");
   using stalled = await RawPeer.dial(a.address);
   await stalled.initiate(rawIdentity("z@127.0.0.1:1"));
   const message = encodeRoomBroadcast("r", "m".repeat(MIB));

@@ -2,12 +2,12 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Address, encodeName, type Mesh } from "../../mod.ts";
-import { collect, nextEvent, startNode } from "./_cluster.ts";
+import { collect, nextEvent, startNode, startPlainNode } from "./_cluster.ts";
 import { rawIdentity, RawPeer } from "./_raw_peer.ts";
 
 /** The node still takes in one who knows the cookie. */
-async function assertAccepts(mesh: Mesh): Promise<void> {
-  await using peer = await startNode("peer");
+async function assertAccepts(mesh: Mesh, tls?: false): Promise<void> {
+  await using peer = await startNode("peer", { tls });
   await peer.connect(mesh.name);
 }
 
@@ -18,16 +18,16 @@ async function closed(connection: Deno.TcpConn): Promise<void> {
 }
 
 Deno.test("a stranger who sends nothing is closed when the time for the handshake is over", async () => {
-  await using mesh = await startNode("a", { handshakeTimeoutMs: 50 });
+  await using mesh = await startPlainNode("a", { handshakeTimeoutMs: 50 });
   const refused = nextEvent(mesh, "refused");
   using stranger = await Deno.connect(mesh.address);
   await closed(stranger);
   assertEquals((await refused).code, "timeout");
-  await assertAccepts(mesh);
+  await assertAccepts(mesh, false);
 });
 
 Deno.test("a stranger who sends byte after byte gains no time", async () => {
-  await using mesh = await startNode("a", { handshakeTimeoutMs: 100 });
+  await using mesh = await startPlainNode("a", { handshakeTimeoutMs: 100 });
   const refused = nextEvent(mesh, "refused");
   using stranger = await Deno.connect(mesh.address);
   const name = encodeName({ name: "x".repeat(200), creation: 1 });
@@ -40,35 +40,36 @@ Deno.test("a stranger who sends byte after byte gains no time", async () => {
   await closed(stranger);
   assertEquals((await refused).code, "timeout");
   await dripping;
-  await assertAccepts(mesh);
+  await assertAccepts(mesh, false);
 });
 
 Deno.test("a stranger who sends random bytes is closed at once", async () => {
-  await using mesh = await startNode("a");
+  await using mesh = await startPlainNode("a");
   for (let i = 0; i < 50; i++) {
     const refused = nextEvent(mesh, "refused");
     using stranger = await Deno.connect(mesh.address);
     const noise = crypto.getRandomValues(new Uint8Array(5000));
+    noise[0] = 0; // TLS would begin with 22.
     noise[3] |= 1; // Some lengths would be credible; these are not.
     await stranger.write(noise);
     await closed(stranger);
     assertEquals((await refused).code, "malformed");
   }
-  await assertAccepts(mesh);
+  await assertAccepts(mesh, false);
 });
 
 Deno.test("a header above 4,096 bytes is refused before any of the payload is sent", async () => {
-  await using mesh = await startNode("a");
+  await using mesh = await startPlainNode("a");
   const refused = nextEvent(mesh, "refused");
   using stranger = await Deno.connect(mesh.address);
   await stranger.write(Uint8Array.of(1, 16, 0, 0)); // 4,097
   await closed(stranger);
   assertEquals((await refused).code, "malformed");
-  await assertAccepts(mesh);
+  await assertAccepts(mesh, false);
 });
 
 Deno.test("a stranger who sends a valid NAME and then is silent is closed in time", async () => {
-  await using mesh = await startNode("a", { handshakeTimeoutMs: 50 });
+  await using mesh = await startPlainNode("a", { handshakeTimeoutMs: 50 });
   const refused = nextEvent(mesh, "refused");
   using stranger = await RawPeer.dial(mesh.address);
   const self = rawIdentity("z@127.0.0.1:1");
@@ -76,11 +77,11 @@ Deno.test("a stranger who sends a valid NAME and then is silent is closed in tim
   assert(await stranger.receive() !== null);
   assertEquals(await stranger.receive(), null);
   assertEquals((await refused).code, "timeout");
-  await assertAccepts(mesh);
+  await assertAccepts(mesh, false);
 });
 
 Deno.test("a NAME that is no node's name is refused", async () => {
-  await using mesh = await startNode("a");
+  await using mesh = await startPlainNode("a");
   for (const name of ["", "nobody", "@127.0.0.1:1", "z@", "z@127.0.0.1:99999", "z z@h:1"]) {
     const refused = nextEvent(mesh, "refused");
     using stranger = await RawPeer.dial(mesh.address);
@@ -90,7 +91,7 @@ Deno.test("a NAME that is no node's name is refused", async () => {
 });
 
 Deno.test("an original-style handshake, without the extension, is refused by acceptor and initiator", async () => {
-  await using mesh = await startNode("a");
+  await using mesh = await startPlainNode("a");
   const refused = nextEvent(mesh, "refused");
   using stranger = await RawPeer.dial(mesh.address);
   await stranger.send(encodeName({ name: "z@127.0.0.1:1", creation: 1 }));
@@ -99,7 +100,7 @@ Deno.test("an original-style handshake, without the extension, is refused by acc
 });
 
 Deno.test("handshake messages in the wrong order, or too long by a byte, are refused", async () => {
-  await using mesh = await startNode("a");
+  await using mesh = await startPlainNode("a");
   const self = rawIdentity("z@127.0.0.1:1");
   const name = encodeName({ name: self.name, creation: 1, extension: self });
   const wrong = [
@@ -118,11 +119,11 @@ Deno.test("handshake messages in the wrong order, or too long by a byte, are ref
 });
 
 Deno.test("silent connections push each other out, so that a real peer gets in meanwhile", async () => {
-  await using mesh = await startNode("a", { maxPendingHandshakes: 8 });
+  await using mesh = await startPlainNode("a", { maxPendingHandshakes: 8 });
   const refused = collect(mesh, "refused");
   const strangers: Deno.TcpConn[] = [];
   for (let i = 0; i < 100; i++) strangers.push(await Deno.connect(mesh.address));
-  await assertAccepts(mesh);
+  await assertAccepts(mesh, false);
   // One more came in with the peer: all but the last seven have been pushed out by now.
   await Promise.all(strangers.slice(0, 93).map(closed));
   assertEquals(new Set(refused.map(({ code }) => code)), new Set(["too-many-handshakes"]));

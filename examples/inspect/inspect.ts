@@ -1,0 +1,81 @@
+/**
+ * Shows a cluster: joins it as a node that holds no rooms, lists the nodes that it finds, and
+ * leaves. It needs the cookie, the address of one node, and no clock that agrees with anybody's.
+ *
+ * ```sh
+ * ROOMCAST_COOKIE=… deno task inspect 10.0.0.5:9000
+ * ```
+ *
+ * Ends with 0 if every node that it was told of answers, with 1 if one does not, with 2 if it was
+ * started wrongly.
+ *
+ * @module
+ */
+
+import { type Mesh, MeshError, type MeshErrorCode, startMesh } from "../../mod.ts";
+import { type Options, parseOptions, UsageError } from "./options.ts";
+import { advice, formatPeers } from "./report.ts";
+
+/** So that the round trip of a node is known soon after it is linked. */
+const HEARTBEAT_INTERVAL_MS = 250;
+
+/** How long nothing must have happened before all nodes count as found. */
+const QUIET_MS = 1_000;
+
+try {
+  const options = parseOptions(Deno.args, Deno.env.get("ROOMCAST_COOKIE"));
+  Deno.exitCode = await inspect(options) ? 0 : 1;
+} catch (error) {
+  if (error instanceof MeshError) {
+    console.error(`${error.message}\n${advice(error.code)}`.trim());
+    Deno.exitCode = 1;
+  } else if (error instanceof UsageError || error instanceof RangeError) {
+    console.error(error.message);
+    Deno.exitCode = 2;
+  } else {
+    throw error;
+  }
+}
+
+/** True if every node that was heard of could be linked, and answers. */
+async function inspect(
+  { target, cookie, plain, allowOriginal, waitMs }: Options,
+): Promise<boolean> {
+  const id = crypto.randomUUID().slice(0, 8);
+  await using mesh = await startMesh({
+    // Others need not be able to dial it: it dials them all.
+    name: `inspect-${id}@127.0.0.1:0`,
+    cookie,
+    tls: plain ? false : undefined,
+    allowOriginal,
+    heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
+  });
+  const refused = new Map<string, MeshErrorCode>();
+  let changedAt = performance.now();
+  const changed = () => changedAt = performance.now();
+  mesh.addEventListener("peerup", changed);
+  mesh.addEventListener("refused", ({ address, code }) => {
+    if (refused.get(address) !== code) changed();
+    refused.set(address, code);
+  });
+  await mesh.connect(target);
+
+  const end = performance.now() + waitMs;
+  const isSettled = () => allAnswer(mesh) && performance.now() - changedAt > QUIET_MS;
+  while (performance.now() < end && !isSettled()) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  console.log(formatPeers(mesh.peers));
+  const missing = [...refused].filter(([address]) => !isLinked(mesh, address));
+  if (missing.length > 0) console.log("\nNodes that others tell of and that cannot be linked:");
+  for (const [address, code] of missing) console.log(`  ${address}  ${code}  ${advice(code)}`);
+  return missing.length === 0 && allAnswer(mesh);
+}
+
+function allAnswer(mesh: Mesh): boolean {
+  return mesh.peers.every(({ roundTripMs }) => roundTripMs !== undefined);
+}
+
+function isLinked(mesh: Mesh, address: string): boolean {
+  return mesh.peers.some(({ name }) => name.endsWith(`@${address}`));
+}

@@ -1,0 +1,41 @@
+/** What the inspector prints: a table of the nodes, and what may be wrong in words. */
+
+import type { MeshErrorCode, PeerInfo } from "../../mod.ts";
+
+const ADVICE: Partial<Record<MeshErrorCode, string>> = {
+  "invalid-address": "Give the address as host:port, an IPv6 host in brackets.",
+  "unreachable": "Is the node up, and is this the port for other nodes rather than for browsers?",
+  "timeout": "Something takes the connection and is silent: a firewall, or another service?",
+  "closed": "It takes the connection and hangs up: another service, or a node that is stopping?",
+  "not-accepted": "Is ROOMCAST_COOKIE the one that the node was started with?",
+  "wrong-cookie": "Is ROOMCAST_COOKIE the one that the node was started with?",
+  "peer-speaks-plain": "The node runs with tls: false: try --plain.",
+  "peer-speaks-tls": "The node speaks TLS: leave --plain out.",
+  "original-handshake": "It is a node of the Mesh language runtime: try --allow-original.",
+  "malformed": "What answers there is no node of a mesh.",
+};
+
+/** What to try next, if there is something. */
+export function advice(code: MeshErrorCode): string {
+  return ADVICE[code] ?? "";
+}
+
+/** The nodes, sorted by name, one a line. */
+export function formatPeers(peers: readonly PeerInfo[]): string {
+  const rows = peers.toSorted((a, b) => a.name < b.name ? -1 : 1).map((peer) => [
+    peer.name,
+    peer.incarnation || "-",
+    peer.encrypted ? "TLS" : "plain",
+    peer.original ? "original" : "roomcast",
+    peer.roundTripMs === undefined ? "no answer" : `${peer.roundTripMs.toFixed(1)} ms`,
+  ]);
+  return formatTable(["node", "incarnation", "link", "runtime", "round trip"], rows);
+}
+
+function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column].length)));
+  const format = (line: readonly string[]) =>
+    line.map((cell, column) => cell.padEnd(widths[column])).join("  ").trimEnd();
+  return lines.map(format).join("\n");
+}

@@ -1,0 +1,68 @@
+import { formatAddress } from "./node_name.ts";
+import type { Seeds } from "./options.ts";
+
+/** Looks up the addresses of a host: IPv4 ones for `"A"`, IPv6 ones for `"AAAA"`. */
+export type ResolveDns = (hostname: string, recordType: "A" | "AAAA") => Promise<string[]>;
+
+/** Options of {@linkcode dnsSeeds}. */
+export interface DnsSeedsOptions {
+  /**
+   * Looks up addresses; a host without any gives an empty list, or rejects with
+   * `Deno.errors.NotFound`. Default: `Deno.resolveDns`, which asks the name servers of the machine.
+   */
+  resolve?: ResolveDns;
+}
+
+/**
+ * Seeds behind a host name that stands for all nodes: a headless service of Kubernetes, an internal
+ * name of Fly.io. The A and AAAA records are looked up each time the mesh asks, which is every 5 s,
+ * so nodes that come are found and nodes that go are forgotten.
+ *
+ * No addresses are no error, since the first node of a cluster finds none; but once there were some,
+ * they stay in force until there are others. A look-up that fails in another way leaves the seeds as
+ * they were, too, and the mesh reports `seeds-failed`.
+ *
+ * @param hostname the name to look up; a full one, as `/etc/hosts` and search domains do not count.
+ * @param port the port on which all these nodes listen.
+ * @throws {RangeError} if `port` is not a whole number from 1 to 65,535.
+ *
+ * @example
+ * ```ts ignore
+ * import { dnsSeeds, startMesh } from "@roomcast/roomcast/mesh";
+ *
+ * const mesh = await startMesh({
+ *   name: `chat@${Deno.env.get("POD_IP")}:9000`,
+ *   cookie: Deno.env.get("ROOMCAST_COOKIE") ?? "",
+ *   seeds: dnsSeeds("rooms.default.svc.cluster.local", 9000),
+ * });
+ * ```
+ */
+export function dnsSeeds(
+  hostname: string,
+  port: number,
+  options: DnsSeedsOptions = {},
+): () => Promise<Seeds> {
+  const { resolve = Deno.resolveDns } = options;
+  if (!Number.isInteger(port) || port < 1 || port > 0xffff) {
+    throw new RangeError(`port must be a whole number from 1 to 65535, got ${port}`);
+  }
+  let last: Seeds = [];
+  return async () => {
+    const answers = await Promise.allSettled([resolve(hostname, "A"), resolve(hostname, "AAAA")]);
+    const addresses = answers.flatMap((answer) =>
+      answer.status === "fulfilled" ? answer.value : []
+    );
+    // Many a name server has no good answer for the kind of address that its network does not use.
+    if (addresses.length === 0) answers.forEach(throwFailure);
+    // Deno says the same of a name server that has failed and of a name that is not there (2.9), and
+    // for an outage of the one nobody should be given up.
+    if (addresses.length === 0) return last;
+    last = addresses.map((hostname) => formatAddress({ hostname, port })).sort();
+    return last;
+  };
+}
+
+function throwFailure(answer: PromiseSettledResult<unknown>): void {
+  if (answer.status === "fulfilled" || answer.reason instanceof Deno.errors.NotFound) return;
+  throw answer.reason;
+}

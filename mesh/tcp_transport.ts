@@ -1,0 +1,40 @@
+import type { Connection, Listener, Transport } from "./transport.ts";
+
+/** TCP by `Deno.listen` and `Deno.connect`, in clear. */
+export const tcpTransport: Transport = {
+  listen({ hostname, port }) {
+    return Promise.resolve(tcpListener(Deno.listen({ hostname, port })));
+  },
+  async connect({ hostname, port }, { signal }) {
+    return tcpConnection(await Deno.connect({ hostname, port, signal }));
+  },
+};
+
+function tcpListener(listener: Deno.TcpListener): Listener {
+  return {
+    address: { hostname: listener.addr.hostname, port: listener.addr.port },
+    accept: async () => tcpConnection(await listener.accept()),
+    close: closeOnce(listener),
+  };
+}
+
+function tcpConnection(connection: Deno.TcpConn): Connection {
+  // Messages that gather while a write is under way already travel together.
+  connection.setNoDelay(true);
+  const { hostname, port } = connection.remoteAddr;
+  return {
+    remoteAddress: { hostname, port },
+    read: (buffer) => connection.read(buffer),
+    write: (bytes) => connection.write(bytes),
+    closeWrite: () => connection.closeWrite(),
+    close: closeOnce(connection),
+  };
+}
+
+function closeOnce(resource: { close(): void }): () => void {
+  let open = true;
+  return () => {
+    if (open) resource.close();
+    open = false;
+  };
+}

@@ -1,0 +1,240 @@
+/**
+ * One end of a TLS channel, over a connection that is there already.
+ *
+ * By `node:tls` and not by `Deno.connectTls` and `Deno.listenTls`, because a dialler must see the
+ * certificate that the channel uses, and because these leave Nagle's algorithm on: the second of two
+ * small writes would wait 40 ms for the peer's delayed acknowledgement.
+ *
+ * `node:tls` on a socket of its own takes in whatever comes, read or not, without a limit (Deno 2.9).
+ * So it gets a stream that hands it ciphertext only while somebody waits for plaintext: unread are
+ * never more than two chunks, and a node that falls behind slows its peer down, as on TCP.
+ */
+
+import { nextTick } from "node:process";
+import { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import { MeshError } from "./mesh_error.ts";
+import { formatAddress } from "./node_name.ts";
+import { looksLikeTls, peerSpeaksPlain, TLS_ANSWER } from "./tls_mismatch.ts";
+import type { Address, Connection } from "./transport.ts";
+
+/** What is read from the network at a time, and what for a beginning: a stranger may say nothing more. */
+const CHUNK_BYTES = 64 * 1024;
+const FIRST_CHUNK_BYTES = 512;
+
+/**
+ * What is encrypted at a time, so that a long message does not lie in memory twice, and the heartbeat
+ * sees that it moves.
+ */
+const MAX_WRITE_BYTES = 64 * 1024;
+
+/** In the codes of `node:tls` for a certificate that does not convince. */
+const UNTRUSTED = /CERT|VERIFY|ISSUER|ALTNAME/;
+
+/** How an end of a channel is made. */
+export interface TlsEnd {
+  /** True for the end that is spoken to first. */
+  readonly isServer: boolean;
+  /** Begins TLS on a stream of ciphertext. */
+  open(stream: Duplex): TLSSocket;
+  /** The channel's {@linkcode Connection.binding}, asked for as soon as it is secure. */
+  binding(socket: TLSSocket): Promise<Uint8Array>;
+}
+
+/** See the file's head. */
+export class TlsConnection implements Connection {
+  readonly remoteAddress: Address;
+
+  readonly #inner: Connection;
+  readonly #end: TlsEnd;
+  #chunk = new Uint8Array(FIRST_CHUNK_BYTES);
+  /** Takes ciphertext in; not there before the peer is known to speak TLS. */
+  #stream: Duplex | undefined;
+  #socket: TLSSocket | undefined;
+  #isSecure = false;
+  #secured: Promise<TLSSocket> | undefined;
+  #binding: Uint8Array | undefined;
+  /** Plaintext that nobody has read yet. */
+  readonly #unread: Uint8Array[] = [];
+  /** Wakes whoever waits for the handshake or for plaintext. */
+  #wake: (() => void) | undefined;
+  #spokenTo = false;
+  #feeding = false;
+  #over = false;
+  #failure: unknown;
+
+  /** Begins TLS if it is this end that speaks first. */
+  constructor(inner: Connection, end: TlsEnd) {
+    this.remoteAddress = inner.remoteAddress;
+    this.#inner = inner;
+    this.#end = end;
+    if (!end.isServer) this.#open();
+  }
+
+  get binding(): Uint8Array | undefined {
+    return this.#binding;
+  }
+
+  /**
+   * Waits until the channel is secure, as reading and writing do by themselves.
+   *
+   * @throws {MeshError} `peer-speaks-plain`, `untrusted-certificate`, `tls-failed`, `closed`.
+   */
+  secured(): Promise<TLSSocket> {
+    this.#secured ??= this.#shakeHands();
+    return this.#secured;
+  }
+
+  async read(buffer: Uint8Array): Promise<number | null> {
+    await this.secured();
+    while (this.#unread.length === 0) {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#over) return null;
+      await this.#arrival();
+    }
+    return this.#drain(buffer);
+  }
+
+  async write(bytes: Uint8Array): Promise<number> {
+    const socket = await this.secured();
+    const piece = bytes.subarray(0, MAX_WRITE_BYTES);
+    await new Promise<void>((resolve, reject) => {
+      socket.write(piece, (error) => error ? reject(error) : resolve());
+    });
+    return piece.length;
+  }
+
+  async closeWrite(): Promise<void> {
+    const socket = await this.secured();
+    await new Promise<void>((resolve) => socket.end(resolve));
+  }
+
+  close(): void {
+    this.#finish();
+    this.#inner.close();
+    this.#socket?.destroy();
+    this.#stream?.destroy();
+  }
+
+  #open(): void {
+    const finish = (error?: unknown) => this.#finish(error);
+    const stream = this.#stream = new Duplex({
+      read: () => {}, // #feed knows when.
+      write: (chunk, _encoding, done) => settle(this.#writeInner([chunk]), done),
+      writev: (chunks, done) => settle(this.#writeInner(chunks.map(({ chunk }) => chunk)), done),
+      final: (done) => settle(this.#inner.closeWrite(), done),
+    });
+    stream.on("error", finish);
+    const socket = this.#socket = this.#end.open(stream);
+    socket.on("data", (bytes: Uint8Array) => {
+      this.#unread.push(bytes);
+      this.#wake?.();
+    });
+    for (const event of ["end", "error", "close"]) socket.on(event, finish);
+    socket.once(this.#end.isServer ? "secure" : "secureConnect", () => {
+      this.#isSecure = true;
+      this.#wake?.();
+    });
+    this.#chunk = new Uint8Array(CHUNK_BYTES);
+  }
+
+  async #shakeHands(): Promise<TLSSocket> {
+    while (!this.#isSecure || this.#socket === undefined) {
+      if (this.#over) throw this.#handshakeError();
+      await this.#arrival();
+    }
+    this.#binding = await this.#end.binding(this.#socket);
+    return this.#socket;
+  }
+
+  /** Waits until something has changed, and has the network read meanwhile. */
+  async #arrival(): Promise<void> {
+    const woken = new Promise<void>((resolve) => this.#wake = resolve);
+    void this.#feed();
+    await woken;
+    this.#wake = undefined;
+  }
+
+  /** Hands ciphertext to TLS for as long as somebody waits for what comes of it. */
+  async #feed(): Promise<void> {
+    if (this.#feeding) return;
+    this.#feeding = true;
+    try {
+      while (this.#wake !== undefined && this.#unread.length === 0 && !this.#over) {
+        const size = await this.#inner.read(this.#chunk);
+        const bytes = size === null ? null : this.#chunk.slice(0, size);
+        if (!this.#spokenTo) await this.#listen(bytes);
+        this.#stream?.push(bytes);
+        if (bytes === null) break;
+      }
+    } catch (error) {
+      this.#finish(error);
+    }
+    this.#feeding = false;
+  }
+
+  /** Hears what the peer has to say first. */
+  async #listen(bytes: Uint8Array | null): Promise<void> {
+    this.#spokenTo = true;
+    if (bytes === null) return this.#finish();
+    if (!looksLikeTls(bytes)) {
+      // Who has dialled waits for an answer. That it is told matters less than that this ends.
+      if (this.#end.isServer) await this.#inner.write(TLS_ANSWER).catch(() => {});
+      throw peerSpeaksPlain(this.remoteAddress);
+    }
+    if (!this.#end.isServer) return;
+    this.#open();
+    // The socket begins in the next tick, and what is there before then, if it is an error, is thrown
+    // where nobody can catch it (Deno 2.9).
+    await new Promise<void>((resolve) => nextTick(resolve));
+  }
+
+  #drain(buffer: Uint8Array): number {
+    let at = 0;
+    while (at < buffer.length) {
+      const bytes = this.#unread.shift();
+      if (bytes === undefined) break;
+      const fits = bytes.subarray(0, buffer.length - at);
+      buffer.set(fits, at);
+      at += fits.length;
+      if (fits.length < bytes.length) this.#unread.unshift(bytes.subarray(fits.length));
+    }
+    return at;
+  }
+
+  async #writeInner(chunks: readonly Uint8Array[]): Promise<void> {
+    for (const bytes of chunks) {
+      for (let at = 0; at < bytes.length;) at += await this.#inner.write(bytes.subarray(at));
+    }
+  }
+
+  #finish(error?: unknown): void {
+    if (!this.#over) this.#failure = error instanceof Error ? error : undefined;
+    this.#over = true;
+    this.#wake?.();
+  }
+
+  #handshakeError(): unknown {
+    const cause = this.#failure;
+    if (cause instanceof MeshError) return cause;
+    const peer = formatAddress(this.remoteAddress);
+    const { code = "", message } = cause as NodeJS.ErrnoException ?? {};
+    if (cause === undefined || code === "ECONNRESET") {
+      return new MeshError("closed", peer, `${peer} closed the connection in the TLS handshake`, {
+        cause,
+      });
+    }
+    return UNTRUSTED.test(code)
+      ? new MeshError(
+        "untrusted-certificate",
+        peer,
+        `the certificate of ${peer} is not accepted: ${message}`,
+        { cause },
+      )
+      : new MeshError("tls-failed", peer, `no TLS with ${peer}: ${message}`, { cause });
+  }
+}
+
+function settle(work: Promise<void>, done: (error?: Error | null) => void): void {
+  work.then(() => done(), done);
+}

@@ -1,0 +1,360 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { X509Certificate } from "node:crypto";
+import {
+  type Address,
+  type Connection,
+  type Listener,
+  MeshError,
+  tcpTransport,
+  tlsTransport,
+  type Transport,
+} from "../../mod.ts";
+import { makeCertificate } from "../../mesh/certificate.ts";
+import { systemRandom } from "../../mesh/clock.ts";
+import { type Reaction, serveForged } from "./_forged_tls.ts";
+
+const LOOPBACK: Address = { hostname: "127.0.0.1", port: 0 };
+const MIB = 1024 * 1024;
+
+/** Two ends of a connection, and what must be closed in the end. */
+class Pair implements Disposable {
+  readonly dialler: Connection;
+  readonly acceptor: Connection;
+  readonly listener: Listener;
+
+  constructor(dialler: Connection, acceptor: Connection, listener: Listener) {
+    this.dialler = dialler;
+    this.acceptor = acceptor;
+    this.listener = listener;
+  }
+
+  static async open(dials: Transport, accepts = dials): Promise<Pair> {
+    const listener = await accepts.listen(LOOPBACK);
+    const accepting = listener.accept();
+    const connecting = dials.connect(listener.address, { signal: new AbortController().signal });
+    const acceptor = await accepting;
+    // The acceptor's part begins when it is read from.
+    const greeting = acceptor.read(new Uint8Array(1));
+    const dialler = await connecting;
+    await dialler.write(Uint8Array.of(0));
+    await greeting;
+    return new Pair(dialler, acceptor, listener);
+  }
+
+  [Symbol.dispose](): void {
+    this.dialler.close();
+    this.acceptor.close();
+    this.listener.close();
+  }
+}
+
+async function writeAll(connection: Connection, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
+}
+
+async function readAll(
+  connection: Connection,
+  size: number,
+  bufferBytes = 4096,
+): Promise<number[]> {
+  const found: number[] = [];
+  const buffer = new Uint8Array(bufferBytes);
+  while (found.length < size) {
+    const read = await connection.read(buffer);
+    if (read === null) break;
+    found.push(...buffer.subarray(0, read));
+  }
+  return found;
+}
+
+/** A transport that counts the bytes that are read from it. */
+function counting(inner: Transport): { transport: Transport; count: () => number } {
+  let count = 0;
+  const counted = (connection: Connection): Connection => ({
+    ...connection,
+    read: async (buffer) => {
+      const size = await connection.read(buffer);
+      count += size ?? 0;
+      return size;
+    },
+  });
+  const transport: Transport = {
+    listen: async (address) => {
+      const listener = await inner.listen(address);
+      return { ...listener, accept: async () => counted(await listener.accept()) };
+    },
+    connect: async (address, options) => counted(await inner.connect(address, options)),
+  };
+  return { transport, count: () => count };
+}
+
+/** A stranger's connection to a TLS listener, and what its first read comes to. */
+async function knock(
+  say: (stranger: Deno.TcpConn) => Promise<unknown>,
+): Promise<{ heard: number[]; code: string }> {
+  const listener = await tlsTransport().listen(LOOPBACK);
+  const accepting = listener.accept();
+  using stranger = await Deno.connect(listener.address);
+  const connection = await accepting;
+  const reading = assertRejects(() => connection.read(new Uint8Array(1)), MeshError);
+  await say(stranger);
+  const { code } = await reading as MeshError;
+  connection.close();
+  listener.close();
+  const buffer = new Uint8Array(64);
+  const size = await stranger.read(buffer).catch(() => null);
+  return { heard: [...buffer.subarray(0, size ?? 0)], code };
+}
+
+Deno.test("property: bytes cross both ways, in whatever pieces they are written and read", async () => {
+  using pair = await Pair.open(tlsTransport());
+  const pieces = fc.array(fc.uint8Array({ minLength: 1, maxLength: 3000 }), { maxLength: 8 });
+  const bufferBytes = fc.integer({ min: 1, max: 5000 });
+  await fc.assert(
+    fc.asyncProperty(pieces, pieces, bufferBytes, bufferBytes, async (to, fro, atA, atB) => {
+      const send = async (connection: Connection, pieces: Uint8Array[]) => {
+        for (const piece of pieces) await writeAll(connection, piece);
+      };
+      const size = (pieces: Uint8Array[]) => pieces.reduce((sum, { length }) => sum + length, 0);
+      const [, , there, back] = await Promise.all([
+        send(pair.dialler, to),
+        send(pair.acceptor, fro),
+        readAll(pair.acceptor, size(to), atB),
+        readAll(pair.dialler, size(fro), atA),
+      ]);
+      assertEquals(there, to.flatMap((piece) => [...piece]));
+      assertEquals(back, fro.flatMap((piece) => [...piece]));
+    }),
+    { numRuns: 100 },
+  );
+});
+
+Deno.test("both ends have the SHA-256 of the acceptor's certificate as binding; each listener has its own", async () => {
+  const pair = await makeCertificate(systemRandom);
+  const digest = await crypto.subtle.digest(
+    "SHA-256",
+    new X509Certificate(pair.cert).raw as BufferSource,
+  );
+  {
+    using fixed = await Pair.open(tlsTransport(), tlsTransport(pair));
+    assertEquals(fixed.dialler.binding, new Uint8Array(digest));
+    assertEquals(fixed.acceptor.binding, new Uint8Array(digest));
+  }
+  const transport = tlsTransport();
+  using one = await Pair.open(transport);
+  using two = await Pair.open(transport);
+  assertEquals(one.dialler.binding, one.acceptor.binding);
+  assert(one.dialler.binding?.join() !== two.dialler.binding?.join());
+});
+
+Deno.test("who does not read slows the other down: little is read ahead, by either end", async () => {
+  for (const role of ["acceptor", "dialler"] as const) {
+    const { transport, count } = counting(tcpTransport);
+    const counted = tlsTransport(undefined, transport);
+    const other = tlsTransport();
+    using pair =
+      await (role === "acceptor" ? Pair.open(other, counted) : Pair.open(counted, other));
+    const [reader, writer] = role === "acceptor"
+      ? [pair.acceptor, pair.dialler]
+      : [pair.dialler, pair.acceptor];
+    let written = 0;
+    const chunk = new Uint8Array(64 * 1024);
+    const writing = (async () => {
+      for (;;) written += await writer.write(chunk);
+    })().catch(() => {});
+    await reader.read(new Uint8Array(1));
+    // Until the writer stands still: the kernel's buffers are full.
+    for (let before = -1; before !== written;) {
+      before = written;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    assert(count() < 256 * 1024, `${count()} bytes were read ahead`);
+    assert(written < 32 * MIB, `${written} bytes were taken from the writer`);
+    // And nothing of it is lost.
+    assertEquals((await readAll(reader, 4 * MIB, 256 * 1024)).length >= 4 * MIB, true);
+    pair[Symbol.dispose]();
+    await writing;
+  }
+});
+
+Deno.test("one way can be closed while the other goes on", async () => {
+  using pair = await Pair.open(tlsTransport());
+  for (const [closer, other] of [[pair.dialler, pair.acceptor], [pair.acceptor, pair.dialler]]) {
+    await writeAll(closer, Uint8Array.of(1, 2));
+    await closer.closeWrite();
+    assertEquals(await readAll(other, 3), [1, 2]);
+    assertEquals(await other.read(new Uint8Array(1)), null);
+    if (closer === pair.acceptor) break;
+    await writeAll(other, Uint8Array.of(3));
+    assertEquals(await readAll(closer, 1), [3]);
+  }
+});
+
+Deno.test("an end that breaks off, without a word, is the end of the stream", async () => {
+  for (const role of ["acceptor", "dialler"] as const) {
+    const inner: Connection[] = [];
+    const keeping: Transport = {
+      ...tcpTransport,
+      connect: async (address, options) => {
+        const connection = await tcpTransport.connect(address, options);
+        inner.push(connection);
+        return connection;
+      },
+      listen: async (address) => {
+        const listener = await tcpTransport.listen(address);
+        return {
+          ...listener,
+          accept: async () => {
+            const connection = await listener.accept();
+            inner.push(connection);
+            return connection;
+          },
+        };
+      },
+    };
+    const kept = tlsTransport(undefined, keeping);
+    using pair = await (role === "acceptor"
+      ? Pair.open(tlsTransport(), kept)
+      : Pair.open(kept, tlsTransport()));
+    const left = role === "acceptor" ? pair.dialler : pair.acceptor;
+    const reading = left.read(new Uint8Array(1)).catch(() =>
+      null
+    );
+    inner[0].close();
+    assertEquals(await reading, null);
+  }
+});
+
+Deno.test("closing wakes who waits to read, may be repeated, and ends writing", async () => {
+  using pair = await Pair.open(tlsTransport());
+  const reading = pair.dialler.read(new Uint8Array(1)).catch(() => null);
+  pair.dialler.close();
+  pair.dialler.close();
+  assertEquals(await reading, null);
+  await assertRejects(() => pair.dialler.write(Uint8Array.of(1)));
+});
+
+Deno.test("a stranger that speaks no TLS is told so by a TLS alert", async () => {
+  for (const beginning of [[42, 0, 0, 0, 1], [0x47, 0x45, 0x54, 0x20], [22, 0, 0, 0], [0]]) {
+    const { heard, code } = await knock((stranger) => stranger.write(Uint8Array.from(beginning)));
+    assertEquals([heard.slice(0, 2), code], [[21, 3], "peer-speaks-plain"]);
+  }
+});
+
+Deno.test("a stranger that hangs up, or sends nonsense after a good beginning, is no peer", async () => {
+  const silent = await knock((stranger) => stranger.closeWrite());
+  assertEquals(silent, { heard: [], code: "closed" });
+  const nonsense = await knock((stranger) =>
+    stranger.write(Uint8Array.of(22, 3, 1, 0, 40, ...crypto.getRandomValues(new Uint8Array(40))))
+  );
+  assertEquals(nonsense.code, "tls-failed");
+});
+
+Deno.test("property: nothing that a stranger sends does more than end its connection", async () => {
+  const listener = await tlsTransport().listen(LOOPBACK);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom([], [22, 3, 1], [22, 3, 1, 0, 5, 1, 0, 0, 1], [21, 3, 3], [23, 3, 3, 0, 1]),
+      fc.uint8Array({ maxLength: 600 }),
+      async (head, noise) => {
+        const accepting = listener.accept();
+        using stranger = await Deno.connect(listener.address);
+        const connection = await accepting;
+        const reading = assertRejects(() => connection.read(new Uint8Array(1)), MeshError);
+        await stranger.write(Uint8Array.of(...head, ...noise));
+        await stranger.closeWrite();
+        await reading;
+        connection.close();
+      },
+    ),
+    { numRuns: 300 },
+  );
+  listener.close();
+});
+
+Deno.test("who dials a listener that speaks no TLS, or closes, or is silent, is told which", async () => {
+  const code = async (serve: (peer: Deno.TcpConn) => Promise<unknown>, abortAfterMs?: number) => {
+    using listener = Deno.listen(LOOPBACK);
+    const abort = new AbortController();
+    const connecting = tlsTransport().connect(listener.addr, { signal: abort.signal })
+      .then(() => "connected", (error) => error instanceof MeshError ? error.code : String(error));
+    using peer = await listener.accept();
+    await peer.read(new Uint8Array(1024));
+    await serve(peer);
+    if (abortAfterMs !== undefined) abort.abort();
+    return await connecting;
+  };
+  assertEquals(await code((peer) => peer.write(new Uint8Array(8))), "peer-speaks-plain");
+  assertEquals(await code((peer) => peer.closeWrite()), "closed");
+  assertEquals(await code(() => Promise.resolve(), 0), "closed");
+});
+
+Deno.test("a certificate without its key is refused, though nobody verifies it: no binding can be stolen", async () => {
+  const victim = await makeCertificate(systemRandom);
+  const algorithm = { name: "ECDSA", namedCurve: "P-256" };
+  const der = victim.key.replace(/-----.*-----|\s/g, "");
+  const pkcs8 = Uint8Array.from(atob(der), (char) => char.charCodeAt(0));
+  const own = await crypto.subtle.importKey("pkcs8", pkcs8, algorithm, false, ["sign"]);
+  const other = await crypto.subtle.generateKey(algorithm, false, ["sign", "verify"]);
+  const reactions: Reaction[] = [];
+  for (const key of [own, other.privateKey]) {
+    using listener = Deno.listen(LOOPBACK);
+    const serving = serveForged(listener, victim.cert, key);
+    const { signal } = new AbortController();
+    await assertRejects(() => tlsTransport().connect(listener.addr, { signal }), MeshError);
+    reactions.push(await serving);
+  }
+  // With the right signature the client would go on, so it is the signature that it minds.
+  assertEquals(reactions, ["went on", "refused"]);
+});
+
+const read = (file: string) =>
+  Deno.readTextFileSync(new URL(`../testdata/tls/${file}`, import.meta.url));
+const CA = [read("ca.pem")];
+const OTHER_CA = [read("other_ca.pem")];
+/** For 127.0.0.1, and for the host rooms.internal, which is nowhere; both by the first authority. */
+const loopback = { cert: read("loopback.pem"), key: read("loopback.key") };
+const cluster = { cert: read("cluster.pem"), key: read("cluster.key") };
+
+async function connectCode(dials: Transport, accepts: Transport): Promise<string> {
+  const listener = await accepts.listen(LOOPBACK);
+  const accepting = listener.accept().then(async (connection) => {
+    await connection.read(new Uint8Array(1)).catch(() => {});
+    connection.close();
+  });
+  const { signal } = new AbortController();
+  const code = await dials.connect(listener.address, { signal })
+    .then((connection) => (connection.close(), "connected"), ({ code }) => code);
+  await accepting;
+  listener.close();
+  return code;
+}
+
+Deno.test("an operator's certificates are verified: by their authority, and for the host that was dialled", async () => {
+  const accepts = tlsTransport(loopback);
+  const code = (options: Partial<Parameters<typeof tlsTransport>[0]>, by = accepts) =>
+    connectCode(tlsTransport({ ...loopback, ...options }), by);
+  assertEquals(await code({ caCerts: CA }), "connected");
+  assertEquals(await code({ caCerts: [...OTHER_CA, ...CA] }), "connected");
+  assertEquals(await code({ caCerts: OTHER_CA }), "untrusted-certificate");
+  assertEquals(await code({}), "untrusted-certificate");
+  assertEquals(await code({ caCerts: CA }, tlsTransport(cluster)), "untrusted-certificate");
+  assertEquals(await code({ caCerts: CA }, tlsTransport()), "untrusted-certificate");
+});
+
+Deno.test("with serverName one certificate serves all nodes, wherever they run", async () => {
+  const named = (serverName: string) => tlsTransport({ ...cluster, caCerts: CA, serverName });
+  assertEquals(await connectCode(named("rooms.internal"), tlsTransport(cluster)), "connected");
+  const other = await connectCode(named("other.internal"), tlsTransport(cluster));
+  assertEquals(other, "untrusted-certificate");
+});
+
+Deno.test("a certificate that is none, and a key that is another's, are refused at once", () => {
+  for (
+    const options of [{ cert: "", key: "" }, { ...loopback, cert: "x" }, { ...loopback, key: "x" }]
+  ) {
+    assertThrows(() => tlsTransport(options), RangeError, "in PEM");
+  }
+  assertThrows(() => tlsTransport({ ...loopback, key: cluster.key }), RangeError, "another");
+});
