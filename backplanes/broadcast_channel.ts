@@ -16,8 +16,8 @@
  * counts the others that are known: none in the first milliseconds. A worker that is silent for six
  * seconds is down.
  *
- * **Speed.** Deno's channels carry some 35 MB a second to one other worker, less to several; the mesh
- * between as many processes carries twenty times that. See `docs/backplanes.md`.
+ * **Speed.** Deno's channels carry some 35 MB a second to one other worker, less to several; a mesh of
+ * as many processes carries many times that. See `docs/backplanes.md`.
  *
  * Everything in the process is trusted: any code in it can post on any channel.
  *

@@ -335,15 +335,25 @@ async function measure(kind: Kind, count: number, port: number): Promise<Result>
   if (kind.engine === undefined) {
     while (rooms.broadcast("nobody", "").peers < peers.length) await turn();
   }
-  const before = Number((await idle.tell({ kind: "bytes" })).bytes);
+  const before = await settledBytes(idle);
   const messages = 5_000;
   await load("m".repeat(64), messages, hearers);
-  const idleBytes = (Number((await idle.tell({ kind: "bytes" })).bytes) - before) / messages;
+  const idleBytes = (await settledBytes(idle) - before) / messages;
 
   await Promise.all(peers.map((peer) => peer.end()));
   await self.end();
   const at = (share: number) => times[Math.floor(times.length * share)];
   return { rates, p50: at(0.5), p99: at(0.99), idleBytes };
+}
+
+/** The bytes that a node has received, once no more come. */
+async function settledBytes(peer: Peer): Promise<number> {
+  for (let last = -1;;) {
+    const { bytes } = await peer.tell({ kind: "bytes" });
+    if (bytes === last || bytes === null || Number.isNaN(bytes)) return Number(bytes ?? NaN);
+    last = Number(bytes);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 function median(values: number[]): number {
