@@ -119,8 +119,8 @@ export interface RedisSubscriber extends RedisClient {
 /** Options of {@linkcode redisBackplane}. */
 export interface RedisOptions extends BrokerOptions {
   /**
-   * The client that publishes, made with `autoResendUnfulfilledCommands: false`. Others may use it
-   * as well.
+   * The client that publishes, made with `autoResendUnfulfilledCommands: false` (a `Cluster`: in
+   * its `redisOptions`, which cannot be checked here). Others may use it as well.
    */
   publisher: RedisPublisher;
   /** Another client, that subscribes. It may have other subscriptions, which are left alone. */
