@@ -26,7 +26,8 @@
  * ```
  *
  * The parts can be had one by one: `@roomcast/roomcast/rooms` for a single node, `/mesh` for the
- * links, `/codec` for the bytes.
+ * links, `/codec` for the bytes. In place of the mesh there is `/backplanes/nats`,
+ * `/backplanes/redis`, and `/backplanes/broadcast-channel` for the workers of one process.
  *
  * @module
  */

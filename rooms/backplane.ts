@@ -48,12 +48,35 @@ export interface Backplane {
    * which the backplane drops, counts and reports.
    */
   subscribe(receive: (message: Uint8Array) => void): void;
+  /**
+   * Takes note that a room has its first member on this node: from here on messages for it are
+   * wanted. A backplane without this method brings all rooms.
+   *
+   * Called within `join`, which does not wait for it: it must return at once, must not throw, and
+   * must not call the `Rooms` that calls it. What this node publishes itself is not affected: its own
+   * members hear it from the moment they have joined. What other nodes publish is heard from when
+   * the subscription has taken effect in the engine; each backplane says when that is. Until then
+   * the room is, for other nodes, as if the member had joined a little later.
+   *
+   * Calls for one room alternate, beginning with this one, and each is followed by one of
+   * {@linkcode closeRoom} when the last member has left. Several `Rooms` may share a backplane: then
+   * each has its own calls, and the room is wanted while it is open for any of them.
+   */
+  openRoom?(room: string): void;
+  /** Takes note that the last member of a room on this node has left. See {@linkcode openRoom}. */
+  closeRoom?(room: string): void;
 }
 
 /** What became of a published message. */
 export interface PublishReport {
-  /** Nodes that it is on its way to. */
+  /**
+   * Nodes that it is on its way to. An engine that does not say how many nodes stand behind it (NATS,
+   * Redis, the gateway of several workers) counts as one.
+   */
   readonly peers: number;
-  /** Connected nodes that it is lost for, since what already waits for them fills the limit. */
+  /**
+   * Connected nodes that it is lost for, since what already waits for them fills the limit. An
+   * engine that is out of reach counts as one.
+   */
   readonly dropped: number;
 }

@@ -82,9 +82,12 @@ export interface DeliveryReport {
 
 /** What became of a broadcast: here, and on its way to other nodes. */
 export interface BroadcastReport extends DeliveryReport {
-  /** Other nodes that it is on its way to. */
+  /** Other nodes that it is on its way to; an engine between nodes counts as one. */
   readonly peers: number;
-  /** Connected nodes that it is lost for, since too much already waits for them. */
+  /**
+   * Connected nodes that it is lost for, since too much already waits for them; an engine that is
+   * out of reach counts as one.
+   */
   readonly dropped: number;
 }
 
@@ -195,17 +198,18 @@ export class Rooms<S extends RoomSocket = WebSocket> {
     // Its close event may have come already, and then nothing would ever take it out again.
     if (socket.readyState >= CLOSING) return false;
     const places = this.#placesOf(socket);
-    const entry = this.#rooms.get(room);
+    let entry = this.#rooms.get(room);
     if (entry === undefined) {
-      const created = { name: room, members: [socket] };
-      this.#rooms.set(room, created);
-      places.set(created, 0);
+      entry = { name: room, members: [] };
+      this.#rooms.set(room, entry);
     } else {
       if (places.has(entry)) return false;
       if (entry.members.length === 0) this.#emptyRoomCount--;
-      places.set(entry, entry.members.push(socket) - 1);
     }
+    const place = entry.members.push(socket) - 1;
+    places.set(entry, place);
     if (places.size === 1) this.#socketCount++;
+    if (place === 0) this.#backplane?.openRoom?.(room);
     return true;
   }
 
@@ -221,7 +225,7 @@ export class Rooms<S extends RoomSocket = WebSocket> {
     if (entry === undefined || places === undefined || place === undefined) return false;
     places.delete(entry);
     if (places.size === 0) this.#socketCount--;
-    this.#vacate(entry, place);
+    if (this.#vacate(entry, place)) this.#backplane?.closeRoom?.(room);
     return true;
   }
 
@@ -236,7 +240,9 @@ export class Rooms<S extends RoomSocket = WebSocket> {
     const left = [...places];
     places.clear();
     this.#socketCount--;
-    for (const [entry, place] of left) this.#vacate(entry, place);
+    const emptied = left.filter(([entry, place]) => this.#vacate(entry, place));
+    // Not before all places are vacated: what was copied above must not change under foreign code.
+    for (const [{ name }] of emptied) this.#backplane?.closeRoom?.(name);
     return left.length;
   }
 
@@ -376,21 +382,22 @@ export class Rooms<S extends RoomSocket = WebSocket> {
     this.#closing.delete(socket);
   }
 
-  /** Takes the member at `place` out of a room. */
-  #vacate(room: Room<S>, place: number): void {
+  /** Takes the member at `place` out of a room. True if it was the last. */
+  #vacate(room: Room<S>, place: number): boolean {
     const { members } = room;
     const last = members.pop();
     if (last !== undefined && place < members.length) {
       members[place] = last;
       this.#sockets.get(last)?.set(room, place);
     }
-    if (members.length > 0) return;
+    if (members.length > 0) return false;
     if (room.name.length > MAX_SPARE_NAME_LENGTH) {
       this.#rooms.delete(room.name);
-      return;
+      return true;
     }
     this.#emptyRoomCount++;
     if (this.#emptyRoomCount > MAX_SPARE_ROOMS + this.roomCount) this.#sweep();
+    return true;
   }
 
   /** Deletes the emptied rooms: work for each room, but only after as many have been emptied. */

@@ -129,6 +129,42 @@ Deno.test("mod.ts can be imported by URL, with no import map and nothing else at
   }
 });
 
+/** Imports each backplane by itself. `HOST` stands for where the tree is. */
+const BACKPLANES_PROGRAM = `
+import { Rooms } from "HOST/rooms/mod.ts";
+import { broadcastChannelBackplane } from "HOST/backplanes/broadcast_channel.ts";
+import { compose } from "HOST/backplanes/compose.ts";
+import { gatewayBackplane } from "HOST/backplanes/gateway.ts";
+import { type NatsConnection, natsBackplane } from "HOST/backplanes/nats.ts";
+import { redisBackplane, type RedisPublisher } from "HOST/backplanes/redis.ts";
+
+await using workers = broadcastChannelBackplane({ cluster: "chat" });
+await using _other = broadcastChannelBackplane({ cluster: "chat" });
+const rooms = new Rooms({ backplane: compose(workers) });
+await new Promise((resolve) => workers.addEventListener("peerup", resolve, { once: true }));
+const { peers } = rooms.broadcast("lobby", "hello");
+const types: [NatsConnection?, RedisPublisher?] = [];
+const functions = [gatewayBackplane, natsBackplane, redisBackplane].map((each) => typeof each);
+console.log(JSON.stringify({ peers, functions, types }));
+`;
+
+Deno.test("the backplanes can be imported by URL too, and load no client of any engine", async () => {
+  const { server, requested } = serveTree();
+  await using _ = server;
+  const host = `127.0.0.1:${server.addr.port}`;
+  const program = BACKPLANES_PROGRAM.replaceAll("HOST", `http://${host}`);
+  const { success, stdout, stderr } = await runAlone(program, host);
+
+  assert(success, stderr);
+  assertEquals(JSON.parse(stdout), {
+    peers: 1,
+    functions: ["function", "function", "function"],
+    types: [],
+  });
+  const allowed = /^\/(codec|rooms|backplanes)\/\w+\.ts$/;
+  assertEquals(requested.filter((path) => !allowed.test(path)), []);
+});
+
 Deno.test("the process that shows this could not have imported from anywhere else", async () => {
   const { server, requested } = serveTree();
   await using _ = server;

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import config from "../deno.json" with { type: "json" };
 
 /**
  * Who may import whom (DESIGN.md, "The house"), held against every file of the library:
@@ -186,7 +187,8 @@ function loadedBy(entry: string, files: ReadonlyMap<string, string>): Set<string
 Deno.test("every file of the library imports only what its place allows", () => {
   const files = readLibrary();
   assert(files.size > 30, `only ${files.size} files found`);
-  for (const entry of ["mod.ts", ...MOD_IMPORTS]) assert(files.has(entry), `no ${entry}`);
+  const entries = Object.values<string>(config.exports).map((entry) => entry.replace("./", ""));
+  for (const entry of [...entries, ...MOD_IMPORTS]) assert(files.has(entry), `no ${entry}`);
   const violations = [...files].flatMap(([path, source]) => violationsOf(path, source));
   assertEquals(violations, []);
 });
@@ -212,6 +214,21 @@ Deno.test("each part can be loaded without those that it does not need", () => {
   assertEquals(foldersOf("codec/mod.ts"), ["codec"]);
   assertEquals(foldersOf("rooms/mod.ts"), ["codec", "rooms"]);
   assertEquals(foldersOf("mesh/mod.ts"), ["codec", "mesh"]);
+  for (const name of ["broadcast_channel", "compose", "gateway", "nats", "redis"]) {
+    assertEquals(foldersOf(`backplanes/${name}.ts`), ["backplanes", "codec"], name);
+  }
+});
+
+Deno.test("each backplane can be loaded without the others, and without any engine's client", () => {
+  const files = readLibrary();
+  const modules = ["broadcast_channel", "compose", "gateway", "nats", "redis"];
+  for (const name of modules) {
+    const loaded = [...loadedBy(`backplanes/${name}.ts`, files)];
+    const others = modules.filter((other) => other !== name);
+    assertEquals(loaded.filter((path) => others.some((x) => path === `backplanes/${x}.ts`)), []);
+    const foreign = loaded.filter((path) => !files.has(path));
+    assertEquals(foreign.filter((path) => !/^node:(buffer|crypto)$/.test(path)), []);
+  }
 });
 
 // The checker itself.

@@ -12,6 +12,8 @@ export interface NodePlan {
 export interface ClusterPlan {
   readonly cookie: string;
   readonly nodes: readonly NodePlan[];
+  /** An engine to talk through, instead of a mesh. */
+  readonly backplane?: string;
 }
 
 /** Below the range from which systems take ports for outgoing connections. */
@@ -28,6 +30,11 @@ export function planCluster(count: number, options: { friendly?: boolean } = {})
     url: `http://127.0.0.1:${ports[2 * index]}`,
   }));
   return { cookie: crypto.randomUUID(), nodes };
+}
+
+/** A port of this machine that nobody listens at, as of now. */
+export function freePort(): number {
+  return freePorts([0], {})[0];
 }
 
 /** As many free ports as are wished for: the very ones, if they are free and `friendly`. */

@@ -1,5 +1,7 @@
 /**
  * The chat on three nodes: three processes on this machine, which find each other and are one chat.
+ * With `--backplane nats` or `--backplane redis` they talk through that: it is started as well, and
+ * must be installed.
  *
  * Ctrl-C stops them. If one ends by itself, or is killed, the others go on; with `--restart` it is
  * started again after five seconds.
@@ -7,15 +9,18 @@
  * @module
  */
 
-import { planCluster } from "./cluster_plan.ts";
+import { parseArgs } from "node:util";
+import { type ClusterPlan, planCluster } from "./cluster_plan.ts";
+import { Engine, engineHint, type EngineName, findEngine } from "./engine.ts";
 import { NodeProcess } from "./node_process.ts";
 
 const RESTART_DELAY_MS = 5_000;
 const COLORS = [36, 35, 33]; // cyan, magenta, yellow
 const colored = Deno.stdout.isTerminal() && !Deno.noColor;
 
-const restart = Deno.args.includes("--restart");
-const plan = planCluster(COLORS.length, { friendly: true });
+const { restart, engineName } = parseFlags();
+let engine: Engine | undefined;
+let plan: ClusterPlan = planCluster(COLORS.length, { friendly: true });
 const running = new Map<string, NodeProcess>();
 const stopped = Promise.withResolvers<void>();
 let started = false;
@@ -32,10 +37,17 @@ await stopped.promise;
 Deno.exit(exitCode);
 
 async function start(): Promise<void> {
-  console.log("Starting three nodes…\n");
-  const nodes = plan.nodes.map((_, index) => startNode(index));
+  let nodes: NodeProcess[] = [];
   try {
-    await Promise.all(nodes.map((node) => node.ready(nodes.length - 1)));
+    if (engineName !== undefined) {
+      engine = await Engine.start(engineName);
+      plan = { ...plan, backplane: `${engineName}://127.0.0.1:${engine.port}` };
+      console.log(`Started ${engine.program} at port ${engine.port}.`);
+    }
+    if (stopping) return await engine?.stop();
+    console.log("Starting three nodes…\n");
+    nodes = plan.nodes.map((_, index) => startNode(index));
+    await Promise.all(nodes.map((node) => node.ready(engine ? 1 : nodes.length - 1)));
   } catch (error) {
     if (!stopping) {
       console.error(
@@ -46,7 +58,11 @@ async function start(): Promise<void> {
     return stop();
   }
   started = true;
-  console.log("\nThe chat is up, on three nodes that are connected with each other:\n");
+  console.log(
+    `\nThe chat is up, on three nodes that are connected with ${
+      engine?.program ?? "each other"
+    }:\n`,
+  );
   for (const { plan, pid } of nodes) {
     console.log(`  ${shortName(plan.name)}  ${paint(4, plan.url)}  (process ${pid})`);
   }
@@ -55,6 +71,33 @@ Open two of them side by side, choose a name in each, and talk. Then end one of 
 the others go on, and its pages move over to them by themselves.
 Ctrl-C stops everything.
 `);
+}
+
+function parseFlags(): { restart: boolean; engineName: EngineName | undefined } {
+  const { restart = false, backplane = "mesh" } = readArgs();
+  if (backplane === "mesh") return { restart, engineName: undefined };
+  if (backplane !== "nats" && backplane !== "redis") {
+    fail(`--backplane must be mesh, nats or redis, got "${backplane}".`);
+  }
+  if (findEngine(backplane) === undefined) {
+    fail(`There is no ${backplane}. ${engineHint(backplane)}`);
+  }
+  return { restart, engineName: backplane };
+}
+
+function readArgs(): { restart?: boolean; backplane?: string } {
+  try {
+    const options = { restart: { type: "boolean" }, backplane: { type: "string" } } as const;
+    // `deno task demo -- --restart` hands on its `--` as well.
+    return parseArgs({ args: Deno.args.filter((arg) => arg !== "--"), options }).values;
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function fail(message: string): never {
+  console.error(message);
+  Deno.exit(1);
 }
 
 function startNode(index: number): NodeProcess {
@@ -91,6 +134,7 @@ async function stop(): Promise<void> {
   if (stopping) return;
   stopping = true;
   await Promise.all(Array.from(running.values(), (node) => node.stop()));
+  await engine?.stop();
   stopped.resolve();
 }
 

@@ -23,7 +23,7 @@ export class NodeProcess implements AsyncDisposable {
   /** Starts a node of a cluster. `onLine` gets what it prints. */
   constructor(
     plan: NodePlan,
-    { nodes, cookie }: ClusterPlan,
+    { nodes, cookie, backplane }: ClusterPlan,
     onLine: (line: string) => void = () => {},
   ) {
     this.plan = plan;
@@ -34,12 +34,14 @@ export class NodeProcess implements AsyncDisposable {
         "run",
         "--no-prompt",
         "--allow-net=127.0.0.1",
-        "--allow-env=ROOMCAST_COOKIE",
+        // `ioredis` looks through all of the environment.
+        backplane?.startsWith("redis:") ? "--allow-env" : "--allow-env=ROOMCAST_COOKIE",
         `--allow-read=${toPath(FOLDER)}`,
         new URL("server.ts", FOLDER).href,
         `--name=${plan.name}`,
         `--http=${plan.httpPort}`,
         ...others.map(({ name }) => `--seed=${name}`),
+        ...backplane === undefined ? [] : [`--backplane=${backplane}`],
         ...nodes.map(({ url }) => `--page=${url}`),
         // Even if we are killed, the system closes our end of its stdin, and it stops.
         "--stop-with-stdin",
@@ -59,7 +61,7 @@ export class NodeProcess implements AsyncDisposable {
   }
 
   /**
-   * Resolves when the node serves its page and is connected with `count` others.
+   * Resolves when the node serves its page and is connected with `count` others. An engine is one.
    *
    * @throws {Error} rejects if it ends before.
    */

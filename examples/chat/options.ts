@@ -12,6 +12,8 @@ export interface Options {
   readonly http: { readonly hostname: string; readonly port: number };
   /** Other nodes to begin with; the mesh learns of the rest from them. */
   readonly seeds: readonly string[];
+  /** An engine to talk through, instead of a mesh: `nats://host:port` or `redis://host:port`. */
+  readonly engine: URL | undefined;
   /** Where the pages of all nodes are: the choice of a browser whose own node is gone. */
   readonly pages: readonly string[];
   /** Stop when stdin ends, so that no node outlives the launcher that started it. */
@@ -26,7 +28,8 @@ export class UsageError extends Error {
 const USAGE = `Usage:
   ROOMCAST_COOKIE=<secret> deno run --allow-net --allow-env=ROOMCAST_COOKIE \\
     --allow-read=examples/chat examples/chat/server.ts \\
-    --name chat-1@127.0.0.1:9001 --http 8001 [--seed 127.0.0.1:9002]... [--page URL]...`;
+    --name chat-1@127.0.0.1:9001 --http 8001 [--seed 127.0.0.1:9002]... [--page URL]... \\
+    [--backplane nats://HOST:PORT | redis://HOST:PORT]`;
 
 /**
  * Reads the flags.
@@ -48,6 +51,7 @@ export function parseOptions(args: readonly string[], cookie: string | undefined
     cookie,
     http: parseHttp(flags.http),
     seeds: flags.seed ?? [],
+    engine: flags.backplane === undefined ? undefined : parseEngine(flags.backplane),
     pages: (flags.page ?? []).map(parsePage),
     stopWithStdin: flags["stop-with-stdin"] ?? false,
   };
@@ -62,6 +66,7 @@ function parseFlags(args: readonly string[]) {
         http: { type: "string" },
         seed: { type: "string", multiple: true },
         page: { type: "string", multiple: true },
+        backplane: { type: "string" },
         "stop-with-stdin": { type: "boolean" },
       },
     }).values;
@@ -86,4 +91,10 @@ function parsePage(text: string): string {
   const url = URL.parse(text);
   if (url?.protocol === "http:" || url?.protocol === "https:") return url.origin;
   throw new UsageError(`--page must be the http(s) URL of a node's page, got "${text}"`);
+}
+
+function parseEngine(text: string): URL {
+  const url = URL.parse(text);
+  if (url !== null && ["nats:", "redis:"].includes(url.protocol) && url.host !== "") return url;
+  throw new UsageError(`--backplane must be nats://HOST:PORT or redis://HOST:PORT, got "${text}"`);
 }

@@ -12,12 +12,15 @@
  *   examples/chat/server.ts --name chat-2@127.0.0.1:9002 --http 8002 --seed 127.0.0.1:9001
  * ```
  *
- * The part that makes it a cluster is the first ten lines of `main`; `chat.ts` is the chat.
+ * With `--backplane nats://127.0.0.1:4222`, or `redis://…`, nodes talk through that instead of
+ * finding each other. The part that makes it a cluster is the first lines of `main` and
+ * `backplane.ts`; `chat.ts` is the chat.
  *
  * @module
  */
 
-import { Rooms, startMesh } from "../../mod.ts";
+import { Rooms } from "../../mod.ts";
+import { openBackplane } from "./backplane.ts";
 import { Chat } from "./chat.ts";
 import { ClusterView } from "./cluster_view.ts";
 import { ConnectionLimit } from "./connection_limit.ts";
@@ -35,31 +38,22 @@ const STOP_GRACE_MS = 2_000;
 const GOING_AWAY = 1001;
 
 async function main(options: Options): Promise<void> {
-  const { name, cookie, seeds, pages } = options;
+  const { name, pages } = options;
 
-  const mesh = await startMesh({ name, cookie, seeds });
-  const rooms = new Rooms({ backplane: mesh }); // the rooms of the chat, across all nodes
   const audience = new Rooms(); // no backplane: the browsers on this node, which all hear of peers
+  const cluster = new ClusterView(name);
+  let peers: () => string[] = () => [];
+  const opened = await openBackplane(options, showCluster);
+  peers = opened.peers;
+  const rooms = new Rooms({ backplane: opened.backplane }); // the rooms of the chat, across all nodes
   const chat = new Chat(name, rooms);
 
-  mesh.addEventListener("peerup", ({ detail }) => showCluster(`${detail.peer.name} is connected`));
-  mesh.addEventListener("peerdown", ({ detail: { peer, reason } }) => {
-    if (reason !== "replaced" && reason !== "shut-down") {
-      showCluster(`${peer.name} is away: ${reason}`);
-    }
-  });
-  mesh.addEventListener("refused", ({ detail: { address, code } }) => {
-    // Nodes that are away are dialled again and again; that they do not answer is no news.
-    if (code !== "unreachable") console.warn(`no link with ${address}: ${code}`);
-  });
-
-  const cluster = new ClusterView(name);
   function showCluster(news: string): void {
     console.log(news);
     audience.broadcast("all", clusterFrame());
   }
   function clusterFrame(): string {
-    cluster.update(mesh.peers.map((peer) => peer.name));
+    cluster.update(peers());
     const frame: ServerFrame = { type: "cluster", node: name, nodes: cluster.nodes, pages };
     return JSON.stringify(frame);
   }
@@ -96,7 +90,7 @@ async function main(options: Options): Promise<void> {
     setTimeout(() => Deno.exit(1), STOP_GRACE_MS);
     chat.stop();
     for (const socket of audience.members("all")) socket.close(GOING_AWAY, "node is stopping");
-    await Promise.all([server.shutdown(), mesh.shutdown()]);
+    await Promise.all([server.shutdown(), opened.shutdown()]);
     Deno.exit(0);
   });
 }

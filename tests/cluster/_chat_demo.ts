@@ -11,14 +11,16 @@ export class ChatDemo implements AsyncDisposable {
   readonly #output: AsyncGenerator<string>;
   readonly #errors: Promise<string>;
 
-  private constructor() {
+  private constructor(backplane?: string) {
     this.#child = new Deno.Command(Deno.execPath(), {
       args: [
         "run",
         "--no-prompt",
         "--allow-net=127.0.0.1",
         "--allow-run",
+        ...backplane === undefined ? [] : ["--allow-env=PATH", "--allow-read"],
         new URL("../../examples/chat/demo.ts", import.meta.url).href,
+        ...backplane === undefined ? [] : ["--backplane", backplane],
       ],
       stdin: "null",
       stdout: "piped",
@@ -29,8 +31,8 @@ export class ChatDemo implements AsyncDisposable {
   }
 
   /** Resolves when the demo says that it is up, and every node of it is connected to. */
-  static async start(): Promise<ChatDemo> {
-    const demo = new ChatDemo();
+  static async start(backplane?: string): Promise<ChatDemo> {
+    const demo = new ChatDemo(backplane);
     try {
       for (let number = 1; number <= 3; number++) {
         const line = new RegExp(`^  chat-${number}  (http\\S+)  \\(process (\\d+)\\)$`);

@@ -6,6 +6,8 @@ export class FakeBackplane implements Backplane {
   readonly maxMessageBytes: number | undefined;
   report: PublishReport = { peers: 3, dropped: 1 };
   onPublish: () => void = () => {};
+  /** Rooms that are open on this node, in the order in which they were opened. */
+  readonly open = new Set<string>();
   #receive: (message: Uint8Array) => void = () => {};
 
   constructor(maxMessageBytes?: number) {
@@ -20,6 +22,15 @@ export class FakeBackplane implements Backplane {
 
   subscribe(receive: (message: Uint8Array) => void): void {
     this.#receive = receive;
+  }
+
+  openRoom(room: string): void {
+    if (this.open.has(room)) throw new Error(`${JSON.stringify(room)} is open already`);
+    this.open.add(room);
+  }
+
+  closeRoom(room: string): void {
+    if (!this.open.delete(room)) throw new Error(`${JSON.stringify(room)} is not open`);
   }
 
   /** A message from another node. Throws what the receiver throws. */

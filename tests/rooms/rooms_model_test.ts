@@ -42,6 +42,8 @@ function command(name: string, run: (model: Model, real: Real) => void): Command
 function assertAgree(model: Model, { rooms, sockets, backplane }: Real): void {
   const names = [...new Set(model.pairs.map((pair) => pair.room))];
   assertEquals(rooms.roomCount, names.length);
+  // The fake throws when a room is opened or closed twice: calls are exactly paired.
+  assertEquals([...backplane.open].sort(), names.sort());
   assertEquals(rooms.socketCount, new Set(model.pairs.map((pair) => pair.socket)).size);
   for (const room of ROOMS) {
     const members = model.pairs.filter((pair) => pair.room === room).map((pair) => pair.socket);
@@ -183,6 +185,7 @@ for (const closeSlow of [true, false]) {
           socket.emitClose();
         }
         assertEquals([real.rooms.roomCount, real.rooms.socketCount], [0, 0]);
+        assertEquals(real.backplane.open.size, 0);
       }),
       { numRuns: 200 },
     );

@@ -490,3 +490,63 @@ Deno.test("rooms that come and go by the thousand are counted right, and can be 
     assertEquals([rooms.roomCount, rooms.socketCount], [1, 1]);
   }
 });
+
+Deno.test("the backplane learns of a room when its first member joins and when its last one leaves", () => {
+  const backplane = new FakeBackplane();
+  const rooms = fakeRooms({ backplane });
+  const [a, b] = [new FakeSocket(), new FakeSocket()];
+  const openWhile = (act: () => unknown) => {
+    act();
+    return [...backplane.open];
+  };
+
+  assertEquals(openWhile(() => rooms.join(a, "lobby")), ["lobby"]);
+  assertEquals(openWhile(() => rooms.join(b, "lobby")), ["lobby"]);
+  assertEquals(openWhile(() => rooms.join(b, "kitchen")), ["lobby", "kitchen"]);
+  assertEquals(openWhile(() => rooms.leave(a, "lobby")), ["lobby", "kitchen"]);
+  assertEquals(openWhile(() => rooms.leave(a, "lobby")), ["lobby", "kitchen"]);
+  assertEquals(openWhile(() => b.emitClose()), []);
+  // The name is still in the table of emptied rooms, and opens all the same.
+  assertEquals(openWhile(() => rooms.join(a, "lobby")), ["lobby"]);
+});
+
+Deno.test("a socket that cannot join opens no room, and a slow one closes those it was alone in", () => {
+  const backplane = new FakeBackplane();
+  const rooms = fakeRooms({ backplane, maxBufferedBytes: 10 });
+  const [closing, slow] = [new FakeSocket(), new FakeSocket()];
+  closing.readyState = 2;
+  rooms.join(closing, "lobby");
+  assertEquals([...backplane.open], []);
+
+  rooms.join(slow, "lobby");
+  rooms.join(slow, "kitchen");
+  slow.bufferedAmount = 11;
+  rooms.broadcast("lobby", "hello");
+  assertEquals([...backplane.open], []);
+});
+
+Deno.test("of ten thousand rooms that come and go, exactly those with members are open", () => {
+  const backplane = new FakeBackplane(); // throws when a room is opened or closed twice
+  const rooms = fakeRooms({ backplane });
+  const sockets = Array.from({ length: 10 }, () => new FakeSocket());
+  for (let i = 0; i < 10_000; i++) {
+    rooms.join(sockets[i % 10], `room ${i % 700}`);
+    if (i % 3 > 0) rooms.leave(sockets[(i * 7) % 10], `room ${(i * 7) % 700}`);
+    if (i % 500 === 0) rooms.leaveAll(sockets[i % 9]);
+    assertEquals(backplane.open.size, rooms.roomCount);
+  }
+  for (const room of backplane.open) assertEquals(rooms.members(room).length > 0, true);
+  for (const socket of sockets) socket.emitClose();
+  assertEquals(backplane.open.size, 0);
+});
+
+Deno.test("while the backplane hears of closed rooms, all places are vacated already", () => {
+  const backplane = new FakeBackplane();
+  const rooms = fakeRooms({ backplane });
+  const socket = new FakeSocket();
+  for (const room of ["a", "b", "c"]) rooms.join(socket, room);
+  const counts: number[] = [];
+  backplane.closeRoom = () => counts.push(rooms.roomCount, rooms.socketCount);
+  rooms.leaveAll(socket);
+  assertEquals(counts, [0, 0, 0, 0, 0, 0]);
+});

@@ -1,0 +1,94 @@
+import type { Backplane, PublishReport } from "../rooms/mod.ts";
+import type { BackplaneEventTarget, BrokerEventDetails } from "./events.ts";
+
+/** What has gone through a backplane so far. */
+export interface BrokerStats {
+  /** Messages of other nodes. */
+  readonly messagesIn: number;
+  /** Bytes of all payloads that the engine has brought, this node's own and malformed ones included. */
+  readonly bytesIn: number;
+  /** Messages handed to the engine. */
+  readonly messagesOut: number;
+  /** Bytes of their payloads. */
+  readonly bytesOut: number;
+  /** Bytes handed to the engine that it has not confirmed. */
+  readonly queuedBytes: number;
+  /** Messages that were not sent: the engine was out of reach, too slow, or refused them. */
+  readonly dropped: number;
+  /** Messages that were handed over and not confirmed when the connection broke. */
+  readonly unconfirmed: number;
+  /** Payloads that could not be decoded. */
+  readonly malformed: number;
+}
+
+/**
+ * A backplane over an engine that stands between the nodes.
+ *
+ * Events: `up`, `down`, `malformed`, `overflow`, `refused`; see {@linkcode BrokerEventDetails} for
+ * what each tells.
+ */
+export interface BrokerBackplane
+  extends BackplaneEventTarget<BrokerEventDetails>, Backplane, AsyncDisposable {
+  /** True while the engine is within reach. */
+  readonly connected: boolean;
+  /** Largest message that {@linkcode publish} takes, in bytes: the engine's limit, less the envelope. */
+  readonly maxMessageBytes: number;
+  /** What has gone through so far. */
+  readonly stats: BrokerStats;
+  /**
+   * Hands an encoded ROOM_BROADCAST to the engine, and returns at once. The nodes behind an engine
+   * cannot be counted: `peers` is 1 if it has been handed over, and `dropped` is 1 if it has not.
+   * After shutdown both are 0.
+   *
+   * @throws {FrameError} `wrong-tag`, `truncated`, `trailing-bytes`, `invalid-utf8` if it is no room
+   * broadcast, `message-too-long` above `maxMessageBytes`.
+   */
+  publish(message: Uint8Array): PublishReport;
+  /** See {@linkcode Backplane.subscribe}. What `receive` throws but `FrameError` is an uncaught error. */
+  subscribe(receive: (message: Uint8Array) => void): void;
+  /**
+   * Resolves when the engine has taken note of every room that is open now: what another node
+   * publishes from here on is heard. While the engine is out of reach it waits.
+   */
+  ready(): Promise<void>;
+  /**
+   * Ends all subscriptions, waits up to 2 s until the engine has confirmed what it was handed, and
+   * lets go of the client, which stays open: it is yours. Resolves when nothing of the backplane is
+   * left. May be called again.
+   */
+  shutdown(): Promise<void>;
+}
+
+/** Timers, to be replaced in tests. */
+export interface BackplaneTimers {
+  /** Calls `callback` once after `delayMs` milliseconds. */
+  setTimeout(callback: () => void, delayMs: number): unknown;
+  /** Calls off what `setTimeout` has returned. */
+  clearTimeout(timer: unknown): void;
+}
+
+/** Options that the backplanes over an engine have in common. */
+export interface BrokerOptions {
+  /**
+   * Name of the cluster: nodes of one name hear each other. 1 to 64 ASCII letters, digits, `-` and
+   * `_`. It keeps clusters apart, and is no secret.
+   */
+  cluster: string;
+  /**
+   * What this node asks the engine for: `"cluster"` (the default), one topic for all rooms; or
+   * `"room"`, a topic for each room that has members here, so that the engine routes a message only
+   * to nodes with members. **The same on all nodes**: those of one kind do not hear the other.
+   */
+  interest?: "cluster" | "room";
+  /** Largest message, in bytes of the encoded broadcast, where the engine's own limit is not lower. */
+  maxMessageBytes?: number;
+  /**
+   * Bytes that the engine may have been handed without having confirmed them; what does not fit is
+   * dropped and counted. A single message always fits. Default: 16 MiB.
+   */
+  maxQueuedBytes?: number;
+  /** Default: the platform's. */
+  timers?: BackplaneTimers;
+  /** Gives random bytes, from which the node's identity is made. Default: the platform's. */
+  randomBytes?: (size: number) => Uint8Array;
+}

@@ -1,0 +1,282 @@
+/**
+ * A backplane over Redis, or Valkey: for a fleet that has one already.
+ *
+ * You make two clients, with `ioredis` or one that has the same methods, and they stay yours. One
+ * publishes and can be used for other things as well; the other subscribes, and a connection that
+ * subscribes can do little else. Whoever may publish on the cluster's channels is a member of the
+ * cluster, and whoever may subscribe reads along; Redis's access control lists say who that is.
+ *
+ * **Channels.** `roomcast.<cluster>` carries all rooms. With `interest: "room"`, each room has a
+ * channel of its own, `roomcast.<cluster>.<encoded name>`, subscribed to while the room has members on
+ * this node. With `sharded`, SPUBLISH and SSUBSCRIBE are used, so that in a Redis Cluster a message
+ * stays on the shard of its channel (Redis 7, all nodes alike). Payloads are laid out in
+ * `_envelope.ts`, names encoded as in `_topics.ts`.
+ *
+ * **When a message is heard.** With `interest: "cluster"`: from the moment of `join`, once the
+ * subscription made at the start is in force. With `"room"`, `join` does not wait, and what is
+ * published before Redis has read the subscription is not heard: half a round trip after the join,
+ * or one and a half if subscriptions of an earlier turn are still under way. Since publishing takes
+ * another connection, even an answer to what this node has published after the join may come too
+ * early. `ready()` waits for it.
+ *
+ * **Delivery** is at most once, from one node in the order of publishing. While Redis is out of
+ * reach nothing is kept: each message is reported as dropped, and delivery resumes by itself when
+ * the clients have reconnected. What was handed over and not confirmed when the connection broke is
+ * counted by the `down` event. Redis cuts off a subscriber that reads too slowly
+ * (`client-output-buffer-limit pubsub`: 32 MiB by default, or 8 MiB for a minute), which shows as
+ * `down` there.
+ *
+ * **Limits.** A message may have 16 MiB unless `maxMessageBytes` says otherwise; Redis itself takes
+ * 512 MiB. `maxQueuedBytes` bounds what is handed to the client without being confirmed; the client
+ * itself has no such limit.
+ *
+ * @example
+ * ```ts ignore
+ * import { Redis } from "npm:ioredis";
+ * import { Rooms } from "@roomcast/roomcast";
+ * import { redisBackplane } from "@roomcast/roomcast/backplanes/redis";
+ *
+ * // Without this, what was sent and not answered would be sent again, and heard twice.
+ * const publisher = new Redis({ autoResendUnfulfilledCommands: false });
+ * const backplane = redisBackplane({ publisher, subscriber: new Redis(), cluster: "chat" });
+ * const rooms = new Rooms({ backplane });
+ * ```
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import {
+  Broker,
+  type Engine,
+  type EngineListener,
+  type Outstanding,
+  type Reach,
+} from "./_broker.ts";
+import { requireMethods } from "./_options.ts";
+import { RedisSubscriptions } from "./_redis_subscriptions.ts";
+import type { BrokerBackplane, BrokerOptions } from "./broker_backplane.ts";
+
+export type {
+  BackplaneTimers,
+  BrokerBackplane,
+  BrokerOptions,
+  BrokerStats,
+} from "./broker_backplane.ts";
+export type { BackplaneEvent, BackplaneEventTarget, BrokerEventDetails } from "./events.ts";
+
+/** What is needed of both clients. */
+export interface RedisClient {
+  /** `"ready"` while commands are carried out at once. */
+  readonly status: string;
+  /** How it was made, where that can be seen. */
+  readonly options?: {
+    /** Must be false for the client that publishes. */
+    readonly autoResendUnfulfilledCommands?: boolean;
+    /** Must be empty: it is put before some names and not before others. */
+    readonly keyPrefix?: string;
+  };
+  /** Has `listener` called when the client is ready, or its connection closed. */
+  on(event: "ready" | "close", listener: () => void): unknown;
+  /** Calls a listener off. */
+  off(event: "ready" | "close", listener: () => void): unknown;
+}
+
+/** What is needed of the client that publishes. */
+export interface RedisPublisher extends RedisClient {
+  /** PUBLISH. */
+  publish(channel: string, message: Buffer): Promise<unknown>;
+  /** SPUBLISH. */
+  spublish?(channel: string, message: Buffer): Promise<unknown>;
+}
+
+/** What is needed of the client that subscribes. */
+export interface RedisSubscriber extends RedisClient {
+  /** SUBSCRIBE. */
+  subscribe(...channels: string[]): Promise<unknown>;
+  /** UNSUBSCRIBE. */
+  unsubscribe(...channels: string[]): Promise<unknown>;
+  /** SSUBSCRIBE. */
+  ssubscribe?(...channels: string[]): Promise<unknown>;
+  /** SUNSUBSCRIBE. */
+  sunsubscribe?(...channels: string[]): Promise<unknown>;
+  /** Has `listener` called when the client is ready, or its connection closed. */
+  on(event: "ready" | "close", listener: () => void): unknown;
+  /** Has `listener` called with every message, as bytes. */
+  on(
+    event: "messageBuffer" | "smessageBuffer",
+    listener: (channel: Uint8Array, message: Uint8Array) => void,
+  ): unknown;
+  /** Calls a listener off. */
+  off(event: "ready" | "close", listener: () => void): unknown;
+  /** Calls a listener off. */
+  off(
+    event: "messageBuffer" | "smessageBuffer",
+    listener: (channel: Uint8Array, message: Uint8Array) => void,
+  ): unknown;
+}
+
+/** Options of {@linkcode redisBackplane}. */
+export interface RedisOptions extends BrokerOptions {
+  /**
+   * The client that publishes, made with `autoResendUnfulfilledCommands: false` (a `Cluster`: in
+   * its `redisOptions`, which cannot be checked here). Others may use it as well.
+   */
+  publisher: RedisPublisher;
+  /** Another client, that subscribes. It may have other subscriptions, which are left alone. */
+  subscriber: RedisSubscriber;
+  /** SPUBLISH and SSUBSCRIBE instead of PUBLISH and SUBSCRIBE. Default: false. */
+  sharded?: boolean;
+}
+
+/**
+ * Makes a backplane over Redis. See the module for what it promises.
+ *
+ * @throws {TypeError} for an option of the wrong shape, for a `publisher` that would send again what
+ * was not answered, for `sharded` with clients that do not offer it.
+ * @throws {RangeError} for an option out of range.
+ *
+ * @example
+ * ```ts ignore
+ * import { Redis } from "npm:ioredis";
+ * import { redisBackplane } from "@roomcast/roomcast/backplanes/redis";
+ *
+ * const publisher = new Redis({ autoResendUnfulfilledCommands: false });
+ * const subscriber = new Redis();
+ * await using backplane = redisBackplane({ publisher, subscriber, cluster: "chat" });
+ * ```
+ */
+export function redisBackplane(options: RedisOptions): BrokerBackplane {
+  checkClients(options);
+  return new Broker(options, (listener) => new RedisEngine(options, listener));
+}
+
+function checkClients({ publisher, subscriber, sharded = false }: RedisOptions): void {
+  if (typeof sharded !== "boolean") {
+    throw new TypeError(`sharded must be true or false, got ${typeof sharded}`);
+  }
+  requireMethods(
+    "publisher",
+    publisher,
+    sharded ? ["spublish", "on", "off"] : ["publish", "on", "off"],
+  );
+  const commands = sharded
+    ? ["ssubscribe", "sunsubscribe"] as const
+    : ["subscribe", "unsubscribe"] as const;
+  requireMethods("subscriber", subscriber, [...commands, "on", "off"]);
+  if (publisher === subscriber as unknown) {
+    throw new TypeError(
+      "publisher and subscriber must be two clients: one that subscribes can do little else",
+    );
+  }
+  if (publisher.options?.autoResendUnfulfilledCommands === true) {
+    throw new TypeError(
+      "publisher must be made with autoResendUnfulfilledCommands: false, " +
+        "or messages that cross a broken connection would be heard twice",
+    );
+  }
+  for (const [option, client] of Object.entries({ publisher, subscriber })) {
+    if (client.options?.keyPrefix) throw new TypeError(`${option} must be made without keyPrefix`);
+  }
+}
+
+class RedisEngine implements Engine {
+  /** Redis's own limit is far beyond what `Rooms` would send. */
+  readonly maxPayloadBytes = 512 * 1024 * 1024;
+  readonly #publisher: RedisPublisher;
+  readonly #subscriber: RedisSubscriber;
+  readonly #sharded: boolean;
+  readonly #listener: EngineListener;
+  readonly #subscriptions: RedisSubscriptions;
+  readonly #messageEvent: "messageBuffer" | "smessageBuffer";
+  readonly #decoder = new TextDecoder();
+  readonly #onChange = () => this.#listener.onReach(this.reach);
+  readonly #onReady = () => {
+    this.#subscriptions.connected();
+    this.#onChange();
+  };
+  readonly #onClose = () => {
+    this.#subscriptions.disconnected();
+    this.#onChange();
+  };
+  readonly #onMessage = (channel: Uint8Array, message: Uint8Array) => {
+    if (this.#subscriptions.wants(this.#decoder.decode(channel))) this.#listener.onPayload(message);
+  };
+
+  constructor({ publisher, subscriber, sharded = false }: RedisOptions, listener: EngineListener) {
+    this.#publisher = publisher;
+    this.#subscriber = subscriber;
+    this.#sharded = sharded;
+    this.#listener = listener;
+    this.#messageEvent = sharded ? "smessageBuffer" : "messageBuffer";
+    this.#subscriptions = new RedisSubscriptions({
+      subscribe: (channels) => this.#command("subscribe", channels),
+      unsubscribe: (channels) => this.#command("unsubscribe", channels),
+    }, (channel, cause) => listener.onRefused(channel, cause));
+    for (const event of ["ready", "close"] as const) publisher.on(event, this.#onChange);
+    subscriber.on("ready", this.#onReady);
+    subscriber.on("close", this.#onClose);
+    subscriber.on(this.#messageEvent, this.#onMessage);
+    if (this.reach.hears) this.#subscriptions.connected();
+  }
+
+  get reach(): Reach {
+    return {
+      sends: this.#publisher.status === "ready",
+      hears: this.#subscriber.status === "ready",
+    };
+  }
+
+  publish(topic: string, payload: Uint8Array, outstanding: Outstanding): boolean {
+    if (this.#publisher.status !== "ready") return false;
+    const { byteLength } = payload;
+    const message = Buffer.from(payload.buffer, payload.byteOffset, byteLength);
+    const settle = () => {
+      outstanding.messages--;
+      outstanding.bytes -= byteLength;
+      this.#listener.onConfirmed();
+    };
+    const answer = this.#sharded
+      ? this.#publisher.spublish?.(topic, message)
+      : this.#publisher.publish(topic, message);
+    answer?.then(settle, (cause) => {
+      // Of a connection that has broken, `down` tells how much it was.
+      if (!outstanding.current || this.#publisher.status !== "ready") return;
+      settle();
+      this.#listener.onLost(topic, cause);
+    });
+    return true;
+  }
+
+  subscribe(topic: string): void {
+    this.#subscriptions.add(topic);
+  }
+
+  unsubscribe(topic: string): void {
+    this.#subscriptions.delete(topic);
+  }
+
+  ready(): Promise<void> {
+    return this.#subscriptions.ready();
+  }
+
+  async close(): Promise<void> {
+    this.#subscriptions.clear();
+    for (const event of ["ready", "close"] as const) this.#publisher.off(event, this.#onChange);
+    this.#subscriber.off("ready", this.#onReady);
+    this.#subscriber.off("close", this.#onClose);
+    this.#subscriber.off(this.#messageEvent, this.#onMessage);
+    if (this.reach.hears) await this.#subscriptions.ready();
+  }
+
+  async #command(command: "subscribe" | "unsubscribe", channels: string[]): Promise<void> {
+    const subscriber = this.#subscriber;
+    if (!this.#sharded) {
+      await subscriber[command](...channels);
+      return;
+    }
+    // In a Redis Cluster one command can only name channels of one slot.
+    const one = command === "subscribe" ? "ssubscribe" : "sunsubscribe";
+    await Promise.all(channels.map((channel) => subscriber[one]?.(channel)));
+  }
+}

@@ -1,0 +1,141 @@
+/** NATS or Redis on this machine, for those who start a chat over it: demo, test, bench. */
+
+import { freePort } from "./cluster_plan.ts";
+import { lines } from "./node_process.ts";
+
+/** An engine that carries messages between nodes. */
+export type EngineName = "nats" | "redis";
+
+interface EngineKind {
+  readonly program: string;
+  readonly debianPackage: string;
+  readonly ready: RegExp;
+  args(port: number): string[];
+}
+
+const KINDS: Record<EngineName, EngineKind> = {
+  nats: {
+    program: "nats-server",
+    debianPackage: "nats-server",
+    ready: /Server is ready/,
+    args: (port) => ["--addr", "127.0.0.1", "--port", String(port)],
+  },
+  redis: {
+    program: "redis-server",
+    debianPackage: "redis-server",
+    ready: /Ready to accept connections/,
+    // Nothing is written to disk.
+    args: (port) => ["--bind", "127.0.0.1", "--port", String(port), "--save", "", "--dir", "/tmp"],
+  },
+};
+
+/** Debian has `nats-server` where only the superuser looks for programs. */
+const MORE_FOLDERS = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin"];
+
+/** How long an engine may take until it can be used. */
+const START_LIMIT_MS = 10_000;
+
+/** What to do where an engine is not installed. */
+export function engineHint(name: EngineName): string {
+  const { program, debianPackage } = KINDS[name];
+  return `Install ${program} so that it is on the PATH (on Debian: apt-get install ${debianPackage}).`;
+}
+
+/** Where an engine's program is, if it is installed. */
+export function findEngine(name: EngineName): string | undefined {
+  const { program } = KINDS[name];
+  for (const folder of [...Deno.env.get("PATH")?.split(":") ?? [], ...MORE_FOLDERS]) {
+    try {
+      if (Deno.statSync(`${folder}/${program}`).isFile) return `${folder}/${program}`;
+    } catch {
+      // Not there.
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Starts the engine, and once its own input ends, which it does when we are gone however we go, ends
+ * it.
+ */
+const GUARD =
+  '"$@" & child=$!; trap "kill $child" TERM INT; cat > /dev/null; kill $child; wait $child';
+
+/** An engine at a port of the loopback, which it keeps when it is stopped and started again. */
+export class Engine implements AsyncDisposable {
+  readonly name: EngineName;
+  readonly port: number;
+  readonly #args: readonly string[];
+  #running: { readonly child: Deno.ChildProcess; readonly output: Promise<void> } | undefined;
+
+  private constructor(name: EngineName, args: readonly string[]) {
+    this.name = name;
+    this.port = freePort();
+    this.#args = args;
+  }
+
+  /**
+   * Resolves when it can be used.
+   *
+   * @throws {Error} if it is not installed, or ends instead.
+   */
+  static async start(name: EngineName, args: readonly string[] = []): Promise<Engine> {
+    const engine = new Engine(name, args);
+    await engine.start();
+    return engine;
+  }
+
+  /** What its program is called. */
+  get program(): string {
+    return KINDS[this.name].program;
+  }
+
+  /** Starts it again. */
+  async start(): Promise<void> {
+    const { program, args, ready } = KINDS[this.name];
+    const path = findEngine(this.name);
+    if (path === undefined) throw new Error(`There is no ${program}. ${engineHint(this.name)}`);
+    const child = new Deno.Command("sh", {
+      args: ["-c", GUARD, "sh", path, ...args(this.port), ...this.#args],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const started = Promise.withResolvers<void>();
+    const said: string[] = [];
+    const read = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>) => {
+      for await (const line of lines(stream)) {
+        if (said.length < 20) said.push(line);
+        if (ready.test(line)) started.resolve();
+      }
+    };
+    const output = Promise.all([read(child.stdout), read(child.stderr)]).then(() =>
+      started.reject(new Error(`${program} has ended:\n${said.join("\n")}`))
+    );
+    const fail = () => started.reject(new Error(`${program} does not start:\n${said.join("\n")}`));
+    const timer = setTimeout(fail, START_LIMIT_MS);
+    this.#running = { child, output };
+    try {
+      await started.promise;
+    } catch (error) {
+      await this.stop();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Stops it. May be called again. */
+  async stop(): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    if (running === undefined) return;
+    await running.child.stdin.close().catch(() => {});
+    await running.child.status;
+    await running.output;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
