@@ -28,8 +28,9 @@ export function admit(
   superseded: ReadonlySet<string>,
 ): Admission {
   if (current === undefined) return "accept";
-  // A node of the original runtime, restarted or not: the caller has had the current link prove itself.
-  if (newcomer.incarnation === "") return "refuse";
+  // A node of the original runtime, restarted or not. The caller has had the current link prove that it
+  // is alive, so if that is to a node with an incarnation, there are two.
+  if (newcomer.incarnation === "") return current.incarnation === "" ? "refuse" : "duplicate";
   if (current.incarnation !== newcomer.incarnation) {
     // A node that restarts is never again what it was. If a replaced incarnation comes back, both
     // are alive: two nodes go by one name, and letting them take turns would never end.

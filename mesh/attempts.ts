@@ -11,8 +11,10 @@ export class Attempt {
   readonly incoming: boolean;
   /** Resolves when the attempt is over, whatever came of it. */
   readonly over: Promise<void>;
-  /** Who the other side says it is; not proven. */
+  /** Who the other side says it is. */
   peer: NodeIdentity | undefined;
+  /** The other side has shown that it is: neither time nor strangers can end the attempt any more. */
+  proven = false;
 
   readonly #abort = new AbortController();
   #settle: () => void = () => {};
@@ -84,10 +86,10 @@ export class Attempts {
   async run<T>(attempt: Attempt, work: () => Promise<T>): Promise<T> {
     if (attempt.incoming) this.#makePlace();
     this.#running.add(attempt);
-    const timer = this.#clock.setTimeout(
-      () => attempt.cancel("timeout", `no link to ${attempt.address} in ${this.#timeoutMs} ms`),
-      this.#timeoutMs,
-    );
+    const timer = this.#clock.setTimeout(() => {
+      if (attempt.proven) return;
+      attempt.cancel("timeout", `no link to ${attempt.address} in ${this.#timeoutMs} ms`);
+    }, this.#timeoutMs);
     try {
       return await work();
     } catch (error) {
@@ -119,13 +121,18 @@ export class Attempts {
     );
   }
 
+  /** True if an attempt of the node that goes by `name` has proven itself, and waits. */
+  isWaiting(name: string): boolean {
+    return this.#running.values().some(({ peer, proven }) => proven && peer?.name === name);
+  }
+
   /** Calls all attempts off. */
   cancelAll(code: MeshErrorCode, message: string): void {
     for (const attempt of this.#running) attempt.cancel(code, message);
   }
 
   #makePlace(): void {
-    const incoming = [...this.#running].filter((attempt) => attempt.incoming);
+    const incoming = [...this.#running].filter(({ incoming, proven }) => incoming && !proven);
     if (incoming.length < this.#maxIncoming) return;
     const [oldest] = incoming;
     // At once, and not when its connection has closed: until then it would be pushed out again.

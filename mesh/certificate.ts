@@ -28,6 +28,9 @@ const DNS_NAME = 0x82;
 const VERSION = 0xa0;
 const EXTENSIONS = 0xa3;
 
+/** Counted from zero. */
+const VERSION_3 = der(VERSION, der(INTEGER, Uint8Array.of(2)));
+
 /** 1.2.840.10045.4.3.2 */
 const ECDSA_WITH_SHA256 = der(
   SEQUENCE,
@@ -77,13 +80,27 @@ export async function makeCertificate(
   return { cert: pem("CERTIFICATE", certificate), key: pem("PRIVATE KEY", pkcs8) };
 }
 
+/**
+ * True for X.509 version 3, by the first bytes of its DER. Deno (2.9) does not look at the signature by
+ * which the peer proves that it has the key if the certificate is of another version.
+ */
+export function isVersion3(certificate: Uint8Array): boolean {
+  // Certificate and TBSCertificate are sequences, each with its tag, and its length in short or long form.
+  let at = 0;
+  for (let depth = 0; depth < 2; depth++) {
+    const length = certificate[at + 1];
+    at += 2 + (length < 0x80 ? 0 : length & 0x7f);
+  }
+  return VERSION_3.every((byte, i) => certificate[at + i] === byte);
+}
+
 function tbsCertificate(serial: Uint8Array, spki: Uint8Array): Uint8Array {
   // Positive and without a leading zero, as DER wants it.
   serial[0] = serial[0] & 0x3f | 0x40;
   const names = der(SEQUENCE, der(DNS_NAME, NAME));
   return der(
     SEQUENCE,
-    der(VERSION, der(INTEGER, Uint8Array.of(2))),
+    VERSION_3,
     der(INTEGER, serial),
     ECDSA_WITH_SHA256,
     DISTINGUISHED_NAME,

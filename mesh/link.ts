@@ -99,8 +99,8 @@ export class Link {
   #malformed = 0;
   #ignored = 0;
   #roundTripMs: number | undefined;
-  /** The next pong that answers a ping of ours. */
-  #pong = Promise.withResolvers<true>();
+  /** Resolves at the next pong that answers a ping of ours, or at the end. */
+  #alive = Promise.withResolvers<boolean>();
   /** Payloads delivered. */
   #delivered = 0;
   /** More has come from the peer, or begun to come, than this node has delivered. */
@@ -181,9 +181,9 @@ export class Link {
   }
 
   /** Resolves to true as soon as the peer has proven that it is alive, to false if the link ends. */
-  async probe(): Promise<boolean> {
+  probe(): Promise<boolean> {
     this.doubt();
-    return await Promise.race([this.#pong.promise, this.ended.then(() => false)]);
+    return this.#alive.promise;
   }
 
   /** Writes what waits, says goodbye, and waits for the peer to close; ends after `limitMs`. */
@@ -208,6 +208,7 @@ export class Link {
     if (this.#down) return;
     this.#down = true;
     this.#clock.clearTimeout(this.#timer);
+    this.#alive.resolve(false);
     try {
       this.#connection.close();
     } catch {
@@ -288,8 +289,8 @@ export class Link {
     const roundTripMs = this.#heartbeat.pong(token, this.#clock.now());
     if (roundTripMs !== undefined) {
       this.#roundTripMs = roundTripMs;
-      this.#pong.resolve(true);
-      this.#pong = Promise.withResolvers();
+      this.#alive.resolve(true);
+      this.#alive = Promise.withResolvers();
     }
     this.#beat();
   }

@@ -124,9 +124,13 @@ export class Linker {
         const { peer, ack } = await accept(connection, this.#handshake(onIdentity));
         attempt.signal.throwIfAborted();
         this.#checkPrecedence(peer);
+        // Of several that an original peer dials, one waits.
+        if (isOriginal(peer) && this.#attempts.isWaiting(peer.name)) throw alreadyLinked(peer.name);
+        attempt.proven = true;
         // Not awaited the last time, so that none can come up between the look and the link.
         for (let rival = this.#rivalOf(peer); rival; rival = this.#rivalOf(peer)) {
-          if (await attempt.unlessCancelled(rival)) throw alreadyLinked(peer.name);
+          // If it stays, admission says why the newcomer is refused.
+          if (await attempt.unlessCancelled(rival)) break;
         }
         this.#addLink(connection, peer, "incoming", ack);
       });
@@ -152,9 +156,7 @@ export class Linker {
       });
     } catch (error) {
       connection?.close();
-      // A dial that was refused may have been superfluous. By an original peer it is on our NAME.
-      const superfluous = hasCode(error, "already-linked", "not-accepted", "closed");
-      const link = superfluous && await this.#linkInstead(attempt.peer?.name ?? target.name);
+      const link = await this.#linkInstead(attempt.peer?.name ?? target.name, error);
       if (link) return link;
       throw error;
     }
@@ -187,6 +189,9 @@ export class Linker {
     const committed = this.#attempts.committedTo(peer) !== undefined;
     attempt.peer = peer;
     if (linked || committed) throw alreadyLinked(peer.name);
+    if (link !== undefined && isOriginal(peer)) {
+      throw new MeshError("duplicate-name", peer.name, `another live node is named ${peer.name}`);
+    }
     if (link === undefined && peers.free <= 0) throw peers.tooMany(peer.name);
   }
 
@@ -211,10 +216,12 @@ export class Linker {
     return this.#options.peers.get(peer.name) !== undefined || this.#attempts.has(peer.name);
   }
 
-  /** The link, if there is one, that has come up with the node of a failed attempt by another. */
-  async #linkInstead(name: string | undefined): Promise<Link | undefined> {
+  /** The link, if there is one, that made a dial superfluous, so that it was refused. */
+  async #linkInstead(name: string | undefined, error: unknown): Promise<Link | undefined> {
     if (name === undefined) return undefined;
-    await this.#attempts.settled(name);
+    if (hasCode(error, "already-linked", "not-accepted")) await this.#attempts.settled(name);
+    // An original peer closes when it reads our name, and then the link is there already.
+    else if (!hasCode(error, "closed")) return undefined;
     return this.#options.peers.get(name);
   }
 

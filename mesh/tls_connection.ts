@@ -63,12 +63,11 @@ export class TlsConnection implements Connection {
   #over = false;
   #failure: unknown;
 
-  /** Begins TLS if it is this end that speaks first. */
+  /** An end that has done nothing yet. */
   constructor(inner: Connection, end: TlsEnd) {
     this.remoteAddress = inner.remoteAddress;
     this.#inner = inner;
     this.#end = end;
-    if (!end.isServer) this.#open();
   }
 
   get binding(): Uint8Array | undefined {
@@ -76,7 +75,7 @@ export class TlsConnection implements Connection {
   }
 
   /**
-   * Waits until the channel is secure, as reading and writing do by themselves.
+   * Makes the channel secure, as reading and writing do by themselves.
    *
    * @throws {MeshError} `peer-speaks-plain`, `untrusted-certificate`, `tls-failed`, `closed`.
    */
@@ -139,11 +138,18 @@ export class TlsConnection implements Connection {
   }
 
   async #shakeHands(): Promise<TLSSocket> {
+    if (!this.#end.isServer && !this.#over) this.#open();
     while (!this.#isSecure || this.#socket === undefined) {
       if (this.#over) throw this.#handshakeError();
       await this.#arrival();
     }
-    this.#binding = await this.#end.binding(this.#socket);
+    try {
+      this.#binding = await this.#end.binding(this.#socket);
+    } catch (error) {
+      // A certificate of which even this much cannot be read, or a socket that has just closed.
+      this.#finish(error);
+      throw this.#handshakeError();
+    }
     return this.#socket;
   }
 

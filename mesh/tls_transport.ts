@@ -1,15 +1,17 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { connect, createSecureContext, TLSSocket } from "node:tls";
-import { makeCertificate } from "./certificate.ts";
+import { isVersion3, makeCertificate } from "./certificate.ts";
 import { systemRandom } from "./clock.ts";
 import { tcpTransport } from "./tcp_transport.ts";
+import { MeshError } from "./mesh_error.ts";
+import { formatAddress } from "./node_name.ts";
 import { TlsConnection, type TlsEnd } from "./tls_connection.ts";
-import type { Listener, Transport } from "./transport.ts";
+import type { Address, Listener, Transport } from "./transport.ts";
 
 /** Certificates of an operator's own, for nodes that are to be verified by them. */
 export interface TlsOptions {
-  /** This node's certificate in PEM, those that lead to an authority behind it. */
+  /** This node's certificate, X.509 version 3, in PEM; those that lead to an authority behind it. */
   cert: string;
   /** The private key to it in PEM. */
   key: string;
@@ -29,7 +31,11 @@ export interface TlsOptions {
  * none: what shows that nobody is in between is the handshake that follows, whose proofs are bound
  * to the certificate. With options certificates are verified besides.
  *
- * @throws {RangeError} if `cert` holds no certificate in PEM, or `key` is not the key to it.
+ * Needs Deno 2.9.6: earlier ones show, when a TLS session is resumed, another certificate than the
+ * one that is used. There `listen` and `connect` reject.
+ *
+ * @throws {RangeError} if `cert` or one of `caCerts` is no certificate in PEM, `cert` is not of version
+ * 3, or `key` is not the key to it.
  *
  * @example
  * ```ts
@@ -41,18 +47,22 @@ export interface TlsOptions {
  * ```
  */
 export function tlsTransport(options?: TlsOptions, over: Transport = tcpTransport): Transport {
-  if (options) checkKey(options);
+  if (options) checkCertificates(options);
   return {
     listen: async (address) => {
+      requireDeno();
       const pair = options ?? await makeCertificate(systemRandom);
       const end = await acceptingEnd(pair);
       return secureListener(await over.listen(address), end);
     },
     connect: async (address, { signal }) => {
+      requireDeno();
       const inner = await over.connect(address, { signal });
-      const connection = new TlsConnection(inner, diallingEnd(address.hostname, options));
+      const connection = new TlsConnection(inner, diallingEnd(address, options));
       const cancel = () => connection.close();
       signal.addEventListener("abort", cancel, { once: true });
+      // It may have been aborted between the last byte of `over` and now.
+      if (signal.aborted) cancel();
       try {
         await connection.secured();
       } catch (error) {
@@ -75,17 +85,40 @@ function secureListener(inner: Listener, end: TlsEnd): Listener {
   };
 }
 
+/** Without a session that was resumed, the certificate that Deno shows is the one that is used. */
+const MIN_DENO = [2, 9, 6];
+
+function requireDeno(): void {
+  const [major, minor, patch] = Deno.version.deno.split(".").map((part) => parseInt(part, 10));
+  const [minMajor, minMinor, minPatch] = MIN_DENO;
+  const newer = (major - minMajor) || (minor - minMinor) || (patch - minPatch);
+  if (newer >= 0) return;
+  throw new Error(
+    `TLS between nodes needs Deno ${MIN_DENO.join(".")} or later, this is ${Deno.version.deno}`,
+  );
+}
+
 /** Nothing else does so before the first peer dials: `node:tls` does not look. */
-function checkKey({ cert, key }: TlsOptions): void {
-  let fits: boolean;
-  try {
-    fits = new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
-  } catch (cause) {
-    throw new RangeError("tls.cert and tls.key must be a certificate and its key in PEM", {
-      cause,
-    });
+function checkCertificates({ cert, key, caCerts = [] }: TlsOptions): void {
+  const certificate = parse("tls.cert must be a certificate", () => new X509Certificate(cert));
+  const privateKey = parse("tls.key must be a private key", () => createPrivateKey(key));
+  if (!isVersion3(certificate.raw)) {
+    throw new RangeError("tls.cert must be X.509 version 3, as openssl makes it with -extfile");
   }
-  if (!fits) throw new RangeError("tls.key must be the private key to tls.cert, and is another");
+  if (!certificate.checkPrivateKey(privateKey)) {
+    throw new RangeError("tls.key must be the private key to tls.cert, and is another");
+  }
+  for (const text of caCerts) {
+    parse("tls.caCerts must be certificates", () => new X509Certificate(text));
+  }
+}
+
+function parse<T>(demand: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw new RangeError(`${demand} in PEM`, { cause });
+  }
 }
 
 async function acceptingEnd({ cert, key }: { cert: string; key: string }): Promise<TlsEnd> {
@@ -98,15 +131,24 @@ async function acceptingEnd({ cert, key }: { cert: string; key: string }): Promi
   };
 }
 
-function diallingEnd(hostname: string, options: TlsOptions | undefined): TlsEnd {
+function diallingEnd(address: Address, options: TlsOptions | undefined): TlsEnd {
   const verification = options
-    ? { ca: options.caCerts?.slice(), host: options.serverName ?? hostname }
+    ? { ca: options.caCerts?.slice(), host: options.serverName ?? address.hostname }
     : { rejectUnauthorized: false };
   return {
     isServer: false,
     open: (stream) => connect({ ...verification, socket: stream }),
     // The certificate that this very connection uses, its key proven by the TLS handshake.
-    binding: (socket) => sha256(socket.getPeerCertificate(true).raw),
+    binding: (socket) => {
+      const { raw } = socket.getPeerCertificate();
+      if (isVersion3(raw)) return sha256(raw);
+      const peer = formatAddress(address);
+      throw new MeshError(
+        "untrusted-certificate",
+        peer,
+        `the certificate of ${peer} is not X.509 version 3, so its key has not been proven`,
+      );
+    },
   };
 }
 

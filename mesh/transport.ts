@@ -41,6 +41,6 @@ export interface Connection {
   write(bytes: Uint8Array): Promise<number>;
   /** Ends the stream that way, while the other goes on. */
   closeWrite(): Promise<void>;
-  /** Closes both ways at once; whatever waits rejects. May be called twice. */
+  /** Closes both ways at once; what waits rejects, or finds the end. May be called twice. */
   close(): void;
 }

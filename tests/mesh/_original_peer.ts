@@ -79,6 +79,8 @@ export interface OriginalPeerOptions {
   dialsPeerLists?: boolean;
   /** The port to listen on, to come back under the same name. Default: a free one. */
   port?: number;
+  /** The name to go by, whatever the port. Default: that of the port. */
+  name?: string;
 }
 
 /** A broadcast that arrived. */
@@ -442,7 +444,8 @@ export class OriginalPeer implements AsyncDisposable {
   readonly dialFailures: string[] = [];
   readonly handshakes: HandshakeCounts = { accepted: 0, refused: 0, surplus: 0, failed: 0 };
 
-  readonly #options: Required<Omit<OriginalPeerOptions, "port">>;
+  readonly #options: Required<Omit<OriginalPeerOptions, "port" | "name">>;
+  readonly #port: number;
   readonly #server: net.Server;
   readonly #sessions = new Map<string, Session>();
   readonly #connections = new Set<Connection>();
@@ -454,10 +457,12 @@ export class OriginalPeer implements AsyncDisposable {
 
   private constructor(
     name: string,
+    port: number,
     server: net.Server,
-    options: Required<Omit<OriginalPeerOptions, "port">>,
+    options: Required<Omit<OriginalPeerOptions, "port" | "name">>,
   ) {
     this.name = name;
+    this.#port = port;
     this.#server = server;
     this.#options = options;
     server.on("connection", (socket: net.Socket) => this.#keep(socket));
@@ -479,8 +484,18 @@ export class OriginalPeer implements AsyncDisposable {
     await once(server, "listening");
     const address = server.address();
     if (address === null || typeof address === "string") throw new Error("expected a TCP port");
-    const name = `${local}@127.0.0.1:${address.port}`;
-    return new OriginalPeer(name, server, { cookie, tls: hasTls, writeDelayMs, dialsPeerLists });
+    const { name = `${local}@127.0.0.1:${address.port}` } = options;
+    return new OriginalPeer(name, address.port, server, {
+      cookie,
+      tls: hasTls,
+      writeDelayMs,
+      dialsPeerLists,
+    });
+  }
+
+  /** Where it listens, whatever its name. */
+  get address(): string {
+    return `127.0.0.1:${this.#port}`;
   }
 
   get sessionNames(): string[] {

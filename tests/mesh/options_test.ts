@@ -312,7 +312,7 @@ Deno.test("tls is left out, false, or certificates, and not for a transport that
   assertRefused(TypeError, { tls: { ...strings, caCerts: "" } }, "tls.caCerts must be a list");
   assertRefused(TypeError, { tls: { ...strings, caCerts: [1] } }, "tls.caCerts must be a list");
   assertRefused(TypeError, { tls: { ...strings, serverName: 1 } }, "tls.serverName", "number");
-  assertRefused(RangeError, { tls: strings }, "tls.cert and tls.key must be", "PEM");
+  assertRefused(RangeError, { tls: strings }, "tls.cert must be a certificate in PEM");
   const transport = { ...tcpTransport };
   assertStrictEquals(resolve({ transport, tls: false }).transport, transport);
   assertRefused(TypeError, { transport, tls: strings }, "transport of your own", "tlsTransport");

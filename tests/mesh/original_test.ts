@@ -144,7 +144,8 @@ Deno.test("an original node that is killed and comes back under its name is link
 });
 
 Deno.test("an original node that comes back while its ghost looks alive takes its place", async () => {
-  const times = { heartbeatIntervalMs: 60_000, heartbeatTimeoutMs: 200 };
+  // By default, too, these are the same; the handshake's time must not run while the ghost has its own.
+  const times = { heartbeatIntervalMs: 60_000, heartbeatTimeoutMs: 300, handshakeTimeoutMs: 300 };
   await using mesh = await startNode("a", { allowOriginal: true, ...times });
   await using ghost = await OriginalPeer.start("x");
   await ghost.dial(mesh.name);
@@ -157,6 +158,36 @@ Deno.test("an original node that comes back while its ghost looks alive takes it
   await restarted.dial(mesh.name);
   assertEquals((await down).reason, "heartbeat");
   await assertLinked(mesh, restarted);
+});
+
+Deno.test("of several knocks of an original node, while its ghost is asked, one waits", async () => {
+  const times = { heartbeatIntervalMs: 60_000, heartbeatTimeoutMs: 300 };
+  await using mesh = await startNode("a", { allowOriginal: true, ...times });
+  await using ghost = await OriginalPeer.start("x");
+  await ghost.dial(mesh.name);
+  await linkedTo(mesh, [ghost.name]);
+  ghost.ghost();
+  const port = Number(ghost.name.slice(ghost.name.lastIndexOf(":") + 1));
+  await using restarted = await OriginalPeer.start("x", { port });
+  const knocks = Array.from({ length: 5 }, () => restarted.dial(mesh.name));
+  const outcomes = (await Promise.allSettled(knocks)).map(({ status }) => status);
+  assertEquals(outcomes.sort(), ["fulfilled", ...Array(4).fill("rejected")]);
+  await assertLinked(mesh, restarted);
+});
+
+Deno.test("an original node by the name of one of ours that is alive is refused, and that is reported", async () => {
+  await using mesh = await startNode("a", { allowOriginal: true });
+  await using ours = await startNode("x");
+  await ours.connect(mesh.name);
+  await linkedTo(mesh, [ours.name]);
+  // On another port, but it goes by the same name.
+  await using impostor = await OriginalPeer.start("x", { name: ours.name });
+  const [downs, refused] = [collect(mesh, "peerdown"), nextEvent(mesh, "refused")];
+  await assertRejects(() => impostor.dial(mesh.name), Error, "closed");
+  assertEquals((await refused).code, "duplicate-name");
+  const error = await assertRejects(() => mesh.connect(impostor.address), MeshError) as MeshError;
+  assertEquals(error.code, "duplicate-name");
+  assertEquals([downs, mesh.peers[0].original], [[], false]);
 });
 
 Deno.test("a node that shuts down leaves an original peer without a tag that is ours alone", async () => {

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:tls";
 import {
   type Address,
   type Connection,
@@ -351,10 +353,52 @@ Deno.test("with serverName one certificate serves all nodes, wherever they run",
 });
 
 Deno.test("a certificate that is none, and a key that is another's, are refused at once", () => {
+  const caCerts = ["no certificate"];
+  assertThrows(() => tlsTransport({ ...loopback, caCerts }), RangeError, "tls.caCerts");
   for (
     const options of [{ cert: "", key: "" }, { ...loopback, cert: "x" }, { ...loopback, key: "x" }]
   ) {
     assertThrows(() => tlsTransport(options), RangeError, "in PEM");
   }
   assertThrows(() => tlsTransport({ ...loopback, key: cluster.key }), RangeError, "another");
+});
+
+// X.509 version 1, as openssl makes it without -extfile; Deno does not have its key proven.
+const old = { cert: read("version_1.pem"), key: read("version_1.key") };
+
+Deno.test("a certificate of version 1 is refused, by who would show it and by who is shown it", async () => {
+  assertThrows(() => tlsTransport({ ...old, caCerts: CA }), RangeError, "version 3");
+  const server = createServer(old);
+  server.on("tlsClientError", () => {});
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  const { signal } = new AbortController();
+  const trusting = tlsTransport({ ...loopback, caCerts: CA, serverName: "version-1.internal" });
+  for (const transport of [tlsTransport(), trusting]) {
+    const error = await assertRejects(
+      () => transport.connect({ hostname: "127.0.0.1", port }, { signal }),
+      MeshError,
+    ) as MeshError;
+    assertEquals([error.code, /version 3/.test(error.message)], ["untrusted-certificate", true]);
+  }
+  const closed = once(server, "close");
+  server.close();
+  await closed;
+});
+
+Deno.test("a dial that is called off just when TCP has connected is over at once", async () => {
+  using silent = Deno.listen(LOOPBACK);
+  const abort = new AbortController();
+  const late: Transport = {
+    ...tcpTransport,
+    connect: async (address, options) => {
+      const connection = await tcpTransport.connect(address, options);
+      abort.abort();
+      return connection;
+    },
+  };
+  const dialling = tlsTransport(undefined, late).connect(silent.addr, { signal: abort.signal });
+  assertEquals((await assertRejects(() => dialling, MeshError) as MeshError).code, "closed");
+  (await silent.accept()).close();
 });
