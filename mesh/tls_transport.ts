@@ -140,7 +140,8 @@ function diallingEnd(address: Address, options: TlsOptions | undefined): TlsEnd 
     open: (stream) => connect({ ...verification, socket: stream }),
     // The certificate that this very connection uses, its key proven by the TLS handshake.
     binding: (socket) => {
-      const { raw } = socket.getPeerCertificate();
+      const raw: Uint8Array | undefined = socket.getPeerCertificate()?.raw;
+      if (raw === undefined) throw new Error("its certificate cannot be read");
       if (isVersion3(raw)) return sha256(raw);
       const peer = formatAddress(address);
       throw new MeshError(
