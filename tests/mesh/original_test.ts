@@ -28,6 +28,12 @@ async function assertLinked(mesh: Mesh, peer: OriginalPeer): Promise<void> {
   assertEquals(peer.malformed, []);
 }
 
+/** Starts a peer by the name of one that has stopped listening. */
+function restart({ name }: OriginalPeer): Promise<OriginalPeer> {
+  const [local, , port] = name.split(/[@:]/);
+  return OriginalPeer.start(local, { port: Number(port) });
+}
+
 for (const tls of [undefined, false] as const) {
   const over = tls === undefined ? "TLS" : "plain TCP";
 
@@ -136,8 +142,7 @@ Deno.test("an original node that is killed and comes back under its name is link
   await linkedTo(mesh, [first.name]);
   await first.kill();
   await linkedTo(mesh, []);
-  const port = Number(first.name.slice(first.name.lastIndexOf(":") + 1));
-  await using second = await OriginalPeer.start("x", { port });
+  await using second = await restart(first);
   // Both dial: it by itself, and this node because it knows the name.
   await Promise.allSettled([second.dial(mesh.name)]);
   await assertLinked(mesh, second);
@@ -151,8 +156,7 @@ Deno.test("an original node that comes back while its ghost looks alive takes it
   await ghost.dial(mesh.name);
   await linkedTo(mesh, [ghost.name]);
   ghost.ghost();
-  const port = Number(ghost.name.slice(ghost.name.lastIndexOf(":") + 1));
-  await using restarted = await OriginalPeer.start("x", { port });
+  await using restarted = await restart(ghost);
   const down = nextEvent(mesh, "peerdown");
   // Its knock has the old link prove itself, long before the heartbeat would have.
   await restarted.dial(mesh.name);
@@ -167,8 +171,7 @@ Deno.test("of several knocks of an original node, while its ghost is asked, one 
   await ghost.dial(mesh.name);
   await linkedTo(mesh, [ghost.name]);
   ghost.ghost();
-  const port = Number(ghost.name.slice(ghost.name.lastIndexOf(":") + 1));
-  await using restarted = await OriginalPeer.start("x", { port });
+  await using restarted = await restart(ghost);
   const knocks = Array.from({ length: 5 }, () => restarted.dial(mesh.name));
   const outcomes = (await Promise.allSettled(knocks)).map(({ status }) => status);
   assertEquals(outcomes.sort(), ["fulfilled", ...Array(4).fill("rejected")]);
