@@ -178,9 +178,9 @@ export class Host implements SimulatedHost {
       enter: (end) => {
         arrived.push(end);
         this.run(() => {
-          const accept = waiting.shift();
-          const next = accept && arrived.shift();
-          if (accept && next) accept.resolve(next);
+          // What came before may have been taken by an `accept` that did not have to wait.
+          if (waiting.length === 0 || arrived.length === 0) return;
+          waiting.shift()?.resolve(arrived.splice(0, 1)[0]);
         });
       },
     };

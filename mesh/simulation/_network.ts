@@ -141,7 +141,11 @@ export class Network implements SimulatedNetwork {
 
   /** How many of `length` bytes arrive together. */
   chunkSize(length: number): number {
-    return Math.min(length, this.#random.integer(1, this.#maxChunkBytes));
+    // Mostly as much as goes, so that pieces of any size stand between such as a network makes.
+    const size = this.#random.chance(0.3)
+      ? this.#random.integer(1, this.#maxChunkBytes)
+      : this.#maxChunkBytes;
+    return Math.min(length, size);
   }
 
   /** Has `run` called after `delayMs`. */
@@ -201,6 +205,7 @@ export class Network implements SimulatedNetwork {
       // Nobody at all answers, or nothing gets through: what was sent is sent again.
       if (there.isBlocked || back.isBlocked) return retry();
       this.after(there.delayMs(), () => {
+        if (from.state === "crashed") return;
         if (!this.#hosts.has(to.hostname)) return retry();
         const door = this.#doors.get(doorKey(to.hostname, to.port));
         this.#trace(`${from.hostname} > ${to.hostname} ${door ? "connected" : "refused"}`);
