@@ -189,7 +189,11 @@ export class Network implements SimulatedNetwork {
     { signal }: { signal: AbortSignal },
   ): Promise<End> {
     const { promise, resolve, reject } = Promise.withResolvers<End>();
-    const cancel = () => reject(signal.reason);
+    let end: End | undefined;
+    const cancel = () => {
+      end?.close();
+      reject(signal.reason);
+    };
     signal.addEventListener("abort", cancel, { once: true });
     if (signal.aborted) cancel();
     const settle = (outcome: () => void) =>
@@ -213,12 +217,9 @@ export class Network implements SimulatedNetwork {
           const refused = new Error(`connection refused by ${to.hostname}:${to.port}`);
           return this.after(back.delayMs(), () => settle(() => reject(refused)));
         }
-        const end = this.#connected(from, door);
-        this.after(back.delayMs(), () =>
-          settle(() => {
-            if (signal.aborted) end.close();
-            else resolve(end);
-          }));
+        if (signal.aborted) return;
+        const made = end = this.#connected(from, door);
+        this.after(back.delayMs(), () => settle(() => resolve(made)));
       });
     };
     attempt();

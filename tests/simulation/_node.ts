@@ -5,6 +5,7 @@ import {
   type Mesh,
   type MeshEventDetails,
   type MeshOptions,
+  type PeerDownReason,
   Rooms,
   startMesh,
 } from "../../mod.ts";
@@ -43,10 +44,14 @@ export class SimulatedNode {
   readonly mesh: Mesh;
   readonly rooms: Rooms<FakeSocket>;
   readonly sockets: FakeSocket[] = [];
+  /** Why the last link to each peer has ended. */
+  readonly downReasons = new Map<string, PeerDownReason>();
   isLeaving = false;
   /** Links lost and connections refused so far. */
   troubles = 0;
   readonly #options: NodeOptions;
+  /** When what has come in during a pause has been dealt with. */
+  #settledAt = 0;
   readonly #members = new Map<string, Set<FakeSocket>>(ROOMS.map((room) => [room, new Set()]));
   /** Who must hear the message that is being delivered. */
   #expected: Set<FakeSocket> | undefined;
@@ -153,7 +158,7 @@ export class SimulatedNode {
   /** What must hold after every step. */
   check(): void {
     const { mesh, life, host, sockets } = this;
-    const { clusterSize, maxQueuedBytes, maxMessageBytes } = this.#options;
+    const { simulation, clusterSize, maxQueuedBytes, maxMessageBytes } = this.#options;
     const { peers } = mesh;
     this.#check(peers.length === life.links.size, "peers are others than events have told of");
     for (const peer of peers) {
@@ -169,8 +174,12 @@ export class SimulatedNode {
       this.#check(peer.malformed === 0 && peer.ignored === 0, `${peer.name} has sent nonsense`);
     }
     this.#check(this.rooms.socketCount <= sockets.length, "rooms know sockets that are gone");
-    // While it is paused, the system takes in connections that nobody has asked it to end.
-    if (host.state === "paused") return;
+    // While it is paused, the system takes in connections, which it then gets all at once.
+    if (host.state === "paused") {
+      this.#settledAt = simulation.now + 1_000;
+      return;
+    }
+    if (simulation.now < this.#settledAt) return;
     const connections = peers.length + MAX_PENDING_HANDSHAKES + 2 * clusterSize;
     this.#check(host.connectionCount <= connections, `${host.connectionCount} connections`);
     // Of upkeep and of what is repeated; of each link, handshake and dial one.
@@ -202,6 +211,7 @@ export class SimulatedNode {
     on("peerdown", ({ peer, reason }) => {
       log(`${mesh.name} has ${peer.name} down (${reason})`);
       this.troubles++;
+      this.downReasons.set(peer.name, reason);
       ledger.linkDown(life, peer);
     });
     on("refused", ({ address, code }) => {
@@ -222,7 +232,8 @@ export class SimulatedNode {
   #beforeDelivery(bytes: Uint8Array): void {
     this.#guard(() => {
       const { room, message } = decodeRoomBroadcast(bytes);
-      const [sender, number] = message.split(" ", 2);
+      const [sender, number, padding] = message.split(" ");
+      this.#check(/^x*$/.test(padding), "a message has been damaged on its way");
       this.#options.ledger.hear(this.life, sender, Number(number));
       this.#expected = this.#audience(room, undefined);
     });

@@ -12,6 +12,7 @@
 
 import { Cluster, type Counts } from "./_cluster.ts";
 import { Violation } from "./_ledger.ts";
+import { nameOf } from "./_node.ts";
 
 /** How long a repaired cluster may take until it is complete. */
 export const COMPLETE_LIMIT_MS = 90_000;
@@ -148,8 +149,13 @@ async function shutDown(cluster: Cluster): Promise<void> {
       cluster,
       `${hostname} has left, and is still linked`,
       1_000,
-      () => cluster.running.every((other) => !other.life.links.has(`n@${hostname}:9000`)),
+      () => cluster.running.every((other) => !other.life.links.has(nameOf(hostname))),
     );
+    for (const { mesh, downReasons } of cluster.running) {
+      const reason = downReasons.get(nameOf(hostname));
+      if (reason === "goodbye") continue;
+      throw new Violation(`${mesh.name} takes the goodbye of ${hostname} for "${reason}"`);
+    }
   }
 }
 
