@@ -3,6 +3,7 @@
  *
  * | act | what must hold, besides what holds after every step |
  * | --- | --- |
+ * | all start at once | the mesh is complete within {@linkcode FORM_LIMIT_MS}, and no link is lost or refused |
  * | faults and traffic | |
  * | repair | the mesh is complete within {@linkcode COMPLETE_LIMIT_MS}, one link for each pair |
  * | calm | no link is lost, nobody is refused; all that was queued arrives |
@@ -18,6 +19,8 @@ import { nameOf } from "./_node.ts";
 export const COMPLETE_LIMIT_MS = 90_000;
 /** How long a node that is started again may take to replace its ghost everywhere. */
 const GHOST_LIMIT_MS = 4_000;
+/** How long nodes that are started together may take to find each other. */
+const FORM_LIMIT_MS = 4_000;
 const CALM_MS = 30_000;
 const ARRIVAL_LIMIT_MS = 10_000;
 
@@ -66,9 +69,18 @@ export async function runSeed(
   return { seed, size, completeMs, violation, history, ...cluster.counts };
 }
 
+/** All dial each other at once, and nothing is wrong: no link may come up in vain. */
+async function form(cluster: Cluster): Promise<void> {
+  await within(cluster, "the mesh has not formed", FORM_LIMIT_MS, () => cluster.isComplete());
+  await cluster.simulation.run(FORM_LIMIT_MS);
+  const troubles = cluster.running.reduce((sum, node) => sum + node.troubles, 0);
+  if (troubles > 0) throw new Violation("links lost or refused while the mesh formed");
+}
+
 async function suffer(cluster: Cluster): Promise<void> {
   const { simulation, plan } = cluster;
   for (const hostname of cluster.hostnames) await cluster.start(hostname);
+  await form(cluster);
   cluster.beginTraffic();
   const end = simulation.now + plan.faultsMs;
   while (simulation.now < end) {

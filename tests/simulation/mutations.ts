@@ -42,6 +42,12 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: `const initiator = self.name;`,
   },
   {
+    name: "the node with the larger name decides, and so does the other",
+    file: "mesh/linker.ts",
+    find: "if (isOriginal(peer) || !isSmallerName(this",
+    replace: "if (isOriginal(peer) || isSmallerName(this",
+  },
+  {
     name: "the timer of a handshake is not cleared",
     file: "mesh/attempts.ts",
     find: "      this.#clock.clearTimeout(timer);\n",
