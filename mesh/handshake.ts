@@ -23,6 +23,7 @@
  * connection.
  */
 
+import { createHash } from "node:crypto";
 import {
   BINDING_BYTES,
   CHALLENGE_BYTES,
@@ -109,12 +110,12 @@ export async function initiate(
   onIdentity(peer);
   const proven = isOriginal(peer)
     ? originalProofs(message.challenge)
-    : await boundProofs(name, challengeMessage, connection.binding);
+    : boundProofs(name, challengeMessage, connection.binding);
   const challenge = randomBytes(CHALLENGE_BYTES);
-  const proof = await cookies.prove(proven.byReply(challenge));
+  const proof = cookies.prove(proven.byReply(challenge));
   await writeFrame(connection, encodeReply({ proof, challenge }));
   const ack = decode(connection, decodeAck, await readFrame(connection, "not-accepted"));
-  const index = await cookies.verify(proven.byAck({ proof, challenge }), ack.proof);
+  const index = cookies.verify(proven.byAck({ proof, challenge }), ack.proof);
   if (index < 0) throw wrongCookie(connection);
   return peer;
 }
@@ -147,11 +148,11 @@ export async function accept(
   const reply = decode(connection, decodeReply, await readFrame(connection));
   const proven = isOriginal(peer)
     ? originalProofs(challenge)
-    : await boundProofs(name, challengeMessage, connection.binding);
-  const index = await cookies.verify(proven.byReply(reply.challenge), reply.proof);
+    : boundProofs(name, challengeMessage, connection.binding);
+  const index = cookies.verify(proven.byReply(reply.challenge), reply.proof);
   if (index < 0) throw wrongCookie(connection);
   // By the cookie that the initiator has: while cookies are rotated it may have no other.
-  const proof = await cookies.prove(proven.byAck(reply), index);
+  const proof = cookies.prove(proven.byAck(reply), index);
   return { peer, ack: encodeAck({ proof }) };
 }
 
@@ -170,13 +171,13 @@ interface Proofs {
   byAck(reply: HandshakeReply): Uint8Array;
 }
 
-async function boundProofs(
+function boundProofs(
   name: Uint8Array,
   challengeMessage: Uint8Array,
   binding: Uint8Array = NO_BINDING,
-): Promise<Proofs> {
+): Proofs {
   const bytes = encodeTranscript(name, challengeMessage, binding);
-  const transcript = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as BufferSource));
+  const transcript = new Uint8Array(createHash("sha256").update(bytes).digest());
   return {
     byReply: (challenge) => encodeReplyProof(transcript, challenge),
     byAck: (reply) => encodeAckProof(transcript, reply),

@@ -61,7 +61,7 @@ export class MeshNode extends EventTarget implements Mesh {
   static async start(settings: MeshSettings): Promise<MeshNode> {
     const { name, listen, transport, signal } = settings;
     if (signal?.aborted) throw shutDown(name.name);
-    const cookies = await Cookies.import(settings.cookies);
+    const cookies = new Cookies(settings.cookies);
     let listener: Listener;
     try {
       listener = await transport.listen(listen);

@@ -198,10 +198,11 @@ Deno.test("the library consists of TypeScript", () => {
   assertEquals(others, []);
 });
 
-Deno.test("mod.ts loads codec, rooms and mesh, and no backplane", () => {
+Deno.test("mod.ts loads codec, rooms and mesh, and neither backplane nor simulation", () => {
   const loaded = loadedBy("mod.ts", readLibrary());
   for (const path of MOD_IMPORTS) assert(loaded.has(path), path);
-  const expected = /^(mod\.ts$|codec\/|rooms\/|mesh\/|node:(crypto|process|stream|tls)$)/;
+  const expected =
+    /^(mod\.ts$|codec\/|rooms\/|mesh\/(?!simulation\/)|node:(crypto|process|stream|tls)$)/;
   assertEquals([...loaded].filter((path) => !expected.test(path)), []);
 });
 

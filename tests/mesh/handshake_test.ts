@@ -28,7 +28,7 @@ for (const vector of vectors.cases) {
   const { bindingHex, initiator, acceptor, cookie } = vector;
   if (bindingHex === undefined) continue; // The original's: neither side of it is all ours.
   Deno.test(`initiator and acceptor say byte for byte what the vector says: ${vector.name}`, async () => {
-    const cookies = await Cookies.import([cookie]);
+    const cookies = new Cookies([cookie]);
     const { ends, written } = pipe(fromHex(bindingHex));
     const [peer, accepted] = await Promise.all([
       (async () => {
@@ -66,7 +66,7 @@ Deno.test("spoken to by the original runtime, either role answers byte for byte 
   const vector = vectors.cases.find(({ name }) => name === "original");
   if (vector === undefined) throw new Error("the vectors have lost the original's");
   const { initiator, acceptor, nameHex, challengeMessageHex, replyHex, ackHex } = vector;
-  const cookies = await Cookies.import([vector.cookie]);
+  const cookies = new Cookies([vector.cookie]);
   const frame = (hex: string) => encodeFrame(fromHex(hex));
   const options = ({ challengeHex }: Side, name: string) => ({
     self: { name, incarnation: "00".repeat(8), features: 1 },
@@ -96,7 +96,7 @@ Deno.test("spoken to by the original runtime, either role answers byte for byte 
 });
 
 Deno.test("on plain TCP the binding is 32 zero bytes; another binding is another proof", async () => {
-  const cookies = await Cookies.import([COOKIE]);
+  const cookies = new Cookies([COOKIE]);
   const self = (name: string) => ({ name, incarnation: "00".repeat(8), features: 1 });
   const shake = async (left: Uint8Array | undefined, right: Uint8Array | undefined) => {
     const { ends } = pipe();

@@ -1,0 +1,187 @@
+/**
+ * One seed: a cluster is started, suffers, is repaired, and must then be as if nothing had been.
+ *
+ * | act | what must hold, besides what holds after every step |
+ * | --- | --- |
+ * | all start at once | the mesh is complete within {@linkcode FORM_LIMIT_MS}, and no link is lost or refused |
+ * | faults and traffic | |
+ * | repair | the mesh is complete within {@linkcode COMPLETE_LIMIT_MS}, one link for each pair |
+ * | calm | no link is lost, nobody is refused; all that was queued arrives |
+ * | a machine dies and is started again at once | it has taken its ghost's place in {@linkcode GHOST_LIMIT_MS} |
+ * | shutdown, one node after the other | last words are heard, goodbyes understood, nothing is left |
+ */
+
+import { Cluster, type Counts } from "./_cluster.ts";
+import { Violation } from "./_ledger.ts";
+import { nameOf } from "./_node.ts";
+
+/** How long a repaired cluster may take until it is complete. */
+export const COMPLETE_LIMIT_MS = 90_000;
+/** How long a node that is started again may take to replace its ghost everywhere. */
+const GHOST_LIMIT_MS = 4_000;
+/** How long nodes that are started together may take to find each other. */
+const FORM_LIMIT_MS = 4_000;
+const CALM_MS = 30_000;
+const ARRIVAL_LIMIT_MS = 10_000;
+
+export interface Outcome extends Counts {
+  readonly seed: number;
+  readonly size: number;
+  /** How long the repaired cluster took until it was complete. */
+  readonly completeMs: number;
+  readonly violation: unknown;
+  readonly history: readonly string[];
+}
+
+export async function runSeed(
+  seed: number,
+  { onTrace }: { onTrace?: (line: string) => void } = {},
+): Promise<Outcome> {
+  const cluster = new Cluster(seed, onTrace);
+  let completeMs = 0;
+  const onUncaught = (event: Event) => {
+    event.preventDefault();
+    const what = event instanceof PromiseRejectionEvent
+      ? event.reason
+      : event instanceof ErrorEvent
+      ? event.error
+      : event.type;
+    cluster.fail(new Violation(`uncaught: ${what?.stack ?? what}`));
+  };
+  globalThis.addEventListener("unhandledrejection", onUncaught);
+  globalThis.addEventListener("error", onUncaught);
+  try {
+    await suffer(cluster);
+    completeMs = await recover(cluster);
+    await stayCalm(cluster);
+    await replaceGhost(cluster);
+    await shutDown(cluster);
+    // An uncaught rejection is told of in a turn of its own.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    cluster.throwIfFailed();
+  } catch (error) {
+    cluster.fail(error);
+  } finally {
+    globalThis.removeEventListener("unhandledrejection", onUncaught);
+    globalThis.removeEventListener("error", onUncaught);
+  }
+  const { violation, history, plan: { size } } = cluster;
+  return { seed, size, completeMs, violation, history, ...cluster.counts };
+}
+
+/** All dial each other at once, and nothing is wrong: no link may come up in vain. */
+async function form(cluster: Cluster): Promise<void> {
+  await within(cluster, "the mesh has not formed", FORM_LIMIT_MS, () => cluster.isComplete());
+  await cluster.simulation.run(FORM_LIMIT_MS);
+  const troubles = cluster.running.reduce((sum, node) => sum + node.troubles, 0);
+  if (troubles > 0) throw new Violation("links lost or refused while the mesh formed");
+}
+
+async function suffer(cluster: Cluster): Promise<void> {
+  const { simulation, plan } = cluster;
+  for (const hostname of cluster.hostnames) await cluster.start(hostname);
+  await form(cluster);
+  cluster.beginTraffic();
+  const end = simulation.now + plan.faultsMs;
+  while (simulation.now < end) {
+    await simulation.run(simulation.random.between(0, 2 * plan.faultEveryMs));
+    cluster.throwIfFailed();
+    cluster.injectFault();
+  }
+}
+
+/** Gives when the mesh became complete for good: a link may be there and be dead, which takes time to show. */
+async function recover(cluster: Cluster): Promise<number> {
+  const { simulation } = cluster;
+  cluster.log("repair");
+  const repairedAt = simulation.now;
+  await cluster.repair();
+  let completeAt: number | undefined;
+  const end = repairedAt + COMPLETE_LIMIT_MS;
+  while (simulation.now < end) {
+    await simulation.run(100);
+    if (!cluster.isComplete()) completeAt = undefined;
+    else completeAt ??= simulation.now;
+  }
+  cluster.throwIfFailed();
+  if (completeAt === undefined) {
+    throw new Violation(`the mesh is not complete ${COMPLETE_LIMIT_MS} ms after all faults`);
+  }
+  cluster.log(`complete, for good ${(completeAt - repairedAt).toFixed(0)} ms after the repair`);
+  return completeAt - repairedAt;
+}
+
+async function stayCalm(cluster: Cluster): Promise<void> {
+  const troubles = () => cluster.running.reduce((sum, node) => sum + node.troubles, 0);
+  const before = troubles();
+  await cluster.simulation.run(CALM_MS);
+  cluster.throwIfFailed();
+  if (troubles() !== before) throw new Violation("links lost or refused though all is well");
+  cluster.endTraffic();
+  cluster.broadcastFromAll();
+  await within(
+    cluster,
+    "messages are missing, and nobody has said so",
+    ARRIVAL_LIMIT_MS,
+    () => cluster.missing() === 0,
+  );
+  cluster.checkPairs();
+}
+
+async function replaceGhost(cluster: Cluster): Promise<void> {
+  const hostname = cluster.simulation.random.pick(cluster.hostnames);
+  cluster.crash(hostname, true);
+  await cluster.start(hostname);
+  await within(
+    cluster,
+    `the ghost of ${hostname} is in the way`,
+    GHOST_LIMIT_MS,
+    () => cluster.isComplete(),
+  );
+  cluster.broadcastFromAll();
+  await within(
+    cluster,
+    "messages to or from a restarted node are missing",
+    ARRIVAL_LIMIT_MS,
+    () => cluster.missing() === 0,
+  );
+}
+
+async function shutDown(cluster: Cluster): Promise<void> {
+  const { simulation } = cluster;
+  for (const hostname of simulation.random.shuffled(cluster.hostnames)) {
+    cluster.broadcastFromAll();
+    const node = cluster.nodes.get(hostname);
+    const links = [...node?.life.links.values() ?? []];
+    await simulation.complete(cluster.shutdown(hostname));
+    cluster.throwIfFailed();
+    const lost = links.reduce((sum, link) => sum + link.missing, 0);
+    if (lost > 0) throw new Violation(`${lost} last words of ${hostname} are lost`);
+    await within(
+      cluster,
+      `${hostname} has left, and is still linked`,
+      1_000,
+      () => cluster.running.every((other) => !other.life.links.has(nameOf(hostname))),
+    );
+    for (const { mesh, downReasons } of cluster.running) {
+      const reason = downReasons.get(nameOf(hostname));
+      if (reason === "goodbye") continue;
+      throw new Violation(`${mesh.name} takes the goodbye of ${hostname} for "${reason}"`);
+    }
+  }
+}
+
+async function within(
+  cluster: Cluster,
+  what: string,
+  limitMs: number,
+  condition: () => boolean,
+): Promise<number> {
+  try {
+    return await cluster.simulation.runUntil(condition, { limitMs });
+  } catch (error) {
+    cluster.throwIfFailed();
+    if (error instanceof Violation) throw error;
+    throw new Violation(`${what} after ${limitMs} ms`, { cause: error });
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * Faults that the simulation must find, each as a change of one place in the library. `find` must
+ * occur there exactly once: a mutation that no longer applies is an error, and has to be written anew.
+ */
+export interface Mutation {
+  readonly name: string;
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: "a receiver forwards what it hears",
+    file: "mesh/node.ts",
+    find: "    for (const receive of this.#receivers) {\n",
+    replace: "    for (const link of this.#peers) link.publish(message);\n" +
+      "    for (const receive of this.#receivers) {\n",
+  },
+  {
+    name: "a ghost is not replaced",
+    file: "mesh/admission.ts",
+    find: `return superseded.has(newcomer.incarnation) ? "duplicate" : "replace";`,
+    replace: `return superseded.has(newcomer.incarnation) ? "duplicate" : "refuse";`,
+  },
+  {
+    name: "a dropped message is not counted",
+    file: "mesh/node.ts",
+    find: "      else dropped++;\n",
+    replace: "",
+  },
+  {
+    name: "an overflow is not announced",
+    file: "mesh/link.ts",
+    find: "      this.#listener.onOverflow(this);\n",
+    replace: "",
+  },
+  {
+    name: "the tie-break is inverted on one side",
+    file: "mesh/linker.ts",
+    find: `const initiator = direction === "outgoing" ? self.name : peer.name;`,
+    replace: `const initiator = self.name;`,
+  },
+  {
+    name: "the node with the larger name decides, and so does the other",
+    file: "mesh/linker.ts",
+    find: "if (isOriginal(peer) || !isSmallerName(this",
+    replace: "if (isOriginal(peer) || isSmallerName(this",
+  },
+  {
+    name: "the timer of a handshake is not cleared",
+    file: "mesh/attempts.ts",
+    find: "      this.#clock.clearTimeout(timer);\n",
+    replace: "",
+  },
+  {
+    name: "order is broken under back-pressure",
+    file: "mesh/outbox.ts",
+    find: "this.#taken = this.#segments.shift();",
+    replace: "this.#taken = this.#segments.pop();",
+  },
+  {
+    name: "the limit of a queue is off by one",
+    file: "mesh/outbox.ts",
+    find: "this.#queuedBytes + size > this.#maxBytes",
+    replace: "this.#queuedBytes + size > this.#maxBytes + 1",
+  },
+  {
+    name: "a listener leaks on leave",
+    file: "rooms/rooms.ts",
+    find: "    if (places.size === 0) this.#socketCount--;\n    this.#vacate(entry, place);\n",
+    replace: "    if (places.size === 0) {\n      this.#socketCount--;\n" +
+      "      this.#sockets.delete(socket);\n    }\n    this.#vacate(entry, place);\n",
+  },
+  {
+    name: "the excluded socket hears the message",
+    file: "rooms/rooms.ts",
+    find: "      if (socket === except) continue;\n",
+    replace: "      if (socket === except) this.#sent += 0;\n",
+  },
+  {
+    name: "a write that was cut short is taken for whole",
+    file: "mesh/link.ts",
+    find: "          at += size;\n",
+    replace: "          at = bytes.length;\n",
+  },
+  {
+    name: "a dead link is never given up",
+    file: "mesh/heartbeat.ts",
+    find: `      return { action: "dead" };`,
+    replace: `      return { action: "wait", againMs: this.#timeoutMs };`,
+  },
+  {
+    name: "a goodbye is taken for a broken connection",
+    file: "mesh/link.ts",
+    find: `return this.end("goodbye");`,
+    replace: `return this.end("closed");`,
+  },
+  {
+    name: "a goodbye overtakes the last words",
+    file: "mesh/link.ts",
+    find: "    await this.#writing;\n    if (this.peer.features",
+    replace: "    if (this.peer.features",
+  },
+  {
+    name: "new peers are not told of others",
+    file: "mesh/node.ts",
+    find: "    this.#sendPeerList(link);\n    replaced?.end",
+    replace: "    replaced?.end",
+  },
+  {
+    name: "a dial that has failed is never repeated",
+    file: "mesh/known_nodes.ts",
+    find: "    node.dialling = false;\n",
+    replace: "",
+  },
+  {
+    name: "the memory of a message in pieces loses its beginning as it grows",
+    file: "codec/framing.ts",
+    find: "      larger.set(held.subarray(0, this.#heldSize));\n",
+    replace: "",
+  },
+];
