@@ -68,9 +68,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a listener leaks on leave",
     file: "rooms/rooms.ts",
-    find: "    if (places.size === 0) this.#socketCount--;\n    this.#vacate(entry, place);\n",
+    find: "    if (places.size === 0) this.#socketCount--;\n    if (this.#vacate(",
     replace: "    if (places.size === 0) {\n      this.#socketCount--;\n" +
-      "      this.#sockets.delete(socket);\n    }\n    this.#vacate(entry, place);\n",
+      "      this.#sockets.delete(socket);\n    }\n    if (this.#vacate(",
   },
   {
     name: "the excluded socket hears the message",
