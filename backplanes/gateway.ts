@@ -21,7 +21,9 @@
  * backplane, `broadcastChannelBackplane`; `compose` makes one of the two.
  *
  * **When the gateway changes.** One that shuts down says so, passes on what was handed to it before
- * the others have heard that, and leaves; nothing of theirs is lost. One that ends without a word
+ * the others have heard that, and leaves; nothing of theirs is lost, unless a worker has so much
+ * waiting at that moment that it runs over the ring of Deno's channels, which `missed` counts on the
+ * gateway that leaves. One that ends without a word
  * takes with it what it was handed and had not read, which the `gatewaydown` event of each worker
  * counts. Until the next is there, messages to the outside are reported as dropped, and those from
  * outside are lost to this process: their senders know it as a node that is away.

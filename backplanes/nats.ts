@@ -21,7 +21,8 @@
  * the client has reconnected. That needs a client that does not give up: `maxReconnectAttempts: -1`
  * (the client's default is to stop after ten). What was handed over and not confirmed when the
  * connection broke is counted by the `down` event. A NATS server cuts off a node that reads too
- * slowly, which shows as `down` there as well.
+ * slowly, which shows as `down` there as well. A connection that is dead without a word is `down` when
+ * the client finds out by its pings (`pingInterval`, two minutes by default).
  *
  * **Limits.** A message may have `max_payload` bytes of the server (1 MiB by default) less 9 for
  * the envelope. `maxQueuedBytes` bounds what is handed to the client without being confirmed, by a

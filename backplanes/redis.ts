@@ -24,7 +24,9 @@
  * the clients have reconnected. What was handed over and not confirmed when the connection broke is
  * counted by the `down` event. Redis cuts off a subscriber that reads too slowly
  * (`client-output-buffer-limit pubsub`: 32 MiB by default, or 8 MiB for a minute), which shows as
- * `down` there.
+ * `down` there. A connection that is dead without a word, as behind a cable that was pulled, is `down`
+ * when the client finds out, which for one that only subscribes is a matter of its TCP keep-alive
+ * (`keepAlive` of ioredis).
  *
  * **Limits.** A message may have 16 MiB unless `maxMessageBytes` says otherwise; Redis itself takes
  * 512 MiB. `maxQueuedBytes` bounds what is handed to the client without being confirmed; the client
