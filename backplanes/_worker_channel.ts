@@ -225,6 +225,8 @@ export class WorkerChannel {
       const timer = this.#options.timers.setTimeout(resolve, LEAVE_LIMIT_MS);
       await promise;
       this.#options.timers.clearTimeout(timer);
+      // One worker that is stuck must not cost the others what is left.
+      this.#flush(true);
     }
     this.#options.timers.clearTimeout(this.#timer);
     this.#post({ kind: "bye", from: this.#options.id });

@@ -296,7 +296,11 @@ class NatsEngine implements Engine {
 
   #onStatus({ type, error }: NatsStatus): void {
     if (type === "disconnect" || type === "close") return this.#listener.onReach(both(false));
-    if (type === "reconnect") return this.#listener.onReach(both(true));
+    if (type === "reconnect") {
+      // A subscription that was refused before may be permitted now.
+      for (const topic of this.#wanted) this.#update(topic);
+      return this.#listener.onReach(both(true));
+    }
     if (type !== "error") return;
     const subject = violatedSubject(error);
     // Others may use the connection as well.

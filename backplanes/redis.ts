@@ -1,5 +1,7 @@
 /**
- * A backplane over Redis, or Valkey: for a fleet that has one already.
+ * A backplane over one Redis server: for a fleet that has one already. Not over a Redis Cluster: the
+ * cluster client of ioredis sends again by itself what a broken connection has cut off, which is then
+ * heard twice, and does not say when its own subscriber was away.
  *
  * You make two clients, with `ioredis` or one that has the same methods, and they stay yours. One
  * publishes and can be used for other things as well; the other subscribes, and a connection that
@@ -8,8 +10,7 @@
  *
  * **Channels.** `roomcast.<cluster>` carries all rooms. With `interest: "room"`, each room has a
  * channel of its own, `roomcast.<cluster>.<encoded name>`, subscribed to while the room has members on
- * this node. With `sharded`, SPUBLISH and SSUBSCRIBE are used, so that in a Redis Cluster a message
- * stays on the shard of its channel (Redis 7, all nodes alike). Payloads are laid out in
+ * this node. With `sharded`, SPUBLISH and SSUBSCRIBE are used (Redis 7, all nodes alike). Payloads are laid out in
  * `_envelope.ts`, names encoded as in `_topics.ts`.
  *
  * **When a message is heard.** With `interest: "cluster"`: from the moment of `join`, once the
@@ -121,8 +122,8 @@ export interface RedisSubscriber extends RedisClient {
 /** Options of {@linkcode redisBackplane}. */
 export interface RedisOptions extends BrokerOptions {
   /**
-   * The client that publishes, made with `autoResendUnfulfilledCommands: false` (a `Cluster`: in
-   * its `redisOptions`, which cannot be checked here). Others may use it as well.
+   * The client that publishes, made with `autoResendUnfulfilledCommands: false`. Others may use it
+   * as well.
    */
   publisher: RedisPublisher;
   /** Another client, that subscribes. It may have other subscriptions, which are left alone. */
