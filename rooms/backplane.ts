@@ -52,8 +52,9 @@ export interface Backplane {
    * Takes note that a room has its first member on this node: from here on messages for it are
    * wanted. A backplane without this method brings all rooms.
    *
-   * Called within `join`, which does not wait for it: it must return at once, must not throw, and
-   * must not call the `Rooms` that calls it. What this node publishes itself is not affected: its own
+   * Called within `join`, which does not wait for it: it must return at once, must not throw (what it
+   * throws is an uncaught error, and the socket a member), and must not call the `Rooms` that calls
+   * it. What this node publishes itself is not affected: its own
    * members hear it from the moment they have joined. What other nodes publish is heard from when
    * the subscription has taken effect in the engine; each backplane says when that is. Until then
    * the room is, for other nodes, as if the member had joined a little later.

@@ -209,7 +209,7 @@ export class Rooms<S extends RoomSocket = WebSocket> {
     const place = entry.members.push(socket) - 1;
     places.set(entry, place);
     if (places.size === 1) this.#socketCount++;
-    if (place === 0) this.#backplane?.openRoom?.(room);
+    if (place === 0) this.#tell("openRoom", room);
     return true;
   }
 
@@ -225,7 +225,7 @@ export class Rooms<S extends RoomSocket = WebSocket> {
     if (entry === undefined || places === undefined || place === undefined) return false;
     places.delete(entry);
     if (places.size === 0) this.#socketCount--;
-    if (this.#vacate(entry, place)) this.#backplane?.closeRoom?.(room);
+    if (this.#vacate(entry, place)) this.#tell("closeRoom", room);
     return true;
   }
 
@@ -242,7 +242,7 @@ export class Rooms<S extends RoomSocket = WebSocket> {
     this.#socketCount--;
     const emptied = left.filter(([entry, place]) => this.#vacate(entry, place));
     // Not before all places are vacated: what was copied above must not change under foreign code.
-    for (const [{ name }] of emptied) this.#backplane?.closeRoom?.(name);
+    for (const [{ name }] of emptied) this.#tell("closeRoom", name);
     return left.length;
   }
 
@@ -293,6 +293,15 @@ export class Rooms<S extends RoomSocket = WebSocket> {
     const delivery = this.#deliver(this.members(room), message, options.except);
     const { peers, dropped } = backplane.publish(bytes);
     return { ...delivery, peers, dropped };
+  }
+
+  /** Tells the backplane, whose faults must not keep a socket in its rooms, or open. */
+  #tell(what: "openRoom" | "closeRoom", room: string): void {
+    try {
+      this.#backplane?.[what]?.(room);
+    } catch (error) {
+      reportError(error);
+    }
   }
 
   #encode(room: string, message: string, backplane: Backplane): Uint8Array {

@@ -550,3 +550,30 @@ Deno.test("while the backplane hears of closed rooms, all places are vacated alr
   rooms.leaveAll(socket);
   assertEquals(counts, [0, 0, 0, 0, 0, 0]);
 });
+
+Deno.test("a backplane that throws when a room opens or closes costs no socket anything", () => {
+  const thrown: unknown[] = [];
+  const onError = (event: ErrorEvent) => {
+    event.preventDefault();
+    thrown.push(event.error);
+  };
+  globalThis.addEventListener("error", onError);
+  try {
+    const backplane = new FakeBackplane();
+    const fault = new Error("no such room here");
+    backplane.openRoom = backplane.closeRoom = () => {
+      throw fault;
+    };
+    const rooms = fakeRooms({ backplane });
+    const socket = new FakeSocket();
+    for (const room of ["a", "b", "c"]) assertEquals(rooms.join(socket, room), true);
+    socket.bufferedAmount = MIB + 1;
+    const { slow, failed } = rooms.broadcast("b", "too much");
+    assertEquals([slow, failed], [1, 0]);
+    assertEquals(socket.closeCalls.map(({ code }) => code), [1013]);
+    assertEquals([rooms.roomCount, rooms.socketCount], [0, 0]);
+    assertEquals(thrown, Array(6).fill(fault));
+  } finally {
+    globalThis.removeEventListener("error", onError);
+  }
+});
