@@ -17,7 +17,7 @@
  * | `here` | `hello`: asks all others for a `here`; `posted`: number of the last data post; `sent`: messages so far, in each lane; `read`: for each worker its last post that was read; `state`: what the user of the channel says of itself | at the start, in answer to a `hello`, when the state changes, and each beat |
  * | `data` | `post`: its number, from 1; `lane`; `first`: number of the first message of this lane in it, from 0; `to`: in lane 1, the only worker it is for; `frames`: messages in the codec's framing | |
  * | `ack` | `to`, `post`: all posts of that worker up to this one have been read | every other post |
- * | `bye` | | at the end |
+ * | `bye` | `sent`: all its messages, in each lane | at the end |
  *
  * Lane 0 is for all workers. Lane 1 is for one at a time; the others read over it. A worker is known
  * from its first post on, and gone when it says so or has been silent for {@linkcode SILENT_BEATS}.
@@ -137,6 +137,7 @@ interface Ack {
 interface Bye {
   readonly kind: "bye";
   readonly from: string;
+  readonly sent: Numbers;
 }
 type Post = Here | Data | Ack | Bye;
 
@@ -160,7 +161,9 @@ export class WorkerChannel {
   readonly #sent: Numbers = [0, 0];
   #flushing = false;
   #timer: unknown;
+  /** What it has said of itself, and what it is to say next. */
   #state: unknown;
+  #nextState: { readonly state: unknown } | undefined;
   #onDrained: () => void = () => {};
   #closing = false;
   #closed = false;
@@ -185,9 +188,15 @@ export class WorkerChannel {
     return this.#queuedBytes;
   }
 
-  /** Messages for one worker alone that it has not said to have read. They are counted once. */
-  unread(id: string): number {
-    let messages = this.#queue.filter(({ to }) => to === id).length;
+  /**
+   * Takes back what waits for one worker alone. Returns how many messages for it there were that it
+   * has not said to have read; those are counted once.
+   */
+  giveUp(id: string): number {
+    const waiting = this.#queue.filter(({ to }) => to === id);
+    this.#queue = this.#queue.filter(({ to }) => to !== id);
+    for (const { message } of waiting) this.#queuedBytes -= FRAME_HEADER_BYTES + message.length;
+    let messages = waiting.length;
     for (const unread of this.#peers.get(id)?.unread.splice(0) ?? []) messages += unread.messages;
     return messages;
   }
@@ -208,12 +217,13 @@ export class WorkerChannel {
     return true;
   }
 
-  /** Tells the others something of this worker, now and at each beat. */
+  /**
+   * Tells the others something of this worker, now and at each beat. Behind what waits for one worker
+   * alone, which must read that first.
+   */
   setState(state: unknown): void {
-    this.#state = state;
-    // What was sent before this must be read before it.
-    this.#flush(true);
-    this.#sayHere(false);
+    this.#nextState = { state };
+    this.#flush();
   }
 
   /** Posts what waits, if the others keep up, says goodbye and closes. */
@@ -229,7 +239,7 @@ export class WorkerChannel {
       this.#flush(true);
     }
     this.#options.timers.clearTimeout(this.#timer);
-    this.#post({ kind: "bye", from: this.#options.id });
+    this.#post({ kind: "bye", from: this.#options.id, sent: [...this.#sent] });
     this.#closed = true;
     this.#port.close();
     this.#queue = [];
@@ -251,7 +261,15 @@ export class WorkerChannel {
     while (this.#queue.length > 0 && !this.#closed && (regardless || this.#isWindowOpen())) {
       this.#postNext();
     }
+    this.#sayNextState();
     if (this.#queue.length === 0) this.#onDrained();
+  }
+
+  #sayNextState(): void {
+    if (this.#nextState === undefined || this.#queue.some(({ to }) => to !== undefined)) return;
+    this.#state = this.#nextState.state;
+    this.#nextState = undefined;
+    this.#sayHere(false);
   }
 
   #isWindowOpen(): boolean {
@@ -333,7 +351,7 @@ export class WorkerChannel {
   #forget(id: string, reason: WorkerDownReason): void {
     const peer = this.#peers.get(id);
     if (peer === undefined) return;
-    const unread = this.unread(id);
+    const unread = this.giveUp(id);
     this.#peers.delete(id);
     if (reason === "silent" && this.#silent.size < MAX_PEERS) this.#silent.set(id, peer.expected);
     this.#listener.onPeerDown(id, reason, unread);
@@ -357,7 +375,7 @@ export class WorkerChannel {
   }
 
   #read(post: Post): void {
-    if (post.kind === "bye") return this.#forget(post.from, "goodbye");
+    if (post.kind === "bye") return this.#readBye(post);
     const peer = this.#peers.get(post.from) ?? this.#meet(post);
     if (peer === undefined) return;
     peer.silentBeats = 0;
@@ -393,9 +411,15 @@ export class WorkerChannel {
     return peer;
   }
 
+  #readBye({ from, sent }: Bye): void {
+    const peer = this.#peers.get(from);
+    if (peer === undefined) return;
+    this.#expectAll(peer, from, sent);
+    this.#forget(from, "goodbye");
+  }
+
   #readHere(peer: Peer, post: Here): void {
-    // It posts in order: what it has sent by now and we have not read, the ring has lost.
-    for (const lane of [0, 1] as const) this.#expect(peer, post.from, lane, post.sent[lane]);
+    this.#expectAll(peer, post.from, post.sent);
     peer.read = Math.max(peer.read, post.posted);
     // An acknowledgement may have been lost, or was not due yet.
     const read = post.read[this.#options.id];
@@ -426,6 +450,11 @@ export class WorkerChannel {
       // The others of the same post are none the worse for it.
       this.#listener.onMalformed(error);
     }
+  }
+
+  /** It posts in order: what it has sent by now and we have not read, the ring has lost. */
+  #expectAll(peer: Peer, id: string, sent: Numbers): void {
+    for (const lane of [0, 1] as const) this.#expect(peer, id, lane, sent[lane]);
   }
 
   /** The next message of a lane has this number. */
@@ -459,7 +488,7 @@ function checkPost(data: unknown): Post {
   if (typeof data !== "object" || data === null) throw noPost(describe(data));
   const post = data as Partial<Record<string, unknown>>;
   if (typeof post.from !== "string" || post.from.length > 64) throw noPost("no sender");
-  if (isHere(post) || isData(post) || isAck(post) || post.kind === "bye") {
+  if (isHere(post) || isData(post) || isAck(post) || isBye(post)) {
     return post as unknown as Post;
   }
   throw noPost("an unknown kind, or fields that do not fit it");
@@ -467,7 +496,7 @@ function checkPost(data: unknown): Post {
 
 function isHere(post: Partial<Record<string, unknown>>): boolean {
   return post.kind === "here" && typeof post.hello === "boolean" && isCount(post.posted) &&
-    Array.isArray(post.sent) && post.sent.length === 2 && post.sent.every(isCount) &&
+    areNumbers(post.sent) &&
     typeof post.read === "object" && post.read !== null && Object.values(post.read).every(isCount);
 }
 
@@ -479,6 +508,14 @@ function isData(post: Partial<Record<string, unknown>>): boolean {
 
 function isAck(post: Partial<Record<string, unknown>>): boolean {
   return post.kind === "ack" && typeof post.to === "string" && isCount(post.post);
+}
+
+function isBye(post: Partial<Record<string, unknown>>): boolean {
+  return post.kind === "bye" && areNumbers(post.sent);
+}
+
+function areNumbers(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 2 && value.every(isCount);
 }
 
 function isCount(value: unknown): boolean {

@@ -20,13 +20,12 @@
  * to all workers; they deliver, and pass nothing on. Between themselves workers need another
  * backplane, `broadcastChannelBackplane`; `compose` makes one of the two.
  *
- * **When the gateway changes.** One that shuts down says so, passes on what was handed to it before
- * the others have heard that, and leaves; nothing of theirs is lost, unless a worker has so much
- * waiting at that moment that it runs over the ring of Deno's channels, which `missed` counts on the
- * gateway that leaves. One that ends without a word
- * takes with it what it was handed and had not read, which the `gatewaydown` event of each worker
- * counts. Until the next is there, messages to the outside are reported as dropped, and those from
- * outside are lost to this process: their senders know it as a node that is away.
+ * **When the gateway changes.** One that shuts down says so, and passes on what it is handed until
+ * every other worker has heard that, for a second at most; what comes later, `unconfirmed` or
+ * `undelivered` counts. One that ends without a word takes with it what it was handed and had not
+ * read, which the `gatewaydown` event of each worker counts. Until the next is there, messages to the
+ * outside are reported as dropped, and those from outside are lost to this process: their senders
+ * know it as a node that is away.
  *
  * Reports: on the gateway that of its link; on another worker the outside counts as one. What the
  * gateway could not pass on for others, its `undelivered` event counts.
@@ -70,8 +69,9 @@ export interface GatewayOptions extends BroadcastChannelOptions {
   /**
    * Connects with the outside: called on the worker that becomes the gateway. What it resolves to
    * must reconnect by itself, carry all rooms (no `interest: "room"`), and be the same whichever
-   * worker makes it: with `startMesh`, the same name. `signal` is aborted if the worker shuts down
-   * meanwhile.
+   * worker makes it: with `startMesh`, the same name. It may take 30 s, after which the lock goes to
+   * the next in line, and a link that comes late is shut down. `signal` is aborted then, and if the
+   * worker shuts down meanwhile.
    */
   connect: (signal: AbortSignal) => Promise<GatewayLink>;
   /** Default: `navigator.locks`. */
@@ -87,7 +87,7 @@ export interface GatewayEventDetails {
    * to it and that it may not have read: each may have been passed on or be lost.
    */
   gatewaydown: { readonly worker: string; readonly here: boolean; readonly unconfirmed: number };
-  /** This worker had the lock, and could not connect. */
+  /** This worker had the lock, and could not connect; or its link could not be shut down. */
   refused: { readonly cause: unknown };
   /** Messages of other workers that this one could not pass on: its link dropped them, or is gone. */
   undelivered: { readonly messages: number };
@@ -151,7 +151,8 @@ export interface GatewayBackplane
   subscribe(receive: (message: Uint8Array) => void): void;
   /**
    * Leaves. A gateway passes on what it was handed, shuts its link down and gives the lock away.
-   * Resolves when nothing is left running. May be called again.
+   * Resolves when nothing is left running; a `connect` that does not heed its signal is waited for 2 s
+   * at most. May be called again.
    */
   shutdown(): Promise<void>;
 }
@@ -191,6 +192,12 @@ export function gatewayBackplane(options: GatewayOptions): GatewayBackplane {
   return new Gateway(options, locks);
 }
 
+/** How long others may wait for a worker that has the lock to connect. */
+const CONNECT_LIMIT_MS = 30_000;
+
+/** How long a worker that shuts down waits for a link that is being made. */
+const LEAVE_LIMIT_MS = 2_000;
+
 /** How long others may take to hear that the gateway leaves. */
 const HANDOVER_LIMIT_MS = 1_000;
 
@@ -205,8 +212,8 @@ interface WorkerState {
    * this. `"connecting"`: it has the lock, so that no other is the gateway any more.
    */
   readonly role: "up" | "leaving" | "connecting" | undefined;
-  /** The worker to which it hands what it publishes. */
-  readonly uses: string | undefined;
+  /** The last worker that it has heard to be leaving, and hands nothing any more. */
+  readonly left: string | undefined;
   /** With `"up"`: the largest message that its link takes. */
   readonly maxMessageBytes: number | undefined;
 }
@@ -223,14 +230,16 @@ class Gateway extends EventTarget implements GatewayBackplane {
   #gatewayMaxMessageBytes: number | undefined;
   /** A gateway that leaves, and may still be reading what it was handed. */
   #leaving: string | undefined;
-  /** Where each other worker hands what it publishes. */
-  readonly #uses = new Map<string, string | undefined>();
+  /** The last worker that was heard to be leaving. */
+  #left: string | undefined;
+  /** Those of the others that have heard this one to be leaving. */
+  readonly #leftBy = new Set<string>();
   #link: GatewayLink | undefined;
   #role: WorkerState["role"];
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
   #wakeUp: () => void = () => {};
-  #onUsesChange: () => void = () => {};
+  #onLeftChange: () => void = () => {};
   #shutdown: Promise<void> | undefined;
   #newlyUndelivered = 0;
   readonly #overflow: Overflow;
@@ -344,24 +353,57 @@ class Gateway extends EventTarget implements GatewayBackplane {
 
   /** Is the gateway, until the end. False: could not become it. */
   async #hold(): Promise<boolean> {
-    const { signal } = this.#stopping;
     this.#setRole("connecting");
     try {
-      const link = await this.#options.connect(signal);
-      requireMethods("connect: the link", link, ["publish", "subscribe", "shutdown"]);
-      if (link.openRoom === undefined && !signal.aborted) {
-        await this.#serve(link);
-        return true;
-      }
-      await link.shutdown();
-      if (signal.aborted) return true;
-      throw new TypeError("connect: the link must carry all rooms, as one for several workers");
-    } catch (cause) {
-      if (!signal.aborted) this.#emit("refused", { cause });
-      return false;
+      const link = await this.#connect();
+      if (link !== undefined) await this.#serve(link);
+      return link !== undefined;
     } finally {
       this.#setRole(undefined);
     }
+  }
+
+  /** Undefined: there is no link, which has been told unless the worker shuts down. */
+  async #connect(): Promise<GatewayLink | undefined> {
+    const { timers } = this.#settings;
+    const { signal } = this.#stopping;
+    const attempt = new AbortController();
+    const late = Promise.withResolvers<never>();
+    const giveUp = (cause: unknown) => {
+      attempt.abort(cause);
+      late.reject(cause);
+    };
+    let timer = timers.setTimeout(
+      () => giveUp(new Error(`connect has taken more than ${CONNECT_LIMIT_MS / 1_000} s`)),
+      CONNECT_LIMIT_MS,
+    );
+    const onStop = () => {
+      attempt.abort(signal.reason);
+      // A link that is nearly there is better shut down before this worker says that it has ended.
+      timers.clearTimeout(timer);
+      timer = timers.setTimeout(() => giveUp(signal.reason), LEAVE_LIMIT_MS);
+    };
+    signal.addEventListener("abort", onStop);
+    if (signal.aborted) onStop();
+    try {
+      return await Promise.race([this.#open(attempt.signal), late.promise]);
+    } catch (cause) {
+      if (!signal.aborted) this.#emit("refused", { cause });
+      return undefined;
+    } finally {
+      timers.clearTimeout(timer);
+      signal.removeEventListener("abort", onStop);
+    }
+  }
+
+  /** A link that can be used, and is wanted still. */
+  async #open(signal: AbortSignal): Promise<GatewayLink> {
+    const link = await this.#options.connect(signal);
+    requireMethods("connect: the link", link, ["publish", "subscribe", "shutdown"]);
+    if (link.openRoom === undefined && !signal.aborted) return link;
+    await this.#end(link);
+    signal.throwIfAborted();
+    throw new TypeError("connect: the link must carry all rooms, as one for several workers");
   }
 
   async #serve(link: GatewayLink): Promise<void> {
@@ -372,25 +414,33 @@ class Gateway extends EventTarget implements GatewayBackplane {
     this.#emit("gatewayup", { worker: this.id, here: true });
     if (!signal.aborted) await new Promise<void>((resolve) => this.#wakeUp = resolve);
     this.#setRole("leaving");
-    await this.#notUsed();
+    await this.#leftByAll();
     this.#link = undefined;
-    await link.shutdown();
+    await this.#end(link);
     this.#emit("gatewaydown", { worker: this.id, here: true, unconfirmed: 0 });
+  }
+
+  async #end(link: GatewayLink): Promise<void> {
+    try {
+      await link.shutdown();
+    } catch (cause) {
+      this.#emit("refused", { cause });
+    }
   }
 
   /**
    * Resolves when no worker hands anything to this one any more. Each says so behind the last that it
    * has handed over, so that has been read by then.
    */
-  async #notUsed(): Promise<void> {
+  async #leftByAll(): Promise<void> {
     const { timers } = this.#settings;
     let late = false;
     const timer = timers.setTimeout(() => {
       late = true;
-      this.#onUsesChange();
+      this.#onLeftChange();
     }, HANDOVER_LIMIT_MS);
-    while (!late && [...this.#uses.values()].includes(this.id)) {
-      await new Promise<void>((resolve) => this.#onUsesChange = resolve);
+    while (!late && [...this.#channel.peers.keys()].some((id) => !this.#leftBy.has(id))) {
+      await new Promise<void>((resolve) => this.#onLeftChange = resolve);
     }
     timers.clearTimeout(timer);
   }
@@ -423,18 +473,18 @@ class Gateway extends EventTarget implements GatewayBackplane {
 
   #sayState(): void {
     const maxMessageBytes = this.#role === "up" ? this.#link?.maxMessageBytes : undefined;
-    const state: WorkerState = { role: this.#role, uses: this.#gateway, maxMessageBytes };
+    const state: WorkerState = { role: this.#role, left: this.#left, maxMessageBytes };
     this.#channel.setState(state);
   }
 
   #onState(id: string, state: unknown): void {
-    const { role, uses, maxMessageBytes } = readState(state);
-    this.#uses.set(id, uses);
-    this.#onUsesChange();
+    const { role, left, maxMessageBytes } = readState(state);
+    if (left === this.id && this.#channel.peers.has(id)) this.#leftBy.add(id);
+    this.#onLeftChange();
     // Posts come in one order everywhere, and a worker has the lock only after the one before it: the
     // last that speaks is right.
     if (role === "up") this.#follow(id, maxMessageBytes);
-    else if (role === "leaving") this.#letGo(id);
+    else if (role === "leaving") this.#leave(id);
     else if (role === "connecting") this.#lose();
     else if (id === this.#gateway || id === this.#leaving) this.#lose();
   }
@@ -444,15 +494,17 @@ class Gateway extends EventTarget implements GatewayBackplane {
     if (id === this.#gateway) return;
     this.#lose();
     this.#gateway = id;
-    this.#sayState();
     this.#emit("gatewayup", { worker: id, here: false });
   }
 
-  /** Hands nothing more to a gateway that leaves, and tells it so. */
-  #letGo(id: string): void {
-    if (id !== this.#gateway) return;
-    this.#leaving = id;
-    this.#gateway = undefined;
+  /** Hands nothing more to a worker that leaves, and tells it so behind what it was handed. */
+  #leave(id: string): void {
+    if (id === this.#gateway) {
+      this.#leaving = id;
+      this.#gateway = undefined;
+    }
+    if (id === this.#left) return;
+    this.#left = id;
     this.#sayState();
   }
 
@@ -460,16 +512,15 @@ class Gateway extends EventTarget implements GatewayBackplane {
   #lose(unread?: number): void {
     const id = this.#gateway ?? this.#leaving;
     if (id === undefined) return;
-    if (this.#gateway !== undefined) this.#letGo(id);
-    this.#leaving = undefined;
-    const unconfirmed = unread ?? this.#channel.unread(id);
+    this.#gateway = this.#leaving = undefined;
+    const unconfirmed = unread ?? this.#channel.giveUp(id);
     this.#unconfirmed += unconfirmed;
     this.#emit("gatewaydown", { worker: id, here: false, unconfirmed });
   }
 
   #onPeerDown(id: string, unread: number): void {
-    this.#uses.delete(id);
-    this.#onUsesChange();
+    this.#leftBy.delete(id);
+    this.#onLeftChange();
     if (id === this.#gateway || id === this.#leaving) this.#lose(unread);
   }
 
@@ -523,10 +574,14 @@ class Gateway extends EventTarget implements GatewayBackplane {
 }
 
 function readState(state: unknown): WorkerState {
-  const { role, uses, maxMessageBytes } = (state ?? {}) as Partial<Record<string, unknown>>;
+  const { role, left, maxMessageBytes } = (state ?? {}) as Partial<Record<string, unknown>>;
   return {
     role: role === "up" || role === "leaving" || role === "connecting" ? role : undefined,
-    uses: typeof uses === "string" ? uses : undefined,
-    maxMessageBytes: typeof maxMessageBytes === "number" ? maxMessageBytes : undefined,
+    left: typeof left === "string" ? left : undefined,
+    maxMessageBytes: isLimit(maxMessageBytes) ? maxMessageBytes : undefined,
   };
+}
+
+function isLimit(value: unknown): value is number {
+  return Number.isSafeInteger(value) && value as number > 0;
 }

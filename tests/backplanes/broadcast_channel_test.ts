@@ -6,7 +6,7 @@ import {
   type BroadcastChannelOptions,
   type WorkerEventDetails,
 } from "../../backplanes/broadcast_channel.ts";
-import { encodeRoomBroadcast } from "../../mod.ts";
+import { encodeFrame, encodeRoomBroadcast } from "../../mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 import { collect, Inbox, nextEvent } from "./_inbox.ts";
 import { Ring, type RingPort } from "./_ring.ts";
@@ -133,7 +133,7 @@ Deno.test("whatever is late or lost, each message is heard once and in order, or
   );
   let lost = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+    fc.asyncProperty(fc.array(step, { maxLength: 60, size: "max" }), async (steps) => {
       // A ring so small that the window of four posts does not fit for all.
       const workers = new Workers(3, { capacity: 6 });
       const { all, ring, ports, timers } = workers;
@@ -182,6 +182,77 @@ Deno.test("whatever is late or lost, each message is heard once and in order, or
   assert(lost > 0);
 });
 
+Deno.test("what a worker has said last and the ring has lost is counted when it says goodbye", async () => {
+  const { all: [a, b, c], ring, ports } = new Workers(3, { capacity: 20 });
+  await ring.settle();
+  const missed = collect<WorkerEventDetails["missed"]>(b, "missed");
+  a.publish(broadcast("last words"));
+  await Promise.resolve();
+  // The second reads nothing, and others talk on.
+  const stranger = ring.open();
+  for (let i = 0; i < 19; i++) stranger.postMessage({ kind: "ack", from: c.id, to: c.id, post: 0 });
+  await a.shutdown();
+  const inbox = new Inbox(b);
+  ports[1].read(Infinity);
+  assertEquals([inbox.messages, missed], [[], [{ peer: a.id, messages: 1 }]]);
+  assertEquals(b.peers, [c.id]);
+});
+
+Deno.test("what a worker missed while it took another for silent is counted when it hears it again", async () => {
+  const { all: [a, b], ring, ports, timers } = new Workers(2, { capacity: 2 });
+  await ring.settle();
+  for (let i = 0; i < 3; i++) b.publish(broadcast(String(i)));
+  await Promise.resolve();
+  timers.advance(6 * BEAT_MS);
+  assertEquals(a.peers, []);
+  ports[0].read(Infinity);
+  assertEquals([a.peers, a.stats.missed], [[b.id], 3]);
+});
+
+Deno.test("a worker that leaves posts what is left, though another is stuck", async () => {
+  const { all: [a, b], ring, ports, timers } = new Workers(3);
+  await ring.settle();
+  const inbox = new Inbox(b);
+  const words = Array.from({ length: 50 }, (_, i) => String(i));
+  for (const word of words) {
+    a.publish(broadcast(word));
+    // A post of its own for each, of which the window lets four through.
+    await Promise.resolve();
+  }
+  const ended = a.shutdown();
+  ports[1].read(Infinity);
+  assertEquals(inbox.messages, words.slice(0, 4));
+  timers.advance(BEAT_MS);
+  await ended;
+  ports[1].read(Infinity);
+  assertEquals(inbox.messages, words);
+});
+
+Deno.test("workers that strangers make up are remembered up to a limit", async () => {
+  const { all: [a], ring } = new Workers(1);
+  const stranger = ring.open();
+  for (let i = 0; i < 1_100; i++) {
+    stranger.postMessage({ kind: "ack", from: `stranger ${i}`, to: a.id, post: 0 });
+    await ring.settle();
+  }
+  assertEquals(a.peers.length, 1_024);
+});
+
+Deno.test("a message above the limit is dropped and reported, whoever has posted it", async () => {
+  const { all: [a, b], ring } = new Workers(2, { maxMessageBytes: 100 });
+  await ring.settle();
+  const codes = collect<WorkerEventDetails["malformed"]>(a, "malformed");
+  const inbox = new Inbox(a);
+  const largest = broadcast("x".repeat(100 - broadcast("").length));
+  const stranger = ring.open();
+  for (const [post, message] of [largest, broadcast("x".repeat(100))].entries()) {
+    const frames = encodeFrame(message);
+    stranger.postMessage({ kind: "data", from: b.id, post, lane: 0, first: post, frames });
+  }
+  await ring.settle();
+  assertEquals([inbox.heard.length, codes], [1, [{ code: "frame-too-long" }]]);
+});
+
 Deno.test("what strangers post is dropped and reported, whatever it is", async () => {
   const { all: [a, b], ring } = new Workers(2);
   await ring.settle();
@@ -195,7 +266,9 @@ Deno.test("what strangers post is dropped and reported, whatever it is", async (
     {},
     { from },
     { from, kind: "unknown" },
-    { from: "x".repeat(65), kind: "bye" },
+    { from: "x".repeat(65), kind: "bye", sent: [0, 0] },
+    { from, kind: "bye" },
+    { from, kind: "bye", sent: [0, -1] },
     { from, kind: "data", post: -1, first: 0, lane: 0, frames: new Uint8Array() },
     { from, kind: "data", post: 1, first: 0, lane: 2, frames: new Uint8Array() },
     { from, kind: "data", post: 1, first: 0, lane: 1, frames: new Uint8Array() },

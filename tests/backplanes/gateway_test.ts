@@ -7,12 +7,19 @@ import {
   type GatewayLocks,
   type GatewayOptions,
 } from "../../backplanes/gateway.ts";
-import { decodeRoomBroadcast, encodeRoomBroadcast, type PublishReport } from "../../mod.ts";
+import {
+  decodeRoomBroadcast,
+  encodeRoomBroadcast,
+  FrameError,
+  type PublishReport,
+} from "../../mod.ts";
 import { freePort } from "../../examples/chat/cluster_plan.ts";
 import { within } from "../cluster/_chat_cluster.ts";
 import { startNode } from "../mesh/_cluster.ts";
 import type { Order, Word } from "./_gateway_worker.ts";
+import { FakeTimers } from "../_fake_timers.ts";
 import { collect, Inbox, nextEvent } from "./_inbox.ts";
+import { Ring, type RingPort } from "./_ring.ts";
 
 function broadcast(message: string): Uint8Array {
   return encodeRoomBroadcast("lobby", message);
@@ -25,6 +32,8 @@ class Outside {
   mostLinks = 0;
   linksMade = 0;
   report: PublishReport = { peers: 1, dropped: 0 };
+  /** What links say to be their limit. */
+  maxMessageBytes: number | undefined;
 
   readonly connect = (): Promise<GatewayLink> => {
     const link = new Link(this);
@@ -41,10 +50,12 @@ class Outside {
 
 class Link implements GatewayLink {
   readonly #outside: Outside;
+  readonly maxMessageBytes?: number;
   receive: (message: Uint8Array) => void = () => {};
 
   constructor(outside: Outside) {
     this.#outside = outside;
+    this.maxMessageBytes = outside.maxMessageBytes;
   }
 
   publish(message: Uint8Array): PublishReport {
@@ -74,6 +85,23 @@ async function startWorker(options: GatewayOptions): Promise<GatewayBackplane> {
 
 function newCluster(): string {
   return `test-${crypto.randomUUID()}`;
+}
+
+/** Locks that a test grants to the next in line, as if the holder before had ended. */
+function grantedLocks(): { locks: GatewayLocks; grant: () => void } {
+  const waiting: (() => void)[] = [];
+  const locks: GatewayLocks = {
+    request: (_name, { signal }, callback) =>
+      new Promise((resolve, reject) => {
+        const onAbort = () => reject(signal.reason);
+        waiting.push(() => {
+          signal.removeEventListener("abort", onAbort);
+          callback().then(resolve, reject);
+        });
+        signal.addEventListener("abort", onAbort);
+      }),
+  };
+  return { locks, grant: () => waiting.shift()?.() };
 }
 
 function turn(): Promise<void> {
@@ -203,15 +231,7 @@ Deno.test("what the link drops for another worker is counted and reported by the
 Deno.test("a gateway that is gone without a word: what it was handed is counted as unconfirmed", async () => {
   const outside = new Outside();
   const cluster = newCluster();
-  // Locks that a test can take away from their holder, as the end of a worker does.
-  const waiting: (() => void)[] = [];
-  const locks: GatewayLocks = {
-    request: (_name, { signal }, callback) =>
-      new Promise((resolve, reject) => {
-        waiting.push(() => callback().then(resolve, reject));
-        signal.addEventListener("abort", () => reject(signal.reason));
-      }),
-  };
+  const { locks, grant } = grantedLocks();
   // It has the lock and never reads a thing, since its channel is deaf.
   const mute = (name: string) => {
     const channel = new BroadcastChannel(name);
@@ -230,7 +250,7 @@ Deno.test("a gateway that is gone without a word: what it was handed is counted 
   const isUp = nextEvent(gone, "gatewayup");
   await using next = gatewayBackplane({ cluster, connect: outside.connect, locks });
   const knows = nextEvent(next, "gatewayup");
-  waiting.shift()?.();
+  grant();
   await isUp;
   await knows;
   assertEquals(next.gateway, gone.id);
@@ -238,10 +258,261 @@ Deno.test("a gateway that is gone without a word: what it was handed is counted 
     assertEquals(next.publish(broadcast(String(i))), { peers: 1, dropped: 0 });
   }
   const down = nextEvent<GatewayEventDetails["gatewaydown"]>(next, "gatewaydown");
-  waiting.shift()?.();
+  const up = nextEvent(next, "gatewayup");
+  grant();
   assertEquals(await down, { worker: gone.id, here: false, unconfirmed: 5 });
   assertEquals(next.stats.unconfirmed, 5);
+  await up;
   assertEquals(next.gateway, next.id);
+});
+
+/** Workers on a ring, whose posts, locks and time are the test's. */
+class OnRing {
+  readonly ring: Ring;
+  readonly timers = new FakeTimers();
+  readonly grant: () => void;
+  readonly ports: RingPort[] = [];
+  readonly #locks: GatewayLocks;
+
+  constructor(capacity = 256) {
+    this.ring = new Ring(capacity);
+    const { locks, grant } = grantedLocks();
+    this.#locks = locks;
+    this.grant = grant;
+  }
+
+  start(connect: GatewayOptions["connect"]): GatewayBackplane {
+    return gatewayBackplane({
+      ...{ cluster: "test", connect, locks: this.#locks, timers: this.timers },
+      openChannel: () => {
+        const port = this.ring.open();
+        this.ports.push(port);
+        return port;
+      },
+    });
+  }
+
+  /** Lets everything happen that needs no more time. */
+  async settle(): Promise<void> {
+    for (let i = 0; i < 3; i++) {
+      await turn();
+      await this.ring.settle();
+    }
+  }
+}
+
+Deno.test("a gateway that leaves takes all that waits for it, without running over the ring", async () => {
+  const outside = new Outside();
+  const workers = new OnRing(12);
+  const [gateway, worker] = [1, 2].map(() => workers.start(outside.connect));
+  workers.grant();
+  await workers.settle();
+  assertEquals(worker.gateway, gateway.id);
+  const long = "x".repeat(40_000);
+  const words = Array.from({ length: 100 }, (_, i) => `${i} ${long}`);
+  for (const word of words) assertEquals(worker.publish(broadcast(word)).peers, 1);
+  const downs = collect<GatewayEventDetails["gatewaydown"]>(worker, "gatewaydown");
+  const ended = gateway.shutdown();
+  await workers.settle();
+  await ended;
+  await workers.settle();
+  assertEquals(downs.map(({ unconfirmed }) => unconfirmed), [0]);
+  assertEquals([outside.heard, gateway.stats.missed], [words, 0]);
+  await worker.shutdown();
+  assertEquals(workers.timers.pending, 0);
+});
+
+Deno.test("a gateway that leaves waits for a worker that has only just heard of it", async () => {
+  const outside = new Outside();
+  const workers = new OnRing();
+  const gateway = workers.start(outside.connect);
+  workers.grant();
+  await workers.settle();
+  const worker = workers.start(outside.connect);
+  // The worker's greeting is read and answered; the answer it will read together with the farewell.
+  workers.ports[0].read(Infinity);
+  worker.addEventListener("gatewayup", () => {
+    for (let i = 0; i < 3; i++) worker.publish(broadcast(`quick ${i}`));
+  });
+  const ended = gateway.shutdown();
+  await workers.settle();
+  await ended;
+  assertEquals(outside.heard, ["quick 0", "quick 1", "quick 2"]);
+  await worker.shutdown();
+  assertEquals([worker.stats.unconfirmed, workers.timers.pending], [0, 0]);
+});
+
+Deno.test("what waits for a gateway that is gone is taken back, and counted with what it has not read", async () => {
+  const outside = new Outside();
+  const workers = new OnRing();
+  const [gateway, worker] = [1, 2].map(() => workers.start(outside.connect));
+  workers.grant();
+  await workers.settle();
+  for (let i = 0; i < 7; i++) {
+    worker.publish(broadcast(String(i)));
+    // A post for each, of which four are under way unread.
+    await Promise.resolve();
+  }
+  const downs = collect<GatewayEventDetails["gatewaydown"]>(worker, "gatewaydown");
+  workers.grant(); // as when the gateway's worker has ended
+  await turn();
+  assertEquals(downs, [{ worker: gateway.id, here: false, unconfirmed: 7 }]);
+  assertEquals(worker.gateway, worker.id);
+  await Promise.all([worker.shutdown(), gateway.shutdown(), workers.settle()]);
+  // Those under way it has read after all; the others were never posted.
+  assertEquals(outside.heard, ["0", "1", "2", "3"]);
+});
+
+Deno.test("what the ring has lost on its way in or out is counted by the worker that was too slow", async () => {
+  const outside = new Outside();
+  const workers = new OnRing(3);
+  const [gateway, worker] = [1, 2].map(() => workers.start(outside.connect));
+  workers.grant();
+  await workers.settle();
+  const told = [gateway, worker].map((each) =>
+    collect<GatewayEventDetails["missed"]>(each, "missed")
+  );
+  const inbox = new Inbox(worker);
+  for (let i = 0; i < 4; i++) {
+    outside.say(String(i));
+    worker.publish(broadcast(String(i)));
+    await Promise.resolve();
+  }
+  await workers.settle();
+  const heard = [outside.heard.length, inbox.heard.length];
+  const missed = told.map((events) => events.reduce((sum, { messages }) => sum + messages, 0));
+  assertEquals(missed.map((count, i) => count + heard[i]), [4, 4]);
+  assertEquals(missed.map((count) => count > 0), [true, true]);
+  assertEquals([gateway, worker].map(({ stats }) => stats.missed), missed);
+  await Promise.all([worker.shutdown(), gateway.shutdown(), workers.settle()]);
+});
+
+Deno.test("a connect that never settles gives the lock to the next, and a link that comes late is shut down", async () => {
+  const outside = new Outside();
+  const workers = new OnRing();
+  const open = Promise.withResolvers<void>();
+  const signals: AbortSignal[] = [];
+  const stuck = workers.start((signal) => {
+    signals.push(signal);
+    return open.promise.then(outside.connect);
+  });
+  const refused = collect<GatewayEventDetails["refused"]>(stuck, "refused");
+  const next = workers.start(outside.connect);
+  workers.grant();
+  await workers.settle();
+  workers.timers.advance(29_999);
+  await workers.settle();
+  assertEquals([refused.length, signals[0].aborted], [0, false]);
+  workers.timers.advance(1);
+  await workers.settle();
+  assertEquals(refused.map(({ cause }) => String(cause)), [
+    "Error: connect has taken more than 30 s",
+  ]);
+  assertEquals(signals[0].aborted, true);
+  workers.grant();
+  await workers.settle();
+  assertEquals(stuck.gateway, next.id);
+  open.resolve();
+  await workers.settle();
+  assertEquals([outside.linksMade, outside.links.size], [2, 1]);
+  await Promise.all([stuck.shutdown(), next.shutdown(), workers.settle()]);
+  assertEquals(outside.links.size, 0);
+});
+
+Deno.test("shutdown waits for a link that is being made, but not for ever", async () => {
+  const outside = new Outside();
+  const workers = new OnRing();
+  const open = Promise.withResolvers<void>();
+  const connect = () => open.promise.then(outside.connect);
+  const [patient, hurried] = [1, 2].map(() => workers.start(connect));
+  workers.grant();
+  await workers.settle();
+  const ended = patient.shutdown();
+  await turn();
+  open.resolve();
+  await ended;
+  assertEquals([outside.linksMade, outside.links.size], [1, 0]);
+
+  const never = new OnRing();
+  const deaf = never.start(() => new Promise(() => {}));
+  never.grant();
+  await never.settle();
+  const end = deaf.shutdown();
+  await turn();
+  never.timers.advance(2_000);
+  await end;
+  await hurried.shutdown();
+  assertEquals([workers.timers.pending, never.timers.pending], [0, 0]);
+});
+
+Deno.test("a link that cannot be shut down is reported, and the gateway is down all the same", async () => {
+  const outside = new Outside();
+  const workers = new OnRing();
+  const cause = new Error("no way back");
+  const worker = workers.start(async () =>
+    Object.assign(await outside.connect(), { shutdown: () => Promise.reject(cause) })
+  );
+  const refused = collect<GatewayEventDetails["refused"]>(worker, "refused");
+  const downs = collect<GatewayEventDetails["gatewaydown"]>(worker, "gatewaydown");
+  workers.grant();
+  await workers.settle();
+  await worker.shutdown();
+  assertEquals(refused, [{ cause }]);
+  assertEquals(downs, [{ worker: worker.id, here: true, unconfirmed: 0 }]);
+});
+
+Deno.test("the limit of the gateway's link is that of all workers, whatever else a stranger says", async () => {
+  const outside = new Outside();
+  outside.maxMessageBytes = 100;
+  const workers = new OnRing();
+  const [gateway, worker] = [1, 2].map(() => workers.start(outside.connect));
+  workers.grant();
+  await workers.settle();
+  assertEquals([gateway.maxMessageBytes, worker.maxMessageBytes], [100, 100]);
+  assertThrows(() => worker.publish(broadcast("x".repeat(100))), FrameError);
+
+  const stranger = workers.ring.open();
+  for (const maxMessageBytes of [NaN, 0, -1, 1.5, Infinity, "100", null]) {
+    stranger.postMessage({
+      ...{ kind: "here", from: gateway.id, hello: false, posted: 0, sent: [0, 0], read: {} },
+      state: { role: "up", left: undefined, maxMessageBytes },
+    });
+    await workers.settle();
+    assertEquals(worker.maxMessageBytes, 16 * 1024 * 1024);
+  }
+  await Promise.all([worker.shutdown(), gateway.shutdown(), workers.settle()]);
+});
+
+Deno.test("what a link or a worker lends is not kept beyond the call", async () => {
+  const outside = new Outside();
+  const kept: Uint8Array[] = [];
+  const workers = new OnRing();
+  const [gateway, worker] = [1, 2].map(() =>
+    workers.start(async () =>
+      Object.assign(await outside.connect(), {
+        publish(message: Uint8Array): PublishReport {
+          kept.push(message);
+          return { peers: 1, dropped: 0 };
+        },
+      })
+    )
+  );
+  workers.grant();
+  await workers.settle();
+  const inbox = new Inbox(worker);
+  const [link] = outside.links;
+  const buffer = broadcast("first");
+  link.receive(buffer);
+  buffer.set(broadcast("other"));
+  await workers.settle();
+  assertEquals(inbox.messages, ["first"]);
+
+  for (const word of ["one", "two"]) worker.publish(broadcast(word));
+  await workers.settle();
+  // Not views into one post, which would be held as long as any of them.
+  for (const message of kept) assertEquals(message.buffer.byteLength, message.length);
+  assertEquals(kept.map((message) => decodeRoomBroadcast(message).message), ["one", "two"]);
+  await Promise.all([worker.shutdown(), gateway.shutdown(), workers.settle()]);
 });
 
 Deno.test("options that make no sense are refused", () => {
