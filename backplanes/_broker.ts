@@ -7,7 +7,7 @@ import { describe, platformRandom, platformTimers, wholeNumber } from "./_option
 import { Overflow } from "./_overflow.ts";
 import { Receivers } from "./_receivers.ts";
 import { checkCluster } from "./_cluster.ts";
-import { clusterTopic, roomTopic } from "./_topics.ts";
+import { clusterTopic, isTopicOf, roomTopic } from "./_topics.ts";
 import type {
   BackplaneTimers,
   BrokerBackplane,
@@ -51,7 +51,7 @@ export interface Engine {
   subscribe(topic: string): void;
   /** Does not want it any more. */
   unsubscribe(topic: string): void;
-  /** Resolves when all wishes so far are in force. */
+  /** Resolves when all wishes so far are in force or refused; rejects if the client has ended. */
   ready(): Promise<void>;
   /** Ends all subscriptions and lets go of the client. Resolves when the engine knows. */
   close(): Promise<void>;
@@ -125,10 +125,7 @@ export class Broker extends EventTarget implements BrokerBackplane {
       onReach: (reach) => this.#onReach(reach),
       onConfirmed: () => this.#confirmed(),
       onRefused: (topic, cause) => this.#onRefused(topic, cause),
-      onLost: (topic, cause) => {
-        this.#dropped++;
-        this.#onRefused(topic, cause);
-      },
+      onLost: (topic, cause) => this.#onLost(topic, cause),
     });
     this.#reach = this.#engine.reach;
     if (this.#byRoom) {
@@ -265,6 +262,13 @@ export class Broker extends EventTarget implements BrokerBackplane {
     } else if (sends && hears && !(before.sends && before.hears)) {
       this.#emit("up", { dropped: this.#dropped - this.#droppedWhenUp });
     }
+  }
+
+  #onLost(topic: string, cause: unknown): void {
+    // Others may use the client as well, for other clusters or other things.
+    if (!isTopicOf(this.#cluster, topic)) return;
+    this.#dropped++;
+    this.#onRefused(topic, cause);
   }
 
   #onRefused(topic: string, cause: unknown): void {

@@ -19,15 +19,24 @@ export class RedisSubscriptions {
   readonly #commands: SubscribeCommands;
   readonly #onRefused: (channel: string, cause: unknown) => void;
   readonly #wanted = new Set<string>();
-  /** What this connection has subscribed to. */
-  #known = new Set<string>();
-  /** Channels of which `#wanted` and `#known` may disagree. */
+  /** What the engine has confirmed on this connection. */
+  readonly #inForce = new Set<string>();
+  /**
+   * What the client was told to subscribe to and has not confirmed to have unsubscribed: clients may
+   * subscribe again to it by themselves on a new connection.
+   */
+  readonly #told = new Set<string>();
+  /** Channels that may not be in line with `#wanted`. */
   #changed = new Set<string>();
   /** Counts connections; undefined while there is none. */
   #connection: number | undefined;
   #connections = 0;
   #running = false;
-  #idle: PromiseWithResolvers<void> | undefined;
+  /** Those who wait for `ready`, and how many channels are to be brought in line first. */
+  #waiting: { remaining: number; readonly promise: PromiseWithResolvers<void> }[] = [];
+  #ended = false;
+  /** Channels of the round that is under way. */
+  #underWay = 0;
 
   constructor(
     commands: SubscribeCommands,
@@ -54,16 +63,18 @@ export class RedisSubscriptions {
 
   clear(): void {
     for (const channel of [...this.#wanted]) this.delete(channel);
+    if (this.#connection === undefined) this.#forget([...this.#told]);
   }
 
   /** There is a connection, and it knows of nothing. */
   connected(): void {
     this.#connection = ++this.#connections;
     this.#running = false;
-    // The client itself may have subscribed again to what it knew before, wanted or not: what is not
-    // wanted any more stays known, so that it is unsubscribed.
-    for (const channel of this.#wanted) this.#known.delete(channel);
-    this.#changed = new Set([...this.#known, ...this.#wanted]);
+    this.#inForce.clear();
+    this.#changed = new Set([...this.#told, ...this.#wanted]);
+    this.#underWay = 0;
+    for (const waiting of this.#waiting) waiting.remaining = this.#changed.size;
+    this.#count(0);
     this.#run();
   }
 
@@ -72,15 +83,44 @@ export class RedisSubscriptions {
     this.#connection = undefined;
   }
 
-  /** Resolves when all is in line, as of now or later. */
-  async ready(): Promise<void> {
-    if (this.#isIdle()) return;
-    this.#idle ??= Promise.withResolvers();
-    await this.#idle.promise;
+  /** There will not be another. */
+  ended(): void {
+    this.#ended = true;
+    for (const { promise } of this.#waiting) promise.reject(noConnection());
+    this.#waiting = [];
   }
 
-  #isIdle(): boolean {
-    return this.#connection !== undefined && !this.#running && this.#changed.size === 0;
+  /**
+   * Resolves when all that is wanted now is in line, or has been refused. It does not wait for what
+   * changes later: a server that is busy would never be ready.
+   */
+  async ready(): Promise<void> {
+    if (this.#ended) throw noConnection();
+    const remaining = this.#underWay + this.#changed.size;
+    if (this.#connection !== undefined && remaining === 0) return;
+    const promise = Promise.withResolvers<void>();
+    this.#waiting.push({ remaining, promise });
+    await promise.promise;
+  }
+
+  /** So many channels have been brought in line. */
+  #count(channels: number): void {
+    this.#waiting = this.#waiting.filter((waiting) => {
+      waiting.remaining -= channels;
+      if (waiting.remaining > 0) return true;
+      waiting.promise.resolve();
+      return false;
+    });
+  }
+
+  async #forget(channels: string[]): Promise<void> {
+    for (let at = 0; at < channels.length; at += BATCH) {
+      try {
+        await this.#commands.unsubscribe(channels.slice(at, at + BATCH));
+      } catch {
+        // The client has ended, or keeps no commands while it is cut off.
+      }
+    }
   }
 
   #change(channel: string): void {
@@ -95,15 +135,16 @@ export class RedisSubscriptions {
     await undefined;
     while (connection === this.#connection && this.#changed.size > 0) {
       const batch = this.#take();
+      this.#underWay = batch.length;
       await Promise.all([
         this.#send(connection, "subscribe", batch.filter((c) => this.#lacks(c))),
         this.#send(connection, "unsubscribe", batch.filter((c) => this.#exceeds(c))),
       ]);
+      if (connection !== this.#connection) return;
+      this.#underWay = 0;
+      this.#count(batch.length);
     }
-    if (connection !== this.#connection) return;
-    this.#running = false;
-    this.#idle?.resolve();
-    this.#idle = undefined;
+    if (connection === this.#connection) this.#running = false;
   }
 
   #take(): string[] {
@@ -117,11 +158,11 @@ export class RedisSubscriptions {
   }
 
   #lacks(channel: string): boolean {
-    return this.#wanted.has(channel) && !this.#known.has(channel);
+    return this.#wanted.has(channel) && !this.#inForce.has(channel);
   }
 
   #exceeds(channel: string): boolean {
-    return !this.#wanted.has(channel) && this.#known.has(channel);
+    return !this.#wanted.has(channel) && this.#told.has(channel);
   }
 
   async #send(
@@ -130,6 +171,7 @@ export class RedisSubscriptions {
     channels: string[],
   ): Promise<void> {
     if (channels.length === 0) return;
+    if (command === "subscribe") { for (const channel of channels) this.#told.add(channel); }
     try {
       await this.#commands[command](channels);
     } catch (cause) {
@@ -140,8 +182,16 @@ export class RedisSubscriptions {
     }
     if (connection !== this.#connection) return;
     for (const channel of channels) {
-      if (command === "subscribe") this.#known.add(channel);
-      else this.#known.delete(channel);
+      if (command === "subscribe") {
+        this.#inForce.add(channel);
+      } else {
+        this.#inForce.delete(channel);
+        this.#told.delete(channel);
+      }
     }
   }
+}
+
+function noConnection(): Error {
+  return new Error("the connection to Redis has been closed");
 }

@@ -28,6 +28,11 @@ export function roomTopic(cluster: string, room: string): string {
   return `roomcast.${cluster}.${encodeRoom(room)}`;
 }
 
+/** True if a topic is that of the cluster, or of one of its rooms. */
+export function isTopicOf(cluster: string, topic: string): boolean {
+  return topic === clusterTopic(cluster) || topic.startsWith(`${clusterTopic(cluster)}.`);
+}
+
 /** Most names are made of what stands for itself. */
 const PLAIN = /^[\w-]{1,200}$/;
 

@@ -48,7 +48,10 @@ export interface BrokerBackplane
   subscribe(receive: (message: Uint8Array) => void): void;
   /**
    * Resolves when the engine has taken note of every room that is open now: what another node
-   * publishes from here on is heard. While the engine is out of reach it waits.
+   * publishes from here on is heard, unless a `refused` event has said otherwise. While the engine is
+   * out of reach it waits.
+   *
+   * @throws {Error} if the client has been closed for good, or is while this waits.
    */
   ready(): Promise<void>;
   /**

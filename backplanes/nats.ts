@@ -38,7 +38,8 @@
  * import { Rooms } from "@roomcast/roomcast";
  * import { natsBackplane } from "@roomcast/roomcast/backplanes/nats";
  *
- * const connection = await connect({ servers: "127.0.0.1:4222", maxReconnectAttempts: -1 });
+ * const servers = "127.0.0.1:4222";
+ * const connection = await connect({ servers, maxReconnectAttempts: -1, pingInterval: 10_000 });
  * const backplane = natsBackplane({ connection, cluster: "chat" });
  * backplane.addEventListener("down", () => console.warn("NATS is out of reach"));
  * const rooms = new Rooms({ backplane });
@@ -121,7 +122,8 @@ export interface NatsOptions extends BrokerOptions {
  * import { connect } from "npm:@nats-io/transport-node";
  * import { natsBackplane } from "@roomcast/roomcast/backplanes/nats";
  *
- * const connection = await connect({ servers: "127.0.0.1:4222", maxReconnectAttempts: -1 });
+ * const servers = "127.0.0.1:4222";
+ * const connection = await connect({ servers, maxReconnectAttempts: -1, pingInterval: 10_000 });
  * await using backplane = natsBackplane({ connection, cluster: "chat", interest: "room" });
  * ```
  */
@@ -146,6 +148,8 @@ class NatsEngine implements Engine {
   readonly #status: AsyncIterable<NatsStatus> & { stop?: () => void };
   readonly #subscriptions = new Map<string, NatsSubscription>();
   readonly reach: Reach;
+  /** Counts connections that have broken. */
+  #breaks = 0;
   readonly #wanted = new Set<string>();
   /** Commands to subscribe and unsubscribe that no flush has confirmed. */
   #commands = 0;
@@ -160,7 +164,8 @@ class NatsEngine implements Engine {
   constructor(connection: NatsConnection, listener: EngineListener) {
     this.#connection = connection;
     this.#listener = listener;
-    this.reach = both(connection.info !== undefined && !connection.isClosed());
+    const isConnected = connection.info !== undefined && !connection.isClosed();
+    this.reach = { sends: isConnected, hears: isConnected };
     this.#status = connection.status();
     this.#follow();
   }
@@ -197,6 +202,7 @@ class NatsEngine implements Engine {
         // The connection broke. The client sends all subscriptions again before this next flush.
       }
     }
+    throw new Error("the connection to NATS has been closed");
   }
 
   async close(): Promise<void> {
@@ -291,26 +297,38 @@ class NatsEngine implements Engine {
     } catch {
       // Ended with an error: the connection is closed.
     }
-    if (!this.#closed) this.#listener.onReach(both(false));
+    if (!this.#closed) this.#breakOff();
   }
 
   #onStatus({ type, error }: NatsStatus): void {
-    if (type === "disconnect" || type === "close") return this.#listener.onReach(both(false));
-    if (type === "reconnect") {
-      // A subscription that was refused before may be permitted now.
-      for (const topic of this.#wanted) this.#update(topic);
-      return this.#listener.onReach(both(true));
-    }
+    if (type === "disconnect" || type === "close") return this.#breakOff();
+    if (type === "reconnect") return void this.#resume();
     if (type !== "error") return;
     const subject = violatedSubject(error);
-    // Others may use the connection as well.
-    if (subject?.startsWith("roomcast.")) this.#listener.onLost(subject, error);
+    if (subject !== undefined) this.#listener.onLost(subject, error);
   }
-}
 
-/** One connection carries both directions. */
-function both(connected: boolean): Reach {
-  return { sends: connected, hears: connected };
+  #breakOff(): void {
+    this.#breaks++;
+    this.#listener.onReach({ sends: false, hears: false });
+  }
+
+  async #resume(): Promise<void> {
+    const breaks = this.#breaks;
+    // A subscription that was refused before may be permitted now.
+    for (const topic of this.#wanted) this.#update(topic);
+    this.#listener.onReach({ sends: true, hears: false });
+    try {
+      // The client has sent its subscriptions again; they are in force when this is answered.
+      await this.#connection.flush();
+    } catch {
+      // The connection broke again, and the next will be told of.
+      return;
+    }
+    if (breaks === this.#breaks && !this.#closed) {
+      this.#listener.onReach({ sends: true, hears: true });
+    }
+  }
 }
 
 /** The subject on which a publish was not permitted, if that is what the error says. */

@@ -1,17 +1,20 @@
 /**
- * A backplane over one Redis server: for a fleet that has one already. Not over a Redis Cluster: the
- * cluster client of ioredis sends again by itself what a broken connection has cut off, which is then
- * heard twice, and does not say when its own subscriber was away.
+ * A backplane over Redis or Valkey: for a fleet that has one already.
  *
  * You make two clients, with `ioredis` or one that has the same methods, and they stay yours. One
  * publishes and can be used for other things as well; the other subscribes, and a connection that
- * subscribes can do little else. Whoever may publish on the cluster's channels is a member of the
+ * subscribes can do little else. Two backplanes of one cluster need a subscriber each. Whoever may publish on the cluster's channels is a member of the
  * cluster, and whoever may subscribe reads along; Redis's access control lists say who that is.
  *
  * **Channels.** `roomcast.<cluster>` carries all rooms. With `interest: "room"`, each room has a
  * channel of its own, `roomcast.<cluster>.<encoded name>`, subscribed to while the room has members on
  * this node. With `sharded`, SPUBLISH and SSUBSCRIBE are used (Redis 7, all nodes alike). Payloads are laid out in
  * `_envelope.ts`, names encoded as in `_topics.ts`.
+ *
+ * **Redis Cluster.** Both clients are of one server, which may be any of a Redis Cluster: PUBLISH
+ * reaches all its servers, SPUBLISH those of one shard. The cluster client of ioredis is refused: it
+ * sends again by itself what a broken connection has cut off, which is then heard twice, and does not
+ * say when its own subscriber was away.
  *
  * **When a message is heard.** With `interest: "cluster"`: from the moment of `join`, once the
  * subscription made at the start is in force. With `"room"`, `join` does not wait, and what is
@@ -40,8 +43,9 @@
  * import { redisBackplane } from "@roomcast/roomcast/backplanes/redis";
  *
  * // Without this, what was sent and not answered would be sent again, and heard twice.
- * const publisher = new Redis({ autoResendUnfulfilledCommands: false });
- * const backplane = redisBackplane({ publisher, subscriber: new Redis(), cluster: "chat" });
+ * const options = { autoResendUnfulfilledCommands: false, keepAlive: 10_000 };
+ * const [publisher, subscriber] = [new Redis(options), new Redis(options)];
+ * const backplane = redisBackplane({ publisher, subscriber, cluster: "chat" });
  * const rooms = new Rooms({ backplane });
  * ```
  *
@@ -70,8 +74,10 @@ export type { BackplaneEvent, BackplaneEventTarget, BrokerEventDetails } from ".
 
 /** What is needed of both clients. */
 export interface RedisClient {
-  /** `"ready"` while commands are carried out at once. */
+  /** `"ready"` while commands are carried out at once, `"end"` when it has been closed for good. */
   readonly status: string;
+  /** Must not be true: see the module. */
+  readonly isCluster?: boolean;
   /** How it was made, where that can be seen. */
   readonly options?: {
     /** Must be false for the client that publishes. */
@@ -79,10 +85,10 @@ export interface RedisClient {
     /** Must be empty: it is put before some names and not before others. */
     readonly keyPrefix?: string;
   };
-  /** Has `listener` called when the client is ready, or its connection closed. */
-  on(event: "ready" | "close", listener: () => void): unknown;
+  /** Has `listener` called when the client is ready, its connection closed, or closed for good. */
+  on(event: "ready" | "close" | "end", listener: () => void): unknown;
   /** Calls a listener off. */
-  off(event: "ready" | "close", listener: () => void): unknown;
+  off(event: "ready" | "close" | "end", listener: () => void): unknown;
 }
 
 /** What is needed of the client that publishes. */
@@ -103,15 +109,15 @@ export interface RedisSubscriber extends RedisClient {
   ssubscribe?(...channels: string[]): Promise<unknown>;
   /** SUNSUBSCRIBE. */
   sunsubscribe?(...channels: string[]): Promise<unknown>;
-  /** Has `listener` called when the client is ready, or its connection closed. */
-  on(event: "ready" | "close", listener: () => void): unknown;
+  /** Has `listener` called when the client is ready, its connection closed, or closed for good. */
+  on(event: "ready" | "close" | "end", listener: () => void): unknown;
   /** Has `listener` called with every message, as bytes. */
   on(
     event: "messageBuffer" | "smessageBuffer",
     listener: (channel: Uint8Array, message: Uint8Array) => void,
   ): unknown;
   /** Calls a listener off. */
-  off(event: "ready" | "close", listener: () => void): unknown;
+  off(event: "ready" | "close" | "end", listener: () => void): unknown;
   /** Calls a listener off. */
   off(
     event: "messageBuffer" | "smessageBuffer",
@@ -136,7 +142,7 @@ export interface RedisOptions extends BrokerOptions {
  * Makes a backplane over Redis. See the module for what it promises.
  *
  * @throws {TypeError} for an option of the wrong shape, for a `publisher` that would send again what
- * was not answered, for `sharded` with clients that do not offer it.
+ * was not answered, for a client of a Redis Cluster, for `sharded` with clients that do not offer it.
  * @throws {RangeError} for an option out of range.
  *
  * @example
@@ -144,8 +150,8 @@ export interface RedisOptions extends BrokerOptions {
  * import { Redis } from "npm:ioredis";
  * import { redisBackplane } from "@roomcast/roomcast/backplanes/redis";
  *
- * const publisher = new Redis({ autoResendUnfulfilledCommands: false });
- * const subscriber = new Redis();
+ * const options = { autoResendUnfulfilledCommands: false, keepAlive: 10_000 };
+ * const [publisher, subscriber] = [new Redis(options), new Redis(options)];
  * await using backplane = redisBackplane({ publisher, subscriber, cluster: "chat" });
  * ```
  */
@@ -180,6 +186,12 @@ function checkClients({ publisher, subscriber, sharded = false }: RedisOptions):
   }
   for (const [option, client] of Object.entries({ publisher, subscriber })) {
     if (client.options?.keyPrefix) throw new TypeError(`${option} must be made without keyPrefix`);
+    if (client.isCluster) {
+      throw new TypeError(
+        `${option} must be a client of one server, which may be any of a Redis Cluster, ` +
+          "and not a cluster client",
+      );
+    }
   }
 }
 
@@ -194,14 +206,18 @@ class RedisEngine implements Engine {
   readonly #messageEvent: "messageBuffer" | "smessageBuffer";
   readonly #decoder = new TextDecoder();
   readonly #onChange = () => this.#listener.onReach(this.reach);
+  /** False also while the subscriptions of a new connection are not in force. */
+  #hears: boolean;
   readonly #onReady = () => {
     this.#subscriptions.connected();
-    this.#onChange();
+    this.#resume();
   };
   readonly #onClose = () => {
+    this.#hears = false;
     this.#subscriptions.disconnected();
     this.#onChange();
   };
+  readonly #onEnd = () => this.#subscriptions.ended();
   readonly #onMessage = (channel: Uint8Array, message: Uint8Array) => {
     if (this.#subscriptions.wants(this.#decoder.decode(channel))) this.#listener.onPayload(message);
   };
@@ -219,14 +235,17 @@ class RedisEngine implements Engine {
     for (const event of ["ready", "close"] as const) publisher.on(event, this.#onChange);
     subscriber.on("ready", this.#onReady);
     subscriber.on("close", this.#onClose);
+    subscriber.on("end", this.#onEnd);
     subscriber.on(this.#messageEvent, this.#onMessage);
-    if (this.reach.hears) this.#subscriptions.connected();
+    this.#hears = subscriber.status === "ready";
+    if (this.#hears) this.#subscriptions.connected();
+    if (subscriber.status === "end") this.#subscriptions.ended();
   }
 
   get reach(): Reach {
     return {
       sends: this.#publisher.status === "ready",
-      hears: this.#subscriber.status === "ready",
+      hears: this.#hears,
     };
   }
 
@@ -269,7 +288,24 @@ class RedisEngine implements Engine {
     this.#subscriber.off("ready", this.#onReady);
     this.#subscriber.off("close", this.#onClose);
     this.#subscriber.off(this.#messageEvent, this.#onMessage);
-    if (this.reach.hears) await this.#subscriptions.ready();
+    try {
+      if (this.#subscriber.status === "ready") await this.#subscriptions.ready();
+    } catch {
+      // The client has ended meanwhile, and its subscriptions with it.
+    }
+    this.#subscriber.off("end", this.#onEnd);
+  }
+
+  async #resume(): Promise<void> {
+    try {
+      await this.#subscriptions.ready();
+    } catch {
+      // The client has ended.
+      return;
+    }
+    if (this.#hears || this.#subscriber.status !== "ready") return;
+    this.#hears = true;
+    this.#onChange();
   }
 
   async #command(command: "subscribe" | "unsubscribe", channels: string[]): Promise<void> {

@@ -53,6 +53,19 @@ async function openMesh(
   };
 }
 
+/**
+ * Waits for the first connection with an engine.
+ *
+ * @throws {Error} that says which engine it is that cannot be reached.
+ */
+export async function reach<T>({ href }: URL, connection: Promise<T>): Promise<T> {
+  try {
+    return await connection;
+  } catch (cause) {
+    throw new Error(`${href} cannot be reached: ${(cause as Error).message}`, { cause });
+  }
+}
+
 /** Tells of an engine as of a single node that is connected, or is away. Returns `peers`. */
 export async function followEngine(
   backplane: BrokerBackplane,

@@ -2,7 +2,7 @@
 
 import { Redis } from "ioredis";
 import { redisBackplane } from "../../backplanes/redis.ts";
-import { type ChatBackplane, followEngine } from "./backplane.ts";
+import { type ChatBackplane, followEngine, reach } from "./backplane.ts";
 
 /** Connects with the Redis server at `redis://host:port`. */
 export async function openRedis(
@@ -14,15 +14,18 @@ export async function openRedis(
       host: engine.hostname,
       port: Number(engine.port || 6379),
       autoResendUnfulfilledCommands: false,
+      // A connection that is dead without a word is found out, by the system's probes.
+      keepAlive: 10_000,
     });
     // While Redis is away; the backplane tells of that by its own events.
     client.on("error", () => {});
     return client;
   };
   const [publisher, subscriber] = [connect(), connect()];
+  const refused = new Promise<never>((_, reject) => publisher.once("error", reject));
+  await reach(engine, Promise.race([publisher.ping(), refused]));
   // Each node gets the messages of those rooms alone that have somebody on it.
   const backplane = redisBackplane({ publisher, subscriber, cluster: "chat", interest: "room" });
-  await publisher.ping();
   const peers = await followEngine(backplane, engine, onNews);
   return {
     backplane,

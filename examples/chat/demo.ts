@@ -80,7 +80,7 @@ function parseFlags(): { restart: boolean; engineName: EngineName | undefined } 
     fail(`--backplane must be mesh, nats or redis, got "${backplane}".`);
   }
   if (findEngine(backplane) === undefined) {
-    fail(`There is no ${backplane}. ${engineHint(backplane)}`);
+    fail(`${backplane} is not installed. ${engineHint(backplane)}`);
   }
   return { restart, engineName: backplane };
 }

@@ -7,7 +7,8 @@ import { lines } from "./node_process.ts";
 export type EngineName = "nats" | "redis";
 
 interface EngineKind {
-  readonly program: string;
+  /** Names of the program, of which any will do. */
+  readonly programs: readonly string[];
   readonly debianPackage: string;
   readonly ready: RegExp;
   args(port: number): string[];
@@ -15,13 +16,13 @@ interface EngineKind {
 
 const KINDS: Record<EngineName, EngineKind> = {
   nats: {
-    program: "nats-server",
+    programs: ["nats-server"],
     debianPackage: "nats-server",
     ready: /Server is ready/,
     args: (port) => ["--addr", "127.0.0.1", "--port", String(port)],
   },
   redis: {
-    program: "redis-server",
+    programs: ["redis-server", "valkey-server"],
     debianPackage: "redis-server",
     ready: /Ready to accept connections/,
     // Nothing is written to disk.
@@ -37,29 +38,30 @@ const START_LIMIT_MS = 10_000;
 
 /** What to do where an engine is not installed. */
 export function engineHint(name: EngineName): string {
-  const { program, debianPackage } = KINDS[name];
-  return `Install ${program} so that it is on the PATH (on Debian: apt-get install ${debianPackage}).`;
+  const { programs, debianPackage } = KINDS[name];
+  return `Install ${programs.join(" or ")} so that it is on the PATH ` +
+    `(on Debian: apt-get install ${debianPackage}).`;
 }
 
 /** Where an engine's program is, if it is installed. */
 export function findEngine(name: EngineName): string | undefined {
-  const { program } = KINDS[name];
-  for (const folder of [...Deno.env.get("PATH")?.split(":") ?? [], ...MORE_FOLDERS]) {
+  const folders = [...Deno.env.get("PATH")?.split(":") ?? [], ...MORE_FOLDERS];
+  const paths = KINDS[name].programs.flatMap((program) => folders.map((f) => `${f}/${program}`));
+  return paths.find((path) => {
     try {
-      if (Deno.statSync(`${folder}/${program}`).isFile) return `${folder}/${program}`;
+      return Deno.statSync(path).isFile;
     } catch {
-      // Not there.
+      return false;
     }
-  }
-  return undefined;
+  });
 }
 
 /**
- * Starts the engine, and once its own input ends, which it does when we are gone however we go, ends
- * it.
+ * Starts the engine and ends with it; and ends it once its own input ends, which it does when we are
+ * gone however we go.
  */
-const GUARD =
-  '"$@" & child=$!; trap "kill $child" TERM INT; cat > /dev/null; kill $child; wait $child';
+const GUARD = 'exec 3<&0; "$@" & child=$!; trap "kill $child" TERM INT; ' +
+  "{ cat <&3; kill $child; } > /dev/null 2>&1 & wait $child; wait $child";
 
 /** An engine at a port of the loopback, which it keeps when it is stopped and started again. */
 export class Engine implements AsyncDisposable {
@@ -87,12 +89,13 @@ export class Engine implements AsyncDisposable {
 
   /** What its program is called. */
   get program(): string {
-    return KINDS[this.name].program;
+    return KINDS[this.name].programs[0];
   }
 
   /** Starts it again. */
   async start(): Promise<void> {
-    const { program, args, ready } = KINDS[this.name];
+    const { program } = this;
+    const { args, ready } = KINDS[this.name];
     const path = findEngine(this.name);
     if (path === undefined) throw new Error(`There is no ${program}. ${engineHint(this.name)}`);
     const child = new Deno.Command("sh", {

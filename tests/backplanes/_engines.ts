@@ -31,8 +31,12 @@ export interface EngineNode extends AsyncDisposable {
 }
 
 /** A connection to NATS that never gives up. */
-export function connectNats(engine: Engine): Promise<NatsConnection> {
+export function connectNats(
+  engine: Engine,
+  login: { user?: string; pass?: string } = {},
+): Promise<NatsConnection> {
   return connect({
+    ...login,
     servers: `127.0.0.1:${engine.port}`,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 50,
@@ -44,8 +48,9 @@ export function connectNats(engine: Engine): Promise<NatsConnection> {
 export async function natsNode(
   engine: Engine,
   options: Partial<NatsOptions> = {},
+  login: { user?: string; pass?: string } = {},
 ): Promise<EngineNode & { connection: NatsConnection }> {
-  const connection = await connectNats(engine);
+  const connection = await connectNats(engine, login);
   const backplane = natsBackplane({ connection, cluster: "test", ...options });
   const end = async () => {
     await backplane.shutdown();

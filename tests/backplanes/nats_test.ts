@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   type BrokerEventDetails,
@@ -9,11 +9,12 @@ import {
   type NatsStatus,
 } from "../../backplanes/nats.ts";
 import { encodeRoomBroadcast, FrameError, Rooms } from "../../mod.ts";
+import { freePort } from "../../examples/chat/cluster_plan.ts";
 import { Engine } from "../../examples/chat/engine.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 import { FakeSocket } from "../rooms/_fake_socket.ts";
 import { isSkipped, natsNode } from "./_engines.ts";
-import { collect, Inbox } from "./_inbox.ts";
+import { collect, Inbox, nextEvent } from "./_inbox.ts";
 
 function broadcast(message: string, room = "lobby"): Uint8Array {
   return encodeRoomBroadcast(room, message);
@@ -33,8 +34,7 @@ class FakeNats implements NatsConnection {
   /** Thrown by `publish`, if anything. */
   failure: Error | undefined;
   statusStopped = false;
-  #tell: (status: NatsStatus) => void = () => {};
-  #end: () => void = () => {};
+  readonly #followers = new Set<ReadableStreamDefaultController<NatsStatus>>();
 
   publish(subject: string, payload: Uint8Array): void {
     if (this.failure) throw this.failure;
@@ -57,16 +57,17 @@ class FakeNats implements NatsConnection {
   }
 
   status(): AsyncIterable<NatsStatus> & { stop(): void } {
+    let stop = () => {};
     const stream = new ReadableStream<NatsStatus>({
       start: (controller) => {
-        this.#tell = (status) => controller.enqueue(status);
-        this.#end = () => controller.close();
+        this.#followers.add(controller);
+        stop = () => {
+          this.statusStopped = true;
+          this.#followers.delete(controller);
+          controller.close();
+        };
       },
     });
-    const stop = () => {
-      this.statusStopped = true;
-      this.#end();
-    };
     return Object.assign(stream, { stop });
   }
 
@@ -75,7 +76,7 @@ class FakeNats implements NatsConnection {
   }
 
   async happens(status: NatsStatus): Promise<void> {
-    this.#tell(status);
+    for (const follower of this.#followers) follower.enqueue(status);
     await turn();
   }
 
@@ -143,14 +144,79 @@ Deno.test("nats: while it is away all is dropped, and told is how much was uncon
   }
   assertEquals(connection.published.length, 4);
   await connection.happens({ type: "reconnect" });
-  assertEquals(ups, [{ dropped: 3 }]);
   assertEquals(backplane.publish(broadcast("hello")), { peers: 1, dropped: 0 });
-  // What comes late of the old connection counts for nothing.
   await turn();
-  assertEquals(connection.flushes.length, 2);
+  assertEquals(connection.flushes.length, 3);
+  // It hears again when its subscriptions are in force, which the server says by answering.
+  assertEquals([ups.length, backplane.connected], [0, false]);
   await connection.confirm();
+  assertEquals([ups, backplane.connected], [[{ dropped: 3 }], true]);
+  // What comes late of the old connection counts for nothing.
   assertEquals(backplane.stats.queuedBytes, 0);
   assertEquals(backplane.stats.unconfirmed, 4);
+
+  // The next outage is counted by itself.
+  await connection.happens({ type: "disconnect" });
+  backplane.publish(broadcast("hello"));
+  await connection.happens({ type: "reconnect" });
+  await connection.confirm();
+  assertEquals(ups, [{ dropped: 3 }, { dropped: 1 }]);
+});
+
+Deno.test("nats: a connection that breaks again before it hears anything is not up", async () => {
+  const { connection, backplane } = fakeNode();
+  const ups = collect<BrokerEventDetails["up"]>(backplane, "up");
+  await connection.happens({ type: "disconnect" });
+  await connection.happens({ type: "reconnect" });
+  await connection.happens({ type: "disconnect" });
+  await connection.confirm();
+  assertEquals([ups.length, backplane.connected], [0, false]);
+});
+
+Deno.test("nats: between losing the connection and telling of it, the client is handed nothing", () => {
+  const { connection, backplane } = fakeNode();
+  connection.info = undefined;
+  assertEquals(backplane.publish(broadcast("hello")), { peers: 0, dropped: 1 });
+  assertEquals([connection.published.length, backplane.stats.queuedBytes], [0, 0]);
+});
+
+Deno.test("nats: a publish that is not permitted counts with the backplane whose subject it is", async () => {
+  const connection = new FakeNats();
+  const nodes = ["c", "c2"].map((cluster) => natsBackplane({ connection, cluster }));
+  const refused = nodes.map((node) => collect<BrokerEventDetails["refused"]>(node, "refused"));
+  const violation = (subject: string) => ({
+    type: "error",
+    error: Object.assign(new Error("Permissions Violation"), { operation: "publish", subject }),
+  });
+  for (const subject of ["roomcast.c2", "roomcast.c.lobby", "news"]) {
+    await connection.happens(violation(subject));
+  }
+  assertEquals(refused.map((events) => events.map(({ topic }) => topic)), [
+    ["roomcast.c.lobby"],
+    ["roomcast.c2"],
+  ]);
+  assertEquals(nodes.map(({ stats }) => stats.dropped), [1, 1]);
+  await Promise.all([
+    ...nodes.map((node) => node.shutdown()),
+    turn().then(() => connection.confirm()),
+  ]);
+});
+
+Deno.test("nats: what was refused is asked for again on the next connection", async () => {
+  const { connection, backplane } = fakeNode({ interest: "room" });
+  backplane.openRoom?.("secret");
+  const error = new Error("Permissions Violation");
+  connection.subjects.get("roomcast.c.secret")?.(error, { data: new Uint8Array() });
+  connection.subjects.delete("roomcast.c.secret");
+  await connection.happens({ type: "disconnect" });
+  await connection.happens({ type: "reconnect" });
+  assertEquals([...connection.subjects.keys()], ["roomcast.c.secret"]);
+});
+
+Deno.test("nats: nobody waits for a connection that has been closed", async () => {
+  const { connection, backplane } = fakeNode();
+  connection.isClosed = () => true;
+  await assertRejects(() => backplane.ready(), Error, "closed");
 });
 
 Deno.test("nats: a publish that the client refuses is a dropped message, not an exception", async () => {
@@ -180,7 +246,7 @@ Deno.test("nats: subjects that are subscribed to are those of the rooms that are
   const rooms = fc.constantFrom("", "lobby", "a b", "*", ">", "x.y", "部屋", "x".repeat(1_000));
   const step = fc.tuple(fc.nat(2), fc.nat(3), rooms, fc.boolean());
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 80, size: "max" }), (steps) => {
       const { connection, backplane } = fakeNode({ interest: "room" });
       const all = Array.from({ length: 3 }, () => new Rooms<FakeSocket>({ backplane }));
       const sockets = all.map(() => Array.from({ length: 4 }, () => new FakeSocket()));
@@ -240,9 +306,16 @@ Deno.test("nats: shutdown waits for confirmation, but not for ever, and lets go 
   const { connection, backplane, timers } = fakeNode();
   backplane.publish(broadcast("last words"));
   await turn();
-  const ended = backplane.shutdown();
+  let isEnded = false;
+  const ended = backplane.shutdown().then(() => isEnded = true);
   assertEquals([...connection.subjects.keys()], []);
   assertEquals(connection.statusStopped, true);
+  // That of the subscription, that of the message, and that of the end of the subscription.
+  const [message] = connection.flushes.splice(1, 1);
+  await connection.confirm();
+  assertEquals(isEnded, false);
+  message.resolve();
+  await turn();
   await connection.confirm();
   await ended;
   assertEquals(timers.pending, 0);
@@ -351,6 +424,74 @@ Deno.test({
     await inbox.has(1);
     assertEquals(inbox.messages, [largest]);
     await Deno.remove(config);
+  },
+});
+
+Deno.test({
+  name: "nats: what the server does not permit is reported, and heard once it does",
+  ignore,
+  async fn() {
+    const config = await Deno.makeTempFile({ suffix: ".conf" });
+    const allow = (publish: string, subscribe: string) =>
+      Deno.writeTextFile(
+        config,
+        `authorization { users = [ { user: a, password: a,
+           permissions: { publish: "${publish}", subscribe: "${subscribe}" } } ] }`,
+      );
+    await allow("roomcast.test.kitchen", "roomcast.test.kitchen");
+    await using engine = await Engine.start("nats", ["--config", config]);
+    const login = { user: "a", pass: "a" };
+    await using a = await natsNode(engine, { interest: "room" }, login);
+    await using b = await natsNode(engine, { interest: "room" }, login);
+    const refused = [a, b].map(({ backplane }) =>
+      collect<BrokerEventDetails["refused"]>(backplane, "refused")
+    );
+    b.backplane.openRoom?.("lobby");
+    await b.backplane.ready();
+    a.backplane.publish(broadcast("not permitted"));
+    await a.backplane.ready();
+    await turn();
+    const topics = refused.map((events) => events.map(({ topic }) => topic));
+    assertEquals(topics, [["roomcast.test.lobby"], ["roomcast.test.lobby"]]);
+    assertEquals(a.backplane.stats.dropped, 1);
+
+    const ups = [a, b].map(({ backplane }) => nextEvent(backplane, "up"));
+    await engine.stop();
+    await allow("roomcast.>", "roomcast.>");
+    await engine.start();
+    await Promise.all(ups);
+    const inbox = new Inbox(b.backplane);
+    a.backplane.publish(broadcast("permitted"));
+    await inbox.has(1);
+    assertEquals(inbox.messages, ["permitted"]);
+    await Deno.remove(config);
+  },
+});
+
+Deno.test({
+  name: "nats: nodes on two servers of a cluster hear each other, by room and by cluster",
+  ignore,
+  async fn() {
+    const route = freePort();
+    const cluster = ["--cluster_name", "test", "--cluster"];
+    await using one = await Engine.start("nats", [...cluster, `nats://127.0.0.1:${route}`]);
+    await using two = await Engine.start("nats", [
+      ...cluster,
+      `nats://127.0.0.1:${freePort()}`,
+      "--routes",
+      `nats://127.0.0.1:${route}`,
+    ]);
+    for (const interest of ["cluster", "room"] as const) {
+      await using a = await natsNode(one, { interest });
+      await using b = await natsNode(two, { interest });
+      b.backplane.openRoom?.("lobby");
+      const inbox = new Inbox(b.backplane);
+      // The servers find each other and tell of interest in their own time.
+      const repeat = setInterval(() => a.backplane.publish(broadcast("hello")), 10);
+      await inbox.has(3);
+      clearInterval(repeat);
+      assertEquals(new Set(inbox.messages), new Set(["hello"]));
+    }
   },
 });
 

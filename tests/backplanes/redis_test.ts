@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   type BrokerBackplane,
@@ -10,6 +10,7 @@ import {
   type RedisSubscriber,
 } from "../../backplanes/redis.ts";
 import { encodeRoomBroadcast } from "../../mod.ts";
+import { freePort } from "../../examples/chat/cluster_plan.ts";
 import { Engine } from "../../examples/chat/engine.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 import { isSkipped, redisNode } from "./_engines.ts";
@@ -43,7 +44,7 @@ class FakeClient {
     for (const listener of this.listeners.get(event) ?? []) listener(...args as never[]);
   }
 
-  change(status: "ready" | "close"): void {
+  change(status: "ready" | "close" | "end"): void {
     this.status = status;
     this.emit(status);
   }
@@ -126,42 +127,61 @@ Deno.test("redis: whatever comes and goes and breaks, in the end subscribed is w
     { weight: 1, arbitrary: fc.constantFrom("break" as const, "ready" as const) },
   );
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.boolean(), async (steps, remembers) => {
-      const { subscriber, backplane } = fakeNode({ interest: "room" });
-      const open = new Set<string>();
-      let lastKnown: string[] = [];
-      const ready = () => {
-        // As a client does that subscribes again by itself to what it had.
-        if (remembers) { for (const channel of lastKnown) subscriber.channels.add(channel); }
-        subscriber.change("ready");
-      };
-      for (const what of steps) {
-        if (what === "step") await subscriber.step();
-        else if (what === "turn") await turn();
-        else if (what === "break" && subscriber.status === "ready") {
-          lastKnown = [...subscriber.channels];
-          subscriber.breakOff();
-        } else if (what === "ready" && subscriber.status === "close") ready();
-        else if (open.delete(what)) backplane.closeRoom?.(what);
-        else if (rooms.includes(what)) {
-          open.add(what);
-          backplane.openRoom?.(what);
+    fc.asyncProperty(
+      fc.array(step, { maxLength: 60, size: "max" }),
+      fc.boolean(),
+      async (steps, remembers) => {
+        const { subscriber, backplane } = fakeNode({ interest: "room" });
+        const open = new Set<string>();
+        let lastKnown: string[] = [];
+        const ready = () => {
+          // As a client does that subscribes again by itself to what it had.
+          if (remembers) { for (const channel of lastKnown) subscriber.channels.add(channel); }
+          subscriber.change("ready");
+        };
+        for (const what of steps) {
+          if (what === "step") await subscriber.step();
+          else if (what === "turn") await turn();
+          else if (what === "break" && subscriber.status === "ready") {
+            lastKnown = [...subscriber.channels];
+            subscriber.breakOff();
+          } else if (what === "ready" && subscriber.status === "close") ready();
+          else if (open.delete(what)) backplane.closeRoom?.(what);
+          else if (rooms.includes(what)) {
+            open.add(what);
+            backplane.openRoom?.(what);
+          }
+          // One round is under way at most: nothing piles up.
+          assert(subscriber.pending.length <= 4);
         }
-        // One round is under way at most: nothing piles up.
-        assert(subscriber.pending.length <= 4);
-      }
-      if (subscriber.status !== "ready") ready();
-      const settled = backplane.ready();
-      await turn();
-      while (subscriber.pending.length > 0) await subscriber.step();
-      await settled;
-      assertEquals(
-        [...subscriber.channels].sort(),
-        [...open].map((room) => `roomcast.c.${room}`).sort(),
-      );
-    }),
+        if (subscriber.status !== "ready") ready();
+        const settled = backplane.ready();
+        await turn();
+        while (subscriber.pending.length > 0) await subscriber.step();
+        await settled;
+        assertEquals(
+          [...subscriber.channels].sort(),
+          [...open].map((room) => `roomcast.c.${room}`).sort(),
+        );
+      },
+    ),
     { numRuns: 200 },
   );
+});
+
+Deno.test("redis: a room that closes while Redis is away and opens at once when it is back is subscribed to", async () => {
+  const { subscriber, backplane } = fakeNode({ interest: "room" });
+  backplane.openRoom?.("lobby");
+  await turn();
+  await subscriber.step();
+  subscriber.breakOff();
+  backplane.closeRoom?.("lobby");
+  // A client that does not subscribe again by itself.
+  subscriber.change("ready");
+  backplane.openRoom?.("lobby");
+  await turn();
+  await subscriber.step();
+  assertEquals([...subscriber.channels], ["roomcast.c.lobby"]);
 });
 
 Deno.test("redis: rooms that are opened in one turn are subscribed to in one command", async () => {
@@ -225,6 +245,63 @@ Deno.test("redis: a subscription that is refused is reported, and made again on 
   assertEquals(subscriber.pending.map(({ args }) => args), [["roomcast.c"]]);
 });
 
+Deno.test("redis: it is up again when its subscriptions are in force, not before", async () => {
+  const { subscriber, backplane } = fakeNode();
+  const ups = collect<BrokerEventDetails["up"]>(backplane, "up");
+  await turn();
+  await subscriber.step();
+  subscriber.breakOff();
+  subscriber.change("ready");
+  await turn();
+  assertEquals([ups.length, backplane.connected], [0, false]);
+  // Broken once more before Redis has answered.
+  subscriber.breakOff();
+  subscriber.change("ready");
+  await turn();
+  assertEquals(ups.length, 0);
+  await subscriber.step();
+  assertEquals([ups, backplane.connected], [[{ dropped: 0 }], true]);
+});
+
+Deno.test("redis: ready is about what is open now, however much else comes and goes", async () => {
+  const { subscriber, backplane } = fakeNode({ interest: "room" });
+  backplane.openRoom?.("mine");
+  let isReady = false;
+  const ready = backplane.ready().then(() => isReady = true);
+  await turn();
+  // Others join and leave at all times, so that something is always under way.
+  backplane.openRoom?.("another");
+  assertEquals(isReady, false);
+  await subscriber.step();
+  assertEquals([isReady, subscriber.pending.length], [true, 1]);
+  await ready;
+
+  // What is under way has to be waited for, too.
+  let isNext = false;
+  const next = backplane.ready().then(() => isNext = true);
+  backplane.openRoom?.("a third");
+  await turn();
+  assertEquals(isNext, false);
+  await subscriber.step();
+  assertEquals([isNext, subscriber.pending.length], [true, 1]);
+  await next;
+});
+
+Deno.test("redis: nobody waits for a client that has been closed for good", async () => {
+  const { subscriber, backplane } = fakeNode();
+  const waiting = assertRejects(() => backplane.ready(), Error, "closed");
+  subscriber.breakOff();
+  subscriber.change("end");
+  await waiting;
+  await assertRejects(() => backplane.ready(), Error, "closed");
+
+  const late = new FakeSubscriber();
+  late.status = "end";
+  const { backplane: another } = fakeNode({ subscriber: late });
+  await assertRejects(() => another.ready(), Error, "closed");
+  await another.shutdown();
+});
+
 Deno.test("redis: messages of channels that others have subscribed to are none of ours", async () => {
   const { subscriber, backplane } = fakeNode();
   const inbox = new Inbox(backplane);
@@ -268,6 +345,15 @@ Deno.test("redis: clients that would break a promise are refused, with what woul
       () => redisBackplane({ publisher, subscriber, cluster: "c", ...options } as RedisOptions),
       Error,
       part,
+    );
+  }
+  for (const option of ["publisher", "subscriber"] as const) {
+    const client = { publisher, subscriber }[option];
+    const cluster = Object.assign(Object.create(client), { isCluster: true });
+    assertThrows(
+      () => redisBackplane({ publisher, subscriber, cluster: "c", [option]: cluster }),
+      TypeError,
+      `${option} must be a client of one server`,
     );
   }
   const both = Object.assign(new FakeSubscriber(), { publish: () => Promise.resolve() });
@@ -330,5 +416,73 @@ Deno.test({
     await Promise.all([a, b].map(({ backplane }) => backplane.ready()));
     a.backplane.publish(broadcast("welcome back"));
     await inbox.hears((message) => message === "welcome back");
+  },
+});
+
+Deno.test({
+  name: "redis: shutdown while Redis is away leaves no subscription behind when it is back",
+  ignore,
+  async fn() {
+    await using engine = await Engine.start("redis");
+    await using a = await redisNode(engine, { interest: "room" });
+    for (const room of ["lobby", "kitchen"]) a.backplane.openRoom?.(room);
+    await a.backplane.ready();
+    const channels = () => a.publisher.call("PUBSUB", "CHANNELS", "roomcast.*");
+    assertEquals((await channels() as string[]).length, 2);
+    const down = nextEvent<BrokerEventDetails["down"]>(
+      a.backplane,
+      "down",
+      ({ hears }) => !hears,
+    );
+    await engine.stop();
+    await down;
+    await a.backplane.shutdown();
+    await engine.start();
+    // The client carries out what it kept before this.
+    await a.subscriber.unsubscribe("some other channel");
+    assertEquals(await channels(), []);
+  },
+});
+
+/** Two servers of one Redis Cluster. */
+async function startCluster() {
+  const folder = await Deno.makeTempDir();
+  const servers: Engine[] = [];
+  const buses: number[] = [];
+  for (const name of ["one", "two"]) {
+    buses.push(freePort());
+    servers.push(
+      await Engine.start("redis", [
+        ...["--cluster-enabled", "yes", "--cluster-port", String(buses.at(-1))],
+        ...["--cluster-config-file", `${folder}/${name}.conf`],
+      ]),
+    );
+  }
+  return {
+    servers,
+    buses,
+    async [Symbol.asyncDispose]() {
+      for (const server of servers) await server.stop();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+Deno.test({
+  name: "redis: nodes on two servers of a Redis Cluster hear each other",
+  ignore,
+  async fn() {
+    await using cluster = await startCluster();
+    const [one, two] = cluster.servers;
+    await using a = await redisNode(one);
+    await using b = await redisNode(two);
+    await b.backplane.ready();
+    await a.publisher.call("CLUSTER", "MEET", "127.0.0.1", two.port, cluster.buses[1]);
+    const inbox = new Inbox(b.backplane);
+    // The servers find each other in their own time.
+    const repeat = setInterval(() => a.backplane.publish(broadcast("hello")), 20);
+    await inbox.has(3);
+    clearInterval(repeat);
+    assertEquals(new Set(inbox.messages), new Set(["hello"]));
   },
 });
