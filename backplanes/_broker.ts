@@ -255,8 +255,11 @@ export class Broker extends EventTarget implements BrokerBackplane {
       this.#unconfirmed += lost;
     }
     if (before.sends && before.hears) this.#droppedWhenUp = this.#dropped;
-    // Nothing of what was handed over will be confirmed any more.
-    if (this.#stopped) return this.#onSettled();
+    if (this.#stopped) {
+      // Nothing of what was handed over will be confirmed any more.
+      if (!sends) this.#onSettled();
+      return;
+    }
     if (before.sends && !sends || before.hears && !hears) {
       this.#emit("down", { sends, hears, unconfirmed: lost });
     } else if (sends && hears && !(before.sends && before.hears)) {

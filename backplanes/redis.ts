@@ -303,7 +303,6 @@ class RedisEngine implements Engine {
       // The client has ended.
       return;
     }
-    if (this.#hears || this.#subscriber.status !== "ready") return;
     this.#hears = true;
     this.#onChange();
   }

@@ -287,6 +287,19 @@ Deno.test("redis: ready is about what is open now, however much else comes and g
   await next;
 });
 
+Deno.test("redis: ready, while Redis is away, is about what is open when it is back", async () => {
+  const { subscriber, backplane } = fakeNode({ interest: "room" });
+  subscriber.breakOff();
+  for (let i = 0; i < 3; i++) backplane.openRoom?.(`room ${i}`);
+  const ready = backplane.ready();
+  for (let i = 0; i < 2; i++) backplane.closeRoom?.(`room ${i}`);
+  subscriber.change("ready");
+  await turn();
+  await subscriber.step();
+  await ready;
+  assertEquals([...subscriber.channels], ["roomcast.c.room=202"]);
+});
+
 Deno.test("redis: nobody waits for a client that has been closed for good", async () => {
   const { subscriber, backplane } = fakeNode();
   const waiting = assertRejects(() => backplane.ready(), Error, "closed");
