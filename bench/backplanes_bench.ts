@@ -267,9 +267,10 @@ function turn(): Promise<void> {
 }
 
 interface Result {
+  /** Messages a second, for each of the sizes. */
   readonly rates: number[];
-  readonly p50: number;
-  readonly p99: number;
+  /** Microseconds one way, for each of the sizes. */
+  readonly latencies: { readonly p50: number; readonly p99: number }[];
   /** For each message of the load, what reached a node that has no member. */
   readonly idleBytes: number;
 }
@@ -319,15 +320,21 @@ async function measure(kind: Kind, count: number, port: number): Promise<Result>
     rates.push(median(rounds));
   }
 
-  const times: number[] = [];
-  for (let i = 0; i < PINGS; i++) {
-    const back = new Promise<void>((resolve) => pong = resolve);
-    const start = performance.now();
-    rooms.broadcast("ping", "x".repeat(64));
-    await back;
-    times.push((performance.now() - start) * 1000 / 2);
-  }
-  times.sort((a, b) => a - b);
+  const ping = async (message: string) => {
+    const times: number[] = [];
+    for (let i = 0; i < PINGS; i++) {
+      const back = new Promise<void>((resolve) => pong = resolve);
+      const start = performance.now();
+      rooms.broadcast("ping", message);
+      await back;
+      times.push((performance.now() - start) * 1000 / 2);
+    }
+    times.sort((a, b) => a - b);
+    const at = (share: number) => times[Math.floor(times.length * share)];
+    return { p50: at(0.5), p99: at(0.99) };
+  };
+  const latencies: Result["latencies"] = [];
+  for (const bytes of SIZES) latencies.push(await ping("m".repeat(bytes)));
 
   // One more that is a member of nothing.
   const hearers = [...peers];
@@ -342,8 +349,7 @@ async function measure(kind: Kind, count: number, port: number): Promise<Result>
 
   await Promise.all(peers.map((peer) => peer.end()));
   await self.end();
-  const at = (share: number) => times[Math.floor(times.length * share)];
-  return { rates, p50: at(0.5), p99: at(0.99), idleBytes };
+  return { rates, latencies, idleBytes };
 }
 
 /** The bytes that a node has received, once no more come. */
@@ -370,8 +376,10 @@ async function main(): Promise<void> {
     if (findEngine(name) === undefined) console.error(`Without ${name}. ${engineHint(name)}`);
     else engines.set(name, await Engine.start(name));
   }
-  console.log("| nodes | | 64 B messages/s | of mesh | 1 KiB messages/s | of mesh | p50 | p99 |");
-  console.log("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |");
+  const columns = ["messages/s", "of mesh", "p50 / p99"];
+  const titles = ["64 B", "1 KiB"].flatMap((size) => columns.map((column) => `${size} ${column}`));
+  console.log(`| nodes | | ${titles.join(" | ")} |`);
+  console.log(`| --- | --- |${" ---: |".repeat(titles.length)}`);
   const idle = new Map<string, number>();
   for (const nodes of NODES) {
     let first: Result | undefined;
@@ -381,11 +389,12 @@ async function main(): Promise<void> {
       const result = await measure(kind, nodes, engine?.port ?? 0);
       first ??= result;
       idle.set(name, result.idleBytes);
-      const [small, large] = result.rates.map((rate, i) =>
-        `${format(rate)} | ${(rate / (first?.rates[i] ?? rate)).toFixed(2)}`
-      );
-      const [p50, p99] = [result.p50, result.p99].map((time) => `${format(time)} µs`);
-      console.log(`| ${nodes} | ${name} | ${small} | ${large} | ${p50} | ${p99} |`);
+      const cells = result.rates.flatMap((rate, i) => {
+        const { p50, p99 } = result.latencies[i];
+        const ofMesh = rate / (first?.rates[i] ?? rate);
+        return [format(rate), ofMesh.toFixed(2), `${format(p50)} / ${format(p99)} µs`];
+      });
+      console.log(`| ${nodes} | ${name} | ${cells.join(" | ")} |`);
     }
   }
   console.log("\n| | bytes for each message of 64 B at a node that has no member |");
