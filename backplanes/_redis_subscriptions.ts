@@ -69,6 +69,7 @@ export class RedisSubscriptions {
   /** There is a connection, and it knows of nothing. */
   connected(): void {
     this.#connection = ++this.#connections;
+    this.#ended = false;
     this.#running = false;
     this.#inForce.clear();
     this.#changed = new Set([...this.#told, ...this.#wanted]);
@@ -83,7 +84,7 @@ export class RedisSubscriptions {
     this.#connection = undefined;
   }
 
-  /** There will not be another. */
+  /** There will not be another, unless the client is told to connect after all. */
   ended(): void {
     this.#ended = true;
     for (const { promise } of this.#waiting) promise.reject(noConnection());

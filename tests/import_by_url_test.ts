@@ -165,6 +165,35 @@ Deno.test("the backplanes can be imported by URL too, and load no client of any 
   assertEquals(requested.filter((path) => !allowed.test(path)), []);
 });
 
+/** A cluster of two in a simulation. `HOST` stands for where the tree is. */
+const TESTING_PROGRAM = `
+import { startMesh } from "HOST/mod.ts";
+import { Simulation } from "HOST/mesh/simulation/mod.ts";
+
+const simulation = new Simulation({ seed: 7 });
+const cookie = "a secret of 16 bytes or more";
+const seeds = ["10.0.0.1:9000"];
+const [a, b] = await Promise.all(["10.0.0.1", "10.0.0.2"].map((hostname) =>
+  startMesh({ name: "n@" + hostname + ":9000", cookie, seeds, ...simulation.startHost(hostname).options })
+));
+await simulation.runUntil(() => a.peers.length === 1 && b.peers.length === 1);
+await simulation.complete(Promise.all([a.shutdown(), b.shutdown()]));
+console.log("linked");
+`;
+
+Deno.test("the simulation for users' own tests can be imported by URL too", async () => {
+  const { server, requested } = serveTree();
+  await using _ = server;
+  const host = `127.0.0.1:${server.addr.port}`;
+  const program = TESTING_PROGRAM.replaceAll("HOST", `http://${host}`);
+  const { success, stdout, stderr } = await runAlone(program, host);
+
+  assert(success, stderr);
+  assertEquals(stdout, "linked\n");
+  const allowed = /^\/(mod\.ts|(codec|rooms|mesh)\/([\w/]+\/)?\w+\.ts)$/;
+  assertEquals(requested.filter((path) => !allowed.test(path)), []);
+});
+
 Deno.test("the process that shows this could not have imported from anywhere else", async () => {
   const { server, requested } = serveTree();
   await using _ = server;

@@ -307,6 +307,10 @@ Deno.test("redis: nobody waits for a client that has been closed for good", asyn
   subscriber.change("end");
   await waiting;
   await assertRejects(() => backplane.ready(), Error, "closed");
+  // Or so it seemed.
+  subscriber.change("ready");
+  await turn();
+  await Promise.all([backplane.ready(), subscriber.step()]);
 
   const late = new FakeSubscriber();
   late.status = "end";

@@ -2,7 +2,7 @@
 
 import { type Random, Simulation } from "../../mesh/simulation/mod.ts";
 import { Ledger, Violation } from "./_ledger.ts";
-import { nameOf, ROOMS, SimulatedNode } from "./_node.ts";
+import { addressOf, nameOf, ROOMS, SimulatedNode } from "./_node.ts";
 
 /** What a seed makes of a cluster. */
 export interface Plan {
@@ -17,7 +17,17 @@ export interface Plan {
   readonly maxChunkBytes: number;
   readonly bufferBytes: number;
   readonly maxDelayMs: number;
+  /** What each node that starts picks its cookies from: while they are rotated, nodes differ. */
+  readonly cookies: readonly (readonly string[])[];
+  /** Seeds as addresses instead of full names: whose they are is learnt by dialling. */
+  readonly seedAddresses: boolean;
 }
+
+const OLD = "correct horse battery staple";
+const NEW = "a staple of batteries, correctly";
+
+/** The steps in which a cookie is rotated. Nodes may be one step apart. */
+const ROTATION = [[OLD], [OLD, NEW], [NEW, OLD], [NEW]];
 
 export function makePlan(random: Random): Plan {
   const size = random.pick([2, 2, 3, 3, 3, 4, 4, 5, 6, 8, 12, 16]);
@@ -34,6 +44,11 @@ export function makePlan(random: Random): Plan {
     maxChunkBytes: random.pick(scale === "small" ? [5, 50, 1_000, 1_000] : [5_000, 50_000]),
     bufferBytes: random.pick(scale === "small" ? [500, 5_000] : [20_000, 200_000]),
     maxDelayMs: random.pick([1, 10, 50, 200]),
+    cookies: random.pick([
+      ROTATION.slice(0, 1),
+      ...[0, 1, 2].map((step) => ROTATION.slice(step, step + 2)),
+    ]),
+    seedAddresses: random.chance(0.3),
   };
 }
 
@@ -97,13 +112,16 @@ export class Cluster {
   }
 
   async start(hostname: string): Promise<void> {
-    const seeds = this.hostnames.slice(0, 2).map(nameOf);
+    const seeds = this.hostnames.slice(0, 2).map((seed) =>
+      this.plan.seedAddresses ? addressOf(seed) : nameOf(seed)
+    );
     this.log(`start ${nameOf(hostname)}`);
     const node = await SimulatedNode.start({
       simulation: this.simulation,
       ledger: this.ledger,
       hostname,
       seeds,
+      cookie: this.#random.pick(this.plan.cookies),
       maxQueuedBytes: this.plan.maxQueuedBytes,
       maxMessageBytes: this.plan.maxMessageBytes,
       clusterSize: this.plan.size,

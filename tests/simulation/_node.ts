@@ -17,7 +17,6 @@ export const PORT = 9000;
 export const ROOMS: readonly string[] = ["lobby", "kitchen", "garden"];
 /** Above this a socket is slow. */
 const MAX_BUFFERED_BYTES = 1000;
-const COOKIE = "correct horse battery staple";
 export const MAX_PENDING_HANDSHAKES = 24;
 
 export interface NodeOptions {
@@ -25,6 +24,7 @@ export interface NodeOptions {
   ledger: Ledger;
   hostname: string;
   seeds: readonly string[];
+  cookie: readonly string[];
   maxQueuedBytes: number;
   /** Of the text of a broadcast. */
   maxMessageBytes: number;
@@ -35,7 +35,11 @@ export interface NodeOptions {
 }
 
 export function nameOf(hostname: string): string {
-  return `n@${hostname}:${PORT}`;
+  return `n@${addressOf(hostname)}`;
+}
+
+export function addressOf(hostname: string): string {
+  return `${hostname}:${PORT}`;
 }
 
 export class SimulatedNode {
@@ -60,7 +64,7 @@ export class SimulatedNode {
     const host = options.simulation.startHost(options.hostname);
     const settings: MeshOptions = {
       name: nameOf(options.hostname),
-      cookie: COOKIE,
+      cookie: options.cookie,
       seeds: options.seeds,
       maxQueuedBytes: options.maxQueuedBytes,
       maxPendingHandshakes: MAX_PENDING_HANDSHAKES,
