@@ -53,8 +53,11 @@ export interface Engine {
   unsubscribe(topic: string): void;
   /** Resolves when all wishes so far are in force or refused; rejects if the client has ended. */
   ready(): Promise<void>;
-  /** Ends all subscriptions and lets go of the client. Resolves when the engine knows. */
-  close(): Promise<void>;
+  /**
+   * Ends all subscriptions and lets go of the client. Resolves when the engine knows, or once `limit`
+   * has resolved.
+   */
+  close(limit: Promise<void>): Promise<void>;
 }
 
 /** What an engine tells. */
@@ -186,7 +189,12 @@ export class Broker extends EventTarget implements BrokerBackplane {
   }
 
   async ready(): Promise<void> {
+    const checkRunning = () => {
+      if (this.#stopped) throw new Error("the backplane has been shut down");
+    };
+    checkRunning();
     await this.#engine.ready();
+    checkRunning();
   }
 
   shutdown(): Promise<void> {
@@ -292,8 +300,13 @@ export class Broker extends EventTarget implements BrokerBackplane {
     this.#stopped = true;
     const limit = Promise.withResolvers<void>();
     const timer = this.#timers.setTimeout(limit.resolve, LEAVE_LIMIT_MS);
-    await Promise.race([limit.promise, Promise.all([this.#settled(), this.#engine.close()])]);
+    await Promise.all([
+      Promise.race([limit.promise, this.#settled()]),
+      this.#engine.close(limit.promise),
+    ]);
     this.#timers.clearTimeout(timer);
+    this.#unconfirmed += this.#outstanding.messages;
+    this.#outstanding = { messages: 0, bytes: 0, current: true };
   }
 
   /** Resolves when the engine has confirmed everything, or never will. */

@@ -1,8 +1,10 @@
 /** Names of channels in one command: a bound on its length, and none on their number. */
 const BATCH = 500;
 
-/** The commands that subscribe, and whether several channels may go into one. */
+/** The commands that subscribe. */
 export interface SubscribeCommands {
+  /** False: only one channel may go into a command. */
+  readonly several: boolean;
   subscribe(channels: string[]): Promise<unknown>;
   unsubscribe(channels: string[]): Promise<unknown>;
 }
@@ -35,6 +37,7 @@ export class RedisSubscriptions {
   /** Those who wait for `ready`, and how many channels are to be brought in line first. */
   #waiting: { remaining: number; readonly promise: PromiseWithResolvers<void> }[] = [];
   #ended = false;
+  #leaving = false;
   /** Channels of the round that is under way. */
   #underWay = 0;
 
@@ -61,11 +64,6 @@ export class RedisSubscriptions {
     this.#change(channel);
   }
 
-  clear(): void {
-    for (const channel of [...this.#wanted]) this.delete(channel);
-    if (this.#connection === undefined) this.#forget([...this.#told]);
-  }
-
   /** There is a connection, and it knows of nothing. */
   connected(): void {
     this.#connection = ++this.#connections;
@@ -82,6 +80,7 @@ export class RedisSubscriptions {
   /** There is none any more. */
   disconnected(): void {
     this.#connection = undefined;
+    if (this.#leaving) this.#forget();
   }
 
   /** There will not be another, unless the client is told to connect after all. */
@@ -104,6 +103,27 @@ export class RedisSubscriptions {
     await promise.promise;
   }
 
+  /**
+   * Wants nothing any more. Resolves when the engine knows; or when the client does, which is to tell
+   * it on the next connection.
+   */
+  async leave(): Promise<void> {
+    this.#leaving = true;
+    for (const channel of [...this.#wanted]) this.delete(channel);
+    if (this.#connection === undefined) return this.#forget();
+    await this.ready();
+  }
+
+  /** Has a client that is cut off forget what it was told: it would subscribe again by itself. */
+  #forget(): void {
+    const channels = [...this.#told];
+    for (let at = 0; at < channels.length; at += BATCH) {
+      // Some clients keep no commands while they are cut off.
+      this.#commands.unsubscribe(channels.slice(at, at + BATCH)).catch(() => {});
+    }
+    this.#count(Infinity);
+  }
+
   /** So many channels have been brought in line. */
   #count(channels: number): void {
     this.#waiting = this.#waiting.filter((waiting) => {
@@ -114,19 +134,11 @@ export class RedisSubscriptions {
     });
   }
 
-  async #forget(channels: string[]): Promise<void> {
-    for (let at = 0; at < channels.length; at += BATCH) {
-      try {
-        await this.#commands.unsubscribe(channels.slice(at, at + BATCH));
-      } catch {
-        // The client has ended, or keeps no commands while it is cut off.
-      }
-    }
-  }
-
   #change(channel: string): void {
+    // Without a connection nothing is noted: on the next, all must be brought in line.
+    if (this.#connection === undefined) return;
     this.#changed.add(channel);
-    if (this.#connection !== undefined && !this.#running) this.#run();
+    if (!this.#running) this.#run();
   }
 
   async #run(): Promise<void> {
@@ -172,13 +184,18 @@ export class RedisSubscriptions {
     channels: string[],
   ): Promise<void> {
     if (channels.length === 0) return;
-    if (command === "subscribe") { for (const channel of channels) this.#told.add(channel); }
+    const oneByOne = () =>
+      Promise.all(channels.map((channel) => this.#send(connection, command, [channel])));
+    if (!this.#commands.several && channels.length > 1) return void await oneByOne();
+    if (command === "subscribe") channels.forEach((channel) => this.#told.add(channel));
     try {
       await this.#commands[command](channels);
     } catch (cause) {
       // Of a connection that has broken nothing else was to be expected.
       if (connection !== this.#connection) return;
-      for (const channel of channels) this.#onRefused(channel, cause);
+      // One that is not permitted takes all others of its command with it.
+      if (channels.length > 1) return void await oneByOne();
+      this.#onRefused(channels[0], cause);
       return;
     }
     if (connection !== this.#connection) return;

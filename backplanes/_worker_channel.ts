@@ -198,6 +198,7 @@ export class WorkerChannel {
     for (const { message } of waiting) this.#queuedBytes -= FRAME_HEADER_BYTES + message.length;
     let messages = waiting.length;
     for (const unread of this.#peers.get(id)?.unread.splice(0) ?? []) messages += unread.messages;
+    this.#flush();
     return messages;
   }
 

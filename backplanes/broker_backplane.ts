@@ -15,7 +15,7 @@ export interface BrokerStats {
   readonly queuedBytes: number;
   /** Messages that were not sent: the engine was out of reach, too slow, or refused them. */
   readonly dropped: number;
-  /** Messages that were handed over and not confirmed when the connection broke. */
+  /** Messages that were handed over and not confirmed when the connection broke, or at shutdown. */
   readonly unconfirmed: number;
   /** Payloads that could not be decoded. */
   readonly malformed: number;
@@ -29,7 +29,7 @@ export interface BrokerStats {
  */
 export interface BrokerBackplane
   extends BackplaneEventTarget<BrokerEventDetails>, Backplane, AsyncDisposable {
-  /** True while the engine is within reach. */
+  /** True while the engine is within reach and the subscriptions are in force: from `up` to `down`. */
   readonly connected: boolean;
   /** Largest message that {@linkcode publish} takes, in bytes: the engine's limit, less the envelope. */
   readonly maxMessageBytes: number;
@@ -51,7 +51,8 @@ export interface BrokerBackplane
    * publishes from here on is heard, unless a `refused` event has said otherwise. While the engine is
    * out of reach it waits.
    *
-   * @throws {Error} if the client has been closed for good, or is while this waits.
+   * @throws {Error} if the client has been closed for good or the backplane shut down, or is while
+   * this waits.
    */
   ready(): Promise<void>;
   /**

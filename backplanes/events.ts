@@ -45,7 +45,7 @@ export interface BrokerEventDetails {
    * The engine is out of reach. Unless `sends`, what is published is dropped until `up`; unless
    * `hears`, what others publish is missed. `unconfirmed` counts the messages that it had been handed
    * and had not confirmed: each may have arrived or be lost. With two connections to an engine
-   * (Redis) there is an event for each.
+   * (Redis) there is an event for each, and another if one breaks again before `up`.
    */
   down: { readonly sends: boolean; readonly hears: boolean; readonly unconfirmed: number };
   /** What came from the engine could not be decoded, and was dropped. */

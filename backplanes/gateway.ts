@@ -23,7 +23,8 @@
  * **When the gateway changes.** One that shuts down says so, and passes on what it is handed until
  * every other worker has heard that, for a second at most; what comes later, `unconfirmed` or
  * `undelivered` counts. One that ends without a word takes with it what it was handed and had not
- * read, which the `gatewaydown` event of each worker counts. Until the next is there, messages to the
+ * read, which the `gatewaydown` event of each worker counts; what workers hand to the next may wait
+ * for two seconds, until the one that has ended counts as stuck. Until the next is there, messages to the
  * outside are reported as dropped, and those from outside are lost to this process: their senders
  * know it as a node that is away.
  *
@@ -398,17 +399,24 @@ class Gateway extends EventTarget implements GatewayBackplane {
 
   /** A link that can be used, and is wanted still. */
   async #open(signal: AbortSignal): Promise<GatewayLink> {
+    signal.throwIfAborted();
     const link = await this.#options.connect(signal);
     requireMethods("connect: the link", link, ["publish", "subscribe", "shutdown"]);
-    if (link.openRoom === undefined && !signal.aborted) return link;
-    await this.#end(link);
-    signal.throwIfAborted();
-    throw new TypeError("connect: the link must carry all rooms, as one for several workers");
+    try {
+      signal.throwIfAborted();
+      if (link.openRoom !== undefined) {
+        throw new TypeError("connect: the link must carry all rooms, as one for several workers");
+      }
+      link.subscribe((message) => this.#onOutside(message));
+      return link;
+    } catch (cause) {
+      await this.#end(link);
+      throw cause;
+    }
   }
 
   async #serve(link: GatewayLink): Promise<void> {
     const { signal } = this.#stopping;
-    link.subscribe((message) => this.#onOutside(message));
     this.#link = link;
     this.#setRole("up");
     this.#emit("gatewayup", { worker: this.id, here: true });

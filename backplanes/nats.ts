@@ -150,6 +150,8 @@ class NatsEngine implements Engine {
   readonly reach: Reach;
   /** Counts connections that have broken. */
   #breaks = 0;
+  /** Resolves when no flush will be answered any more: the client does not fail them by itself. */
+  readonly #ended = Promise.withResolvers<void>();
   readonly #wanted = new Set<string>();
   /** Commands to subscribe and unsubscribe that no flush has confirmed. */
   #commands = 0;
@@ -165,7 +167,8 @@ class NatsEngine implements Engine {
     this.#connection = connection;
     this.#listener = listener;
     const isConnected = connection.info !== undefined && !connection.isClosed();
-    this.reach = { sends: isConnected, hears: isConnected };
+    this.reach = { sends: isConnected, hears: false };
+    if (isConnected) this.#hear();
     this.#status = connection.status();
     this.#follow();
   }
@@ -194,37 +197,41 @@ class NatsEngine implements Engine {
   }
 
   async ready(): Promise<void> {
-    while (!this.#connection.isClosed()) {
-      try {
-        await this.#connection.flush();
-        if (this.#deferred.size === 0) return;
-      } catch {
-        // The connection broke. The client sends all subscriptions again before this next flush.
-      }
+    while (!this.#connection.isClosed() && !this.#closed) {
+      // What waits now may be sent behind this flush.
+      const isAllSent = this.#deferred.size === 0;
+      // If the connection breaks, the client sends all subscriptions again before the next flush.
+      if (await this.#flush() && isAllSent) return;
     }
     throw new Error("the connection to NATS has been closed");
   }
 
-  async close(): Promise<void> {
+  async close(limit: Promise<void>): Promise<void> {
     this.#closed = true;
+    this.#ended.resolve();
     this.#status.stop?.();
     for (const subscription of this.#subscriptions.values()) subscription.unsubscribe();
     this.#subscriptions.clear();
-    try {
-      if (!this.#connection.isClosed()) await this.#connection.flush();
-    } catch {
-      // It broke, and its subscriptions went with it.
-    }
+    if (this.#connection.isClosed()) return;
+    // If it breaks, its subscriptions go with it.
+    await Promise.race([limit, this.#connection.flush().catch(() => {})]);
+  }
+
+  /** True if the server has read all that was sent before. */
+  async #flush(): Promise<boolean> {
+    const flushed = this.#connection.flush().then(() => true, () => false);
+    return await Promise.race([flushed, this.#ended.promise.then(() => false)]);
   }
 
   /** Brings one subscription in line with what is wanted. */
   #update(topic: string): void {
+    const subscription = this.#subscriptions.get(topic);
+    this.#deferred.delete(topic);
+    if (this.#wanted.has(topic) === (subscription !== undefined)) return;
     if (this.#commands >= MAX_COMMANDS) {
       this.#deferred.add(topic);
       return;
     }
-    const subscription = this.#subscriptions.get(topic);
-    if (this.#wanted.has(topic) === (subscription !== undefined)) return;
     this.#commands++;
     if (this.#commands === 1) this.#confirmCommands();
     if (subscription === undefined) return this.#subscribeNow(topic);
@@ -297,12 +304,13 @@ class NatsEngine implements Engine {
     } catch {
       // Ended with an error: the connection is closed.
     }
+    this.#ended.resolve();
     if (!this.#closed) this.#breakOff();
   }
 
   #onStatus({ type, error }: NatsStatus): void {
     if (type === "disconnect" || type === "close") return this.#breakOff();
-    if (type === "reconnect") return void this.#resume();
+    if (type === "reconnect") return this.#resume();
     if (type !== "error") return;
     const subject = violatedSubject(error);
     if (subject !== undefined) this.#listener.onLost(subject, error);
@@ -313,21 +321,20 @@ class NatsEngine implements Engine {
     this.#listener.onReach({ sends: false, hears: false });
   }
 
-  async #resume(): Promise<void> {
-    const breaks = this.#breaks;
+  #resume(): void {
     // A subscription that was refused before may be permitted now.
     for (const topic of this.#wanted) this.#update(topic);
     this.#listener.onReach({ sends: true, hears: false });
-    try {
-      // The client has sent its subscriptions again; they are in force when this is answered.
-      await this.#connection.flush();
-    } catch {
-      // The connection broke again, and the next will be told of.
-      return;
-    }
-    if (breaks === this.#breaks && !this.#closed) {
-      this.#listener.onReach({ sends: true, hears: true });
-    }
+    this.#hear();
+  }
+
+  /** Waits until subscriptions are in force; the client sends them again on a new connection. */
+  async #hear(): Promise<void> {
+    const breaks = this.#breaks;
+    await undefined;
+    const isFlushed = await this.#flush();
+    if (!isFlushed || breaks !== this.#breaks || this.#closed) return;
+    this.#listener.onReach({ sends: true, hears: true });
   }
 }
 

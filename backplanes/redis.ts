@@ -36,6 +36,9 @@
  * 512 MiB. `maxQueuedBytes` bounds what is handed to the client without being confirmed; the client
  * itself has no such limit.
  *
+ * **Shutdown** ends all subscriptions; while Redis is away that is left to the subscriber, which
+ * forgets it if it was made with `enableOfflineQueue: false`.
+ *
  * @example
  * ```ts ignore
  * import { Redis } from "npm:ioredis";
@@ -186,6 +189,9 @@ function checkClients({ publisher, subscriber, sharded = false }: RedisOptions):
   }
   for (const [option, client] of Object.entries({ publisher, subscriber })) {
     if (client.options?.keyPrefix) throw new TypeError(`${option} must be made without keyPrefix`);
+    if (client.status === "wait") {
+      throw new TypeError(`${option} must have begun to connect: it was made with lazyConnect`);
+    }
     if (client.isCluster) {
       throw new TypeError(
         `${option} must be a client of one server, which may be any of a Redis Cluster, ` +
@@ -207,7 +213,7 @@ class RedisEngine implements Engine {
   readonly #decoder = new TextDecoder();
   readonly #onChange = () => this.#listener.onReach(this.reach);
   /** False also while the subscriptions of a new connection are not in force. */
-  #hears: boolean;
+  #hears = false;
   readonly #onReady = () => {
     this.#subscriptions.connected();
     this.#resume();
@@ -229,6 +235,8 @@ class RedisEngine implements Engine {
     this.#listener = listener;
     this.#messageEvent = sharded ? "smessageBuffer" : "messageBuffer";
     this.#subscriptions = new RedisSubscriptions({
+      // In a Redis Cluster one command can only name channels of one slot.
+      several: !sharded,
       subscribe: (channels) => this.#command("subscribe", channels),
       unsubscribe: (channels) => this.#command("unsubscribe", channels),
     }, (channel, cause) => listener.onRefused(channel, cause));
@@ -237,8 +245,7 @@ class RedisEngine implements Engine {
     subscriber.on("close", this.#onClose);
     subscriber.on("end", this.#onEnd);
     subscriber.on(this.#messageEvent, this.#onMessage);
-    this.#hears = subscriber.status === "ready";
-    if (this.#hears) this.#subscriptions.connected();
+    if (subscriber.status === "ready") this.#onReady();
     if (subscriber.status === "end") this.#subscriptions.ended();
   }
 
@@ -282,21 +289,22 @@ class RedisEngine implements Engine {
     return this.#subscriptions.ready();
   }
 
-  async close(): Promise<void> {
-    this.#subscriptions.clear();
+  async close(limit: Promise<void>): Promise<void> {
     for (const event of ["ready", "close"] as const) this.#publisher.off(event, this.#onChange);
     this.#subscriber.off("ready", this.#onReady);
-    this.#subscriber.off("close", this.#onClose);
     this.#subscriber.off(this.#messageEvent, this.#onMessage);
     try {
-      if (this.#subscriber.status === "ready") await this.#subscriptions.ready();
+      await Promise.race([limit, this.#subscriptions.leave()]);
     } catch {
-      // The client has ended meanwhile, and its subscriptions with it.
+      // The client has ended, and its subscriptions with it.
     }
+    this.#subscriber.off("close", this.#onClose);
     this.#subscriber.off("end", this.#onEnd);
   }
 
   async #resume(): Promise<void> {
+    // At the start, what is wanted for the whole cluster comes after this.
+    await undefined;
     try {
       await this.#subscriptions.ready();
     } catch {
@@ -309,12 +317,7 @@ class RedisEngine implements Engine {
 
   async #command(command: "subscribe" | "unsubscribe", channels: string[]): Promise<void> {
     const subscriber = this.#subscriber;
-    if (!this.#sharded) {
-      await subscriber[command](...channels);
-      return;
-    }
-    // In a Redis Cluster one command can only name channels of one slot.
-    const one = command === "subscribe" ? "ssubscribe" : "sunsubscribe";
-    await Promise.all(channels.map((channel) => subscriber[one]?.(channel)));
+    if (!this.#sharded) await subscriber[command](...channels);
+    else await subscriber[command === "subscribe" ? "ssubscribe" : "sunsubscribe"]?.(...channels);
   }
 }

@@ -23,7 +23,13 @@ export async function openRedis(
   };
   const [publisher, subscriber] = [connect(), connect()];
   const refused = new Promise<never>((_, reject) => publisher.once("error", reject));
-  await reach(engine, Promise.race([publisher.ping(), refused]));
+  const disconnect = () => [publisher, subscriber].forEach((client) => client.disconnect());
+  try {
+    await reach(engine, Promise.race([publisher.ping(), refused]));
+  } catch (error) {
+    disconnect();
+    throw error;
+  }
   // Each node gets the messages of those rooms alone that have somebody on it.
   const backplane = redisBackplane({ publisher, subscriber, cluster: "chat", interest: "room" });
   const peers = await followEngine(backplane, engine, onNews);
@@ -32,8 +38,7 @@ export async function openRedis(
     peers,
     async shutdown() {
       await backplane.shutdown();
-      publisher.disconnect();
-      subscriber.disconnect();
+      disconnect();
     },
   };
 }

@@ -61,7 +61,8 @@ export function findEngine(name: EngineName): string | undefined {
  * gone however we go.
  */
 const GUARD = 'exec 3<&0; "$@" & child=$!; trap "kill $child" TERM INT; ' +
-  "{ cat <&3; kill $child; } > /dev/null 2>&1 & wait $child; wait $child";
+  "{ cat <&3; kill $child; } > /dev/null 2>&1 & watch=$!; " +
+  "wait $child; wait $child; kill $watch 2> /dev/null";
 
 /** An engine at a port of the loopback, which it keeps when it is stopped and started again. */
 export class Engine implements AsyncDisposable {

@@ -63,8 +63,7 @@ class FakeNats implements NatsConnection {
         this.#followers.add(controller);
         stop = () => {
           this.statusStopped = true;
-          this.#followers.delete(controller);
-          controller.close();
+          if (this.#followers.delete(controller)) controller.close();
         };
       },
     });
@@ -73,6 +72,12 @@ class FakeNats implements NatsConnection {
 
   isClosed(): boolean {
     return false;
+  }
+
+  /** It has been closed. */
+  end(): void {
+    for (const follower of this.#followers) follower.close();
+    this.#followers.clear();
   }
 
   async happens(status: NatsStatus): Promise<void> {
@@ -134,7 +139,10 @@ Deno.test("nats: while it is away all is dropped, and told is how much was uncon
   const downs = collect<BrokerEventDetails["down"]>(backplane, "down");
   const ups = collect<BrokerEventDetails["up"]>(backplane, "up");
   await turn();
-  await connection.confirm(); // of the cluster's subscription
+  // It hears when its subscription is in force, which the server says by answering.
+  assertEquals([ups.length, backplane.connected], [0, false]);
+  await connection.confirm();
+  assertEquals([ups.splice(0), backplane.connected], [[{ dropped: 0 }], true]);
   for (let i = 0; i < 4; i++) backplane.publish(broadcast("hello"));
   await connection.happens({ type: "disconnect" });
   assertEquals(downs, [{ sends: false, hears: false, unconfirmed: 4 }]);
@@ -147,7 +155,6 @@ Deno.test("nats: while it is away all is dropped, and told is how much was uncon
   assertEquals(backplane.publish(broadcast("hello")), { peers: 1, dropped: 0 });
   await turn();
   assertEquals(connection.flushes.length, 3);
-  // It hears again when its subscriptions are in force, which the server says by answering.
   assertEquals([ups.length, backplane.connected], [0, false]);
   await connection.confirm();
   assertEquals([ups, backplane.connected], [[{ dropped: 3 }], true]);
@@ -215,8 +222,27 @@ Deno.test("nats: what was refused is asked for again on the next connection", as
 
 Deno.test("nats: nobody waits for a connection that has been closed", async () => {
   const { connection, backplane } = fakeNode();
+  // The client never settles a flush that the server has not answered.
+  const waiting = assertRejects(() => backplane.ready(), Error, "closed");
+  await turn();
   connection.isClosed = () => true;
+  connection.end();
+  await waiting;
   await assertRejects(() => backplane.ready(), Error, "closed");
+});
+
+Deno.test("nats: ready is not satisfied by a flush that went ahead of what had to wait", async () => {
+  const { connection, backplane } = fakeNode({ interest: "room" });
+  for (let i = 0; i < 10_001; i++) backplane.openRoom?.(`room ${i}`);
+  await turn();
+  let isReady = false;
+  const ready = backplane.ready().then(() => isReady = true);
+  await turn();
+  // The last has its turn now, with a flush of its own behind that of `ready`.
+  await connection.confirm();
+  assertEquals([connection.subjects.size, isReady], [10_001, false]);
+  await connection.confirm();
+  await ready;
 });
 
 Deno.test("nats: a publish that the client refuses is a dropped message, not an exception", async () => {
@@ -310,8 +336,8 @@ Deno.test("nats: shutdown waits for confirmation, but not for ever, and lets go 
   const ended = backplane.shutdown().then(() => isEnded = true);
   assertEquals([...connection.subjects.keys()], []);
   assertEquals(connection.statusStopped, true);
-  // That of the subscription, that of the message, and that of the end of the subscription.
-  const [message] = connection.flushes.splice(1, 1);
+  // The first two are of the subscription, another is of its end.
+  const [message] = connection.flushes.splice(2, 1);
   await connection.confirm();
   assertEquals(isEnded, false);
   message.resolve();
@@ -327,6 +353,8 @@ Deno.test("nats: shutdown waits for confirmation, but not for ever, and lets go 
   stuck.timers.advance(2_000);
   await end;
   assertEquals(stuck.timers.pending, 0);
+  assertEquals([stuck.backplane.stats.unconfirmed, stuck.backplane.stats.queuedBytes], [1, 0]);
+  await assertRejects(() => stuck.backplane.ready(), Error, "shut down");
 });
 
 Deno.test("nats: the limit is the server's, less the envelope, also while there is no connection", () => {

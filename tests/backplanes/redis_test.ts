@@ -195,7 +195,9 @@ Deno.test("redis: rooms that are opened in one turn are subscribed to in one com
 });
 
 Deno.test("redis: what is not confirmed has a limit, and is counted when the connection breaks", async () => {
-  const { publisher, backplane } = fakeNode({ maxQueuedBytes: 300 });
+  const { publisher, subscriber, backplane } = fakeNode({ maxQueuedBytes: 300 });
+  await turn();
+  await subscriber.step();
   const downs = collect<BrokerEventDetails["down"]>(backplane, "down");
   const ups = collect<BrokerEventDetails["up"]>(backplane, "up");
   const message = broadcast("x".repeat(79)); // 100 bytes in the envelope
@@ -245,11 +247,60 @@ Deno.test("redis: a subscription that is refused is reported, and made again on 
   assertEquals(subscriber.pending.map(({ args }) => args), [["roomcast.c"]]);
 });
 
+Deno.test("redis: one channel that is refused costs the others of its command nothing", async () => {
+  const { subscriber, backplane } = fakeNode({ interest: "room" });
+  const refused = collect<BrokerEventDetails["refused"]>(backplane, "refused");
+  for (const room of ["good", "bad", "fine"]) backplane.openRoom?.(room);
+  const ready = backplane.ready();
+  await turn();
+  const cause = new Error("NOPERM");
+  subscriber.pending.shift()?.answer.reject(cause);
+  await turn();
+  assertEquals(subscriber.pending.map(({ args }) => args), [
+    ["roomcast.c.good"],
+    ["roomcast.c.bad"],
+    ["roomcast.c.fine"],
+  ]);
+  await subscriber.step();
+  subscriber.pending.shift()?.answer.reject(cause);
+  await subscriber.step();
+  await ready;
+  assertEquals(refused, [{ topic: "roomcast.c.bad", cause }]);
+  assertEquals([...subscriber.channels], ["roomcast.c.good", "roomcast.c.fine"]);
+});
+
+Deno.test("redis: a connection that breaks during shutdown: the client is told to forget, and left alone", async () => {
+  const { publisher, subscriber, backplane, timers } = fakeNode();
+  await turn();
+  await subscriber.step();
+  const ended = backplane.shutdown();
+  await turn();
+  subscriber.breakOff();
+  await ended;
+  assertEquals(subscriber.pending.map(({ name, args }) => [name, args]), [
+    ["unsubscribe", ["roomcast.c"]],
+  ]);
+  assertEquals([publisher.listenerCount, subscriber.listenerCount, timers.pending], [0, 0, 0]);
+});
+
+Deno.test("redis: a server that does not answer: shutdown takes two seconds, and leaves no listener", async () => {
+  const { publisher, subscriber, backplane, timers } = fakeNode();
+  await turn();
+  await subscriber.step();
+  const ended = backplane.shutdown();
+  await turn();
+  timers.advance(2_000);
+  await ended;
+  assertEquals([publisher.listenerCount, subscriber.listenerCount, timers.pending], [0, 0, 0]);
+});
+
 Deno.test("redis: it is up again when its subscriptions are in force, not before", async () => {
   const { subscriber, backplane } = fakeNode();
   const ups = collect<BrokerEventDetails["up"]>(backplane, "up");
   await turn();
+  assertEquals([ups.length, backplane.connected], [0, false]);
   await subscriber.step();
+  assertEquals([ups.splice(0), backplane.connected], [[{ dropped: 0 }], true]);
   subscriber.breakOff();
   subscriber.change("ready");
   await turn();
@@ -374,6 +425,12 @@ Deno.test("redis: clients that would break a promise are refused, with what woul
     );
   }
   const both = Object.assign(new FakeSubscriber(), { publish: () => Promise.resolve() });
+  const lazy = Object.assign(new FakeSubscriber(), { status: "wait" });
+  assertThrows(
+    () => redisBackplane({ publisher, subscriber: lazy, cluster: "c" }),
+    TypeError,
+    "lazyConnect",
+  );
   assertThrows(
     () => redisBackplane({ publisher: both, subscriber: both, cluster: "c" }),
     TypeError,
