@@ -1,0 +1,11 @@
+import { FRAMES } from "./_frames.ts";
+import { MESSAGE_TARGETS } from "./_messages.ts";
+import { NODE_NAME } from "./_node_name.ts";
+import type { Target } from "./_target.ts";
+
+/** All that is fuzzed. */
+export const TARGETS: readonly Target[] = [
+  ...MESSAGE_TARGETS,
+  FRAMES,
+  NODE_NAME,
+];
