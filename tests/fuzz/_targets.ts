@@ -1,4 +1,5 @@
 import { FRAMES } from "./_frames.ts";
+import { HANDSHAKE_TARGETS } from "./_handshake.ts";
 import { MESSAGE_TARGETS } from "./_messages.ts";
 import { NODE_NAME } from "./_node_name.ts";
 import type { Target } from "./_target.ts";
@@ -7,5 +8,6 @@ import type { Target } from "./_target.ts";
 export const TARGETS: readonly Target[] = [
   ...MESSAGE_TARGETS,
   FRAMES,
+  ...HANDSHAKE_TARGETS,
   NODE_NAME,
 ];
