@@ -185,7 +185,7 @@ export class TlsConnection implements Connection {
     if (bytes === null) return this.#finish();
     if (!looksLikeTls(bytes)) {
       // Who has dialled waits for an answer. That it is told matters less than that this ends.
-      if (this.#end.isServer) await this.#inner.write(TLS_ANSWER).catch(() => {});
+      if (this.#end.isServer) await this.#writeInner([TLS_ANSWER]).catch(() => {});
       throw peerSpeaksPlain(this.remoteAddress);
     }
     if (!this.#end.isServer) return;

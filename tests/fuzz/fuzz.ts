@@ -116,5 +116,6 @@ async function fail(target: Target, failure: Failure & { seed?: number }): Promi
 
 /** Two inputs fail alike if what they show begins alike: the rest tells of their bytes. */
 function kindOf(violation: unknown): string {
-  return violation instanceof Violation ? violation.message.split(":")[0] : String(violation);
+  const text = violation instanceof Violation ? violation.message.split(":")[0] : String(violation);
+  return text.replaceAll(/\d+/g, "");
 }
