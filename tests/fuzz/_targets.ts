@@ -2,6 +2,7 @@ import { FRAMES } from "./_frames.ts";
 import { HANDSHAKE_TARGETS } from "./_handshake.ts";
 import { MESSAGE_TARGETS } from "./_messages.ts";
 import { NODE_NAME } from "./_node_name.ts";
+import { SESSION } from "./_session.ts";
 import type { Target } from "./_target.ts";
 
 /** All that is fuzzed. */
@@ -9,5 +10,6 @@ export const TARGETS: readonly Target[] = [
   ...MESSAGE_TARGETS,
   FRAMES,
   ...HANDSHAKE_TARGETS,
+  SESSION,
   NODE_NAME,
 ];
