@@ -31,7 +31,9 @@ export class ScriptedConnection implements Connection {
     this.largestRead = Math.max(this.largestRead, buffer.length);
     const rest = this.#script.subarray(this.at);
     if (rest.length === 0 && buffer.length > 0) {
-      return this.#isBroken ? Promise.reject(new Error("reset by peer")) : Promise.resolve(null);
+      if (!this.#isBroken) return Promise.resolve(null);
+      // As TCP has it.
+      return Promise.reject(Object.assign(new Error("reset by peer"), { code: "ECONNRESET" }));
     }
     const chunk = rest.subarray(0, Math.min(buffer.length, this.#chunkBytes));
     buffer.set(chunk);

@@ -4,6 +4,7 @@ import { MESSAGE_TARGETS } from "./_messages.ts";
 import { NODE_NAME } from "./_node_name.ts";
 import { SESSION } from "./_session.ts";
 import type { Target } from "./_target.ts";
+import { TLS_STRANGER_TARGETS } from "./_tls_stranger.ts";
 
 /** All that is fuzzed. */
 export const TARGETS: readonly Target[] = [
@@ -11,5 +12,6 @@ export const TARGETS: readonly Target[] = [
   FRAMES,
   ...HANDSHAKE_TARGETS,
   SESSION,
+  ...TLS_STRANGER_TARGETS,
   NODE_NAME,
 ];
