@@ -1,5 +1,5 @@
 /**
- * The inputs that are kept: for each kind of outcome that a target has shown, the first that showed it.
+ * The inputs that are kept: for each kind of outcome that a target has shown, the shortest that showed it.
  * A file for each target, in `tests/testdata/fuzz`, from outcome to input in hexadecimal.
  */
 

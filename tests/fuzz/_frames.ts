@@ -77,6 +77,7 @@ const stream = (limit: number, cut: number, ...sizes: number[]) =>
 export const FRAMES: Target = {
   name: "frames",
   framesFrom: SETTINGS_BYTES,
+  testSeeds: 6_000,
   examples: [
     stream(255, 0, 1, 0, 5, 300, 0, 0, 17),
     stream(255, 1, 1, 0, 5, 30),

@@ -17,7 +17,7 @@ export class Fuzzer {
   readonly corpus: Corpus;
   /** How often each outcome has come up. */
   readonly outcomes = new Map<string, number>();
-  /** Of outcomes that are not in the corpus, the first input each. */
+  /** Of outcomes that are not in the corpus, the shortest input each. */
   readonly news: Corpus = new Map();
   cases = 0;
   /** Time that the cases have taken. */
@@ -80,7 +80,9 @@ export class Fuzzer {
   #note(outcome: string, input: Uint8Array): void {
     const times = this.outcomes.get(outcome) ?? 0;
     this.outcomes.set(outcome, times + 1);
-    if (times === 0 && !this.corpus.has(outcome)) this.news.set(outcome, input.slice());
+    if (this.corpus.has(outcome)) return;
+    const kept = this.news.get(outcome);
+    if (kept === undefined || input.length < kept.length) this.news.set(outcome, input.slice());
   }
 }
 

@@ -142,6 +142,7 @@ function target(
   return {
     name,
     examples,
+    testSeeds: 8_000,
     run: (input) => {
       const outcomes = formats.map((format, i) => `${i}: ${runFormat(format, input)}`);
       return outcomes.find((outcome) => !outcome.includes("wrong-tag")) ?? outcomes[0];

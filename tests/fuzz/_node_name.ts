@@ -42,6 +42,7 @@ const EXAMPLES = [
 
 export const NODE_NAME: Target = {
   name: "node_name",
+  testSeeds: 8_000,
   examples: EXAMPLES.map((text) => new TextEncoder().encode(text)),
   run,
 };

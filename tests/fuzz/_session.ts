@@ -283,6 +283,7 @@ const script = (settings: number, ...payloads: Uint8Array[]) =>
 export const SESSION: Target = {
   name: "session",
   framesFrom: 1,
+  testSeeds: 400,
   examples: [
     ...payloads.map((payload, i) => script(16 + i, payload)),
     script(16, ...payloads.slice(0, 9)),

@@ -6,9 +6,13 @@ export interface Target {
   readonly examples: readonly Uint8Array[];
   /** Where, in an input that is a stream, its frames begin; left out if it is none. */
   readonly framesFrom?: number;
+  /** How many seeds the ordinary tests run: as many as take half a second or less. */
+  readonly testSeeds: number;
+  /** True if the same input may have different outcomes, for there are keys in it that are new each time. */
+  readonly hasFreshKeys?: boolean;
   /**
    * Runs one input and gives what kind of outcome it had: another kind is another path through the
-   * code. The same input has the same outcome.
+   * code.
    *
    * @throws {Violation} if anything happens that must not.
    */

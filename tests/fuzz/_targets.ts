@@ -4,6 +4,7 @@ import { MESSAGE_TARGETS } from "./_messages.ts";
 import { NODE_NAME } from "./_node_name.ts";
 import { SESSION } from "./_session.ts";
 import type { Target } from "./_target.ts";
+import { TLS_MIDDLE } from "./_tls_middle.ts";
 import { TLS_STRANGER_TARGETS } from "./_tls_stranger.ts";
 
 /** All that is fuzzed. */
@@ -13,5 +14,6 @@ export const TARGETS: readonly Target[] = [
   ...HANDSHAKE_TARGETS,
   SESSION,
   ...TLS_STRANGER_TARGETS,
+  TLS_MIDDLE,
   NODE_NAME,
 ];
