@@ -1,3 +1,4 @@
+import { ENVELOPE } from "./_envelope.ts";
 import { FRAMES } from "./_frames.ts";
 import { HANDSHAKE_TARGETS } from "./_handshake.ts";
 import { MESSAGE_TARGETS } from "./_messages.ts";
@@ -6,6 +7,7 @@ import { SESSION } from "./_session.ts";
 import type { Target } from "./_target.ts";
 import { TLS_MIDDLE } from "./_tls_middle.ts";
 import { TLS_STRANGER_TARGETS } from "./_tls_stranger.ts";
+import { WORKER_POST } from "./_worker_post.ts";
 
 /** All that is fuzzed. */
 export const TARGETS: readonly Target[] = [
@@ -16,4 +18,6 @@ export const TARGETS: readonly Target[] = [
   ...TLS_STRANGER_TARGETS,
   TLS_MIDDLE,
   NODE_NAME,
+  ENVELOPE,
+  WORKER_POST,
 ];

@@ -1,0 +1,217 @@
+import type { Mutation } from "../mutation.ts";
+
+/** Faults that the fuzzer must find. */
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: "a frame of one byte more than the limit is accepted",
+    file: "codec/framing.ts",
+    find: "  if (length > maxLength) throw frameTooLong(length, maxLength, at);\n",
+    replace: "  if (length > maxLength + 1) throw frameTooLong(length, maxLength, at);\n",
+  },
+  {
+    name: "a payload that is held loses its beginning as it grows",
+    file: "codec/framing.ts",
+    find: "    held.set(chunk.subarray(at, at + size), this.#heldSize);\n",
+    replace: "    held.set(chunk.subarray(at, at + size));\n",
+  },
+  {
+    name: "a header that was cut in two is read without its first bytes",
+    file: "codec/framing.ts",
+    find: "while (at < chunk.length) this.#header[this.#headerSize++] = chunk[at++];",
+    replace: "while (at < chunk.length) this.#header[++this.#headerSize] = chunk[at++];",
+  },
+  {
+    name: "an empty frame is handed out",
+    file: "codec/framing.ts",
+    find: "if (length > 0) payloads.push(",
+    replace: "if (length >= 0) payloads.push(",
+  },
+  {
+    name: "the offset of an over-long frame forgets the chunks before",
+    file: "codec/framing.ts",
+    find: "this.#fault = new FrameError(error.code, this.#position + offset, error.message);",
+    replace: "this.#fault = new FrameError(error.code, offset, error.message);",
+  },
+  {
+    name: "a message's length is read without a look at where the bytes end",
+    file: "codec/room_broadcast.ts",
+    find:
+      `  if (bytes.length < messageStart) throw truncated(bytes, "message length", messageStart);\n`,
+    replace: "",
+  },
+  {
+    name: "what follows a room broadcast is accepted",
+    file: "codec/room_broadcast.ts",
+    find: "  if (bytes.length > end) {\n",
+    replace: "  if (bytes.length > end + 1) {\n",
+  },
+  {
+    name: "the length of a message is read as signed",
+    file: "codec/room_broadcast.ts",
+    find: "    bytes[roomEnd + 3] << 24) >>> 0;",
+    replace: "    bytes[roomEnd + 3] << 24) | 0;",
+  },
+  {
+    name: "a field reaches one byte behind the end",
+    file: "codec/_reader.ts",
+    find: "    if (at + size > this.#bytes.length) {\n",
+    replace: "    if (at + size > this.#bytes.length + 1) {\n",
+  },
+  {
+    name: "what follows a message is accepted",
+    file: "codec/_reader.ts",
+    find: "    if (this.done) return;\n",
+    replace: "    if (this.#at > 0) return;\n",
+  },
+  {
+    name: "a field is a view of the buffer that is read into",
+    file: "codec/_reader.ts",
+    find: "return new Uint8Array(this.#bytes.subarray(at, at + size));",
+    replace: "return this.#bytes.slice(at, at + size);",
+  },
+  {
+    name: "an overlong form of three bytes is accepted",
+    file: "codec/_text.ts",
+    find: "lead === 0xe0 ? 0xa0 :",
+    replace: "",
+  },
+  {
+    name: "surrogates in UTF-8 are accepted",
+    file: "codec/_text.ts",
+    find: "lead === 0xed ? 0x9f :",
+    replace: "",
+  },
+  {
+    name: "a text that ends within a character is read beyond its end",
+    file: "codec/_text.ts",
+    find: "if (size === 0 || at + size > end) return 0;",
+    replace: "if (size === 0) return 0;",
+  },
+  {
+    name: "faults in a long text pass as U+FFFD",
+    file: "codec/_text.ts",
+    find: "  if (text.includes(REPLACEMENT_CHARACTER)) checkUtf8(bytes, start, end);\n",
+    replace: "",
+  },
+  {
+    name: "an extension of another version is taken for ours",
+    file: "codec/handshake.ts",
+    find: "  if (!reader.continuesLike(EXTENSION_HEAD)) reader.end();\n",
+    replace: "",
+  },
+  {
+    name: "an acceptor compares no proofs",
+    file: "mesh/handshake.ts",
+    find: "const index = cookies.verify(proven.byReply(reply.challenge), reply.proof);",
+    replace:
+      "const index = Math.max(0, cookies.verify(proven.byReply(reply.challenge), reply.proof));",
+  },
+  {
+    name: "an initiator compares no proofs",
+    file: "mesh/handshake.ts",
+    find: "  const index = cookies.verify(proven.byAck({ proof, challenge }), ack.proof);\n",
+    replace: "  const index = 0;\n",
+  },
+  {
+    name: "proofs are compared by their beginning",
+    file: "mesh/cookies.ts",
+    find: "return proof.length === expected.length && timingSafeEqual(proof, expected);",
+    replace: "return timingSafeEqual(proof.subarray(0, 8), expected.subarray(0, 8));",
+  },
+  {
+    name: "a proof does not cover the challenge message",
+    file: "codec/handshake.ts",
+    find: "    u32(challenge.length),\n    challenge,\n",
+    replace: "    u32(challenge.length),\n",
+  },
+  {
+    name: "the original handshake is accepted without being allowed",
+    file: "mesh/handshake.ts",
+    find: "  if (extension === undefined && !allowOriginal) {\n",
+    replace: '  if (extension === undefined && !allowOriginal && name === "") {\n',
+  },
+  {
+    name: "an initiator proves itself before it has looked at the name",
+    file: "mesh/handshake.ts",
+    find: "  refuseOwnName(self, peer);\n  onIdentity(peer);\n  const proven",
+    replace: "  onIdentity(peer);\n  const proven",
+  },
+  {
+    name: "a handshake takes a frame of a session's size",
+    file: "mesh/handshake.ts",
+    find: "length = readFrameLength(header, 0, HANDSHAKE_MAX_FRAME_BYTES);",
+    replace: "length = readFrameLength(header, 0, 16 * HANDSHAKE_MAX_FRAME_BYTES);",
+  },
+  {
+    name: "a read that was cut short is taken for whole",
+    file: "mesh/handshake.ts",
+    find: "    at += size;\n",
+    replace: "    at += target.length;\n",
+  },
+  {
+    name: "a name with something before the port is taken for one",
+    file: "mesh/node_name.ts",
+    find: "if (target.name === text) return { ...target, name: text };",
+    replace: "if (target.name !== undefined) return { ...target, name: target.name };",
+  },
+  {
+    name: "control characters are accepted in a host",
+    file: "mesh/node_name.ts",
+    find: "([^\\s\\p{Cc}\\p{Surrogate}@:[\\]/]+)",
+    replace: "([^\\s\\p{Surrogate}@:[\\]/]+)",
+  },
+  {
+    name: "what follows a goodbye is delivered",
+    file: "mesh/link.ts",
+    find: "          if (this.#down) return;\n",
+    replace: "",
+  },
+  {
+    name: "a goodbye with more behind it is one",
+    file: "mesh/link.ts",
+    find: "        checkGoodbye(payload);\n",
+    replace: "",
+  },
+  {
+    name: "a malformed message ends the link",
+    file: "mesh/link.ts",
+    find: "      if (!(error instanceof FrameError)) throw error;\n      this.#malformed++;",
+    replace: "      this.#malformed++;\n      if (error instanceof FrameError) throw error;",
+  },
+  {
+    name: "a pong that answers no ping is taken for one",
+    file: "mesh/heartbeat.ts",
+    find: "    if (this.#sentAt === undefined) return undefined;\n    const expected",
+    replace: "    this.#sentAt ??= now;\n    const expected",
+  },
+  {
+    name: "a link takes frames above the limit of a message",
+    file: "mesh/link.ts",
+    find: "new FrameDecoder({ maxLength: this.#limits.maxMessageBytes })",
+    replace: "new FrameDecoder()",
+  },
+  {
+    name: "a bad name in a peer list throws out of the link",
+    file: "mesh/upkeep.ts",
+    find: "        onRefused(name, error);\n        break;\n",
+    replace: "        throw error;\n",
+  },
+  {
+    name: "a TLS socket is given bytes before it listens",
+    file: "mesh/tls_connection.ts",
+    find: "    await new Promise<void>((resolve) => nextTick(resolve));\n",
+    replace: "",
+  },
+  {
+    name: "the end of the network is not told to who waits for TLS",
+    file: "mesh/tls_connection.ts",
+    find: `["end", "error", "close"]`,
+    replace: `["error"]`,
+  },
+  {
+    name: "what TLS has decrypted is handed out twice if the reader's buffer is small",
+    file: "mesh/tls_connection.ts",
+    find: "this.#unread.unshift(bytes.subarray(fits.length));",
+    replace: "this.#unread.unshift(bytes);",
+  },
+];
