@@ -41,7 +41,7 @@ import {
   encodeTranscript,
   FEATURE_GOODBYE,
   FRAME_HEADER_BYTES,
-  FrameError,
+  type FrameError,
   HANDSHAKE_MAX_FRAME_BYTES,
   type HandshakeName,
   type HandshakeReply,
@@ -313,8 +313,8 @@ function closed(connection: Connection, cause?: unknown): MeshError {
 
 function malformed(connection: Connection, cause: unknown): MeshError {
   const address = formatAddress(connection.remoteAddress);
-  const reason = cause instanceof FrameError ? cause.message : String(cause);
-  return new MeshError("malformed", address, `no handshake from ${address}: ${reason}`, { cause });
+  const { message } = cause as FrameError; // A decoder throws nothing else.
+  return new MeshError("malformed", address, `no handshake from ${address}: ${message}`, { cause });
 }
 
 function wrongCookie(connection: Connection): MeshError {
@@ -327,5 +327,6 @@ function toHex(bytes: Uint8Array): string {
 }
 
 function fromHex(hex: string): Uint8Array {
-  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+  const byte = (at: number) => parseInt(hex.slice(2 * at, 2 * at + 2), 16);
+  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => byte(i));
 }

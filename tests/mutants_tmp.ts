@@ -18,7 +18,14 @@ const ROOT = new URL("../", import.meta.url);
 const LIMIT_SECONDS = 20;
 const COPIED = [
   ...["mod.ts", "deno.json", "codec", "rooms", "mesh", "backplanes"],
-  ...["tests/mutation.ts", "tests/fuzz", "tests/rooms", "tests/simulation", "tests/testdata"],
+  ...[
+    "tests/_fake_timers.ts",
+    "tests/mutation.ts",
+    "tests/fuzz",
+    "tests/rooms",
+    "tests/simulation",
+    "tests/testdata",
+  ],
 ];
 
 async function copy(from: URL, to: string): Promise<void> {
