@@ -31,6 +31,8 @@ enum Setting {
   /** In single bytes, or in pieces of up to 5 bytes with both. */
   Bytewise = 32,
   Piecewise = 64,
+  /** Of a proof that was made good, one bit is wrong: which one, the byte says that was there. */
+  Spoilt = 128,
 }
 
 const COOKIES = ["correct horse battery staple", "another secret, older than that"];
@@ -267,7 +269,9 @@ function proveFor(role: Role, c: Case): void {
   const proof = role === "acceptor"
     ? replyProof(first, second.slice(33).toHex(), c, index)
     : ackProof(first, ownReplyProof(first, c), c, index);
+  const [, spoiler] = second;
   second.set(Uint8Array.fromHex(proof), 1);
+  if (c.has(Setting.Spoilt)) second[1 + spoiler % 32] ^= 1 << (spoiler >> 5);
 }
 
 async function run(role: Role, input: Uint8Array): Promise<string> {
@@ -299,7 +303,7 @@ function examples(role: Role): Uint8Array[] {
         : [encodeChallenge({ ...identity, challenge }), Uint8Array.of(4, ...proof)];
     })
   );
-  const settings = [4, 5, 6, 7, 4 + 16, 4 + 32, 6 + 64, 4 + 8, 0, 1];
+  const settings = [4, 5, 6, 7, 4 + 16, 4 + 32, 6 + 64, 4 + 8, 0, 1, 4 + 128, 5 + 128];
   const tls = Uint8Array.of(22, 3, 1, 1, 0, 1, ...new Uint8Array(255));
   return [
     ...settings.map((setting) =>

@@ -29,14 +29,13 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the offset of an over-long frame forgets the chunks before",
     file: "codec/framing.ts",
-    find: "this.#fault = new FrameError(error.code, this.#position + offset, error.message);",
-    replace: "this.#fault = new FrameError(error.code, offset, error.message);",
+    find: "frameTooLong(length, this.#maxLength, this.#position + offset)",
+    replace: "frameTooLong(length, this.#maxLength, offset)",
   },
   {
-    name: "a message's length is read without a look at where the bytes end",
+    name: "a message is read without a look at where the bytes end",
     file: "codec/room_broadcast.ts",
-    find:
-      `  if (bytes.length < messageStart) throw truncated(bytes, "message length", messageStart);\n`,
+    find: `  if (bytes.length < end) throw truncated(bytes, "message", end);\n`,
     replace: "",
   },
   {
