@@ -38,15 +38,10 @@ export class Fuzzer {
 
   /** Runs an input, and gives what went wrong, if anything did. */
   async run(input: Uint8Array): Promise<Failure | undefined> {
-    try {
-      // A target that does not wait for anything is not waited for: that would cost more than it does.
-      const running = this.target.run(input);
-      const outcome = typeof running === "string" ? running : await running;
-      this.#note(outcome, input);
-    } catch (violation) {
-      return { input, violation };
-    }
-    return undefined;
+    using uncaught = new Uncaught();
+    const failure = await this.#run(input);
+    const violation = await uncaught.all();
+    return failure ?? (violation && { input, violation });
   }
 
   /** Runs seeds from `first` up to but not including `end`, for `limitMs` at most. */
@@ -56,25 +51,34 @@ export class Fuzzer {
     limitMs = Infinity,
   ): Promise<{ next: number; failure: (Failure & { seed: number }) | undefined }> {
     const startedAt = performance.now();
-    const uncaught = new Uncaught();
+    using uncaught = new Uncaught();
     let failure: Failure | undefined;
     let seed = first;
     let input = new Uint8Array();
     for (; seed < end && failure === undefined; seed++) {
       if (performance.now() - startedAt >= limitMs) break;
       input = new Uint8Array(this.input(seed));
-      failure = await this.run(input);
+      failure = await this.#run(input);
       this.cases++;
       const violation = uncaught.first;
-      if (violation !== undefined) failure ??= { input, violation };
+      failure ??= violation && { input, violation };
     }
-    // An uncaught rejection is told of in a turn of its own.
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    const violation = uncaught.first;
-    if (violation !== undefined) failure ??= { input, violation };
-    uncaught[Symbol.dispose]();
+    const violation = await uncaught.all();
+    failure ??= violation && { input, violation };
     this.tookMs += performance.now() - startedAt;
     return { next: seed, failure: failure && { ...failure, seed: seed - 1 } };
+  }
+
+  async #run(input: Uint8Array): Promise<Failure | undefined> {
+    try {
+      // A target that does not wait for anything is not waited for: that would cost more than it does.
+      const running = this.target.run(input);
+      const outcome = typeof running === "string" ? running : await running;
+      this.#note(outcome, input);
+    } catch (violation) {
+      return { input, violation };
+    }
+    return undefined;
   }
 
   #note(outcome: string, input: Uint8Array): void {
@@ -88,7 +92,7 @@ export class Fuzzer {
 
 /** Hears of what nobody has caught. */
 class Uncaught implements Disposable {
-  first: unknown;
+  first: Violation | undefined;
   readonly #listener = (event: Event) => {
     event.preventDefault();
     const what = event instanceof PromiseRejectionEvent
@@ -102,6 +106,12 @@ class Uncaught implements Disposable {
   constructor() {
     globalThis.addEventListener("unhandledrejection", this.#listener);
     globalThis.addEventListener("error", this.#listener);
+  }
+
+  /** Waits for the turn in which an uncaught rejection is told of, and gives the first of all. */
+  async all(): Promise<Violation | undefined> {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    return this.first;
   }
 
   [Symbol.dispose](): void {
