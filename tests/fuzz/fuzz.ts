@@ -1,6 +1,6 @@
 /**
  * Fuzzes all targets in turn: `fuzz.ts [--seconds S] [--target NAME] [--seed N] [--seeds COUNT]`. With
- * `--seed` alone it replays that one; with `--input FILE` or `--hex BYTES` it runs that input, of one
+ * `--seed` alone it runs that one; with `--input FILE` or `--hex BYTES` it runs that input, of one
  * target. `--grow` adds inputs with new outcomes to the corpus. Ends with 1 at the first that fails.
  */
 
@@ -37,21 +37,23 @@ const given = values.hex !== undefined
   : values.input === undefined
   ? undefined
   : Deno.readFileSync(values.input);
-if (given === undefined) await fuzz();
-else await replay(given);
+if (given !== undefined) await replay(() => given);
+else if (values.seed === undefined || values.seeds !== undefined) await fuzz();
+else await replay((fuzzer) => fuzzer.input(Number(values.seed)));
 
-async function replay(input: Uint8Array): Promise<void> {
+async function replay(inputFor: (fuzzer: Fuzzer) => Uint8Array): Promise<void> {
   for (const target of targets) {
     const fuzzer = new Fuzzer(target);
+    const input = inputFor(fuzzer);
     const failure = await fuzzer.run(input);
     if (failure !== undefined) await fail(target, failure);
-    console.log(`${target.name}: ${[...fuzzer.outcomes.keys()]}`);
+    console.log(`${target.name} ${input.toHex()}\n  ${[...fuzzer.outcomes.keys()]}`);
   }
 }
 
 async function fuzz(): Promise<void> {
   const first = Number(values.seed ?? 1);
-  const end = first + Number(values.seeds ?? (values.seed === undefined ? Infinity : 1));
+  const end = first + Number(values.seeds ?? Infinity);
   const endAt = performance.now() + 1000 * Number(values.seconds);
   const runs = targets.map((target) => ({ fuzzer: new Fuzzer(target), next: first }));
   let isOver = false;
