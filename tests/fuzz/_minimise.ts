@@ -3,6 +3,8 @@
 import { concat } from "@std/bytes";
 
 const MAX_TRIES = 2_000;
+/** An input that hangs takes long to fail, each time. */
+const LIMIT_MS = 20_000;
 
 export async function minimise(
   input: Uint8Array,
@@ -10,8 +12,9 @@ export async function minimise(
 ): Promise<Uint8Array> {
   let best = input;
   let tries = 0;
+  const endAt = performance.now() + LIMIT_MS;
   const keepIf = async (candidate: Uint8Array) => {
-    if (tries++ >= MAX_TRIES || !await fails(candidate)) return false;
+    if (tries++ >= MAX_TRIES || performance.now() > endAt || !await fails(candidate)) return false;
     best = candidate;
     return true;
   };

@@ -26,7 +26,7 @@ const MAX_AMOUNT = 600;
 const DATA_BYTES = 1500;
 /** Nothing has moved for so long: both wait for something that will not come. */
 const STALLED_MS = 15;
-const UNDISTURBED_STALLED_MS = 20_000;
+const UNDISTURBED_STALLED_MS = 8_000;
 
 const CODES = ["closed", "peer-speaks-plain", "tls-failed", "untrusted-certificate"];
 const ACTS = ["flip", "set", "drop", "noise", "repeat", "end", "break", "http"] as const;

@@ -16,7 +16,7 @@ import flights from "../testdata/tls/flights.json" with { type: "json" };
 import { ScriptedConnection } from "./_scripted_connection.ts";
 import { check, checkSame, magnitude, type Target, Violation } from "./_target.ts";
 
-const LIMIT_MS = 30_000;
+const LIMIT_MS = 10_000;
 /** Fatal alert, decode_error. */
 const TLS_ANSWER = "15030300020232";
 const CODES = ["closed", "peer-speaks-plain", "tls-failed", "untrusted-certificate"];
