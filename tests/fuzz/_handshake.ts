@@ -39,7 +39,9 @@ const COOKIES = ["correct horse battery staple", "another secret, older than tha
 const BINDING = new Uint8Array(32).fill(0xb1);
 const OWN_CHALLENGE = Uint8Array.from({ length: 32 }, (_, i) => 64 + i);
 const OWN_INCARNATION = "0101010101010101";
-const SELF = newIdentity("self@10.0.0.1:9000", Uint8Array.fromHex(OWN_INCARNATION));
+/** The node that is spoken to. */
+export const SELF_NAME = "self@10.0.0.1:9000";
+const SELF = newIdentity(SELF_NAME, Uint8Array.fromHex(OWN_INCARNATION));
 const OWN_EXTENSION = { incarnation: Uint8Array.fromHex(OWN_INCARNATION), features: 1 };
 const OWN_NAME = encodeName({ name: SELF.name, creation: 1, extension: OWN_EXTENSION });
 const OWN_CHALLENGE_MESSAGE = encodeChallenge({
@@ -207,7 +209,7 @@ function referenceInitiate(side: Side, c: Case): NodeIdentity {
   return peer;
 }
 
-type Role = "acceptor" | "initiator";
+export type Role = "acceptor" | "initiator";
 
 function reference(role: Role, c: Case): Ending {
   const side = new Side(c);
@@ -219,6 +221,19 @@ function reference(role: Role, c: Case): Ending {
     outcome = error.code;
   }
   return { outcome, said: concat(side.said).toHex(), bytesRead: side.at };
+}
+
+/**
+ * How a handshake with a stranger ends, who knows no cookie, whatever the challenges are; and whether it
+ * was told that it speaks TLS to a node that does not.
+ */
+export function referenceOfStranger(
+  role: Role,
+  script: Uint8Array,
+): { code: MeshErrorCode; isAnswered: boolean } {
+  const { outcome, said } = reference(role, { has: () => false, script });
+  if (typeof outcome !== "string") throw new Error("a stranger has guessed a proof");
+  return { code: outcome, isAnswered: said.endsWith("00".repeat(8)) };
 }
 
 async function actual(role: Role, c: Case): Promise<Ending> {
