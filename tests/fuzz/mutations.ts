@@ -160,6 +160,18 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "([^\\s\\p{Surrogate}@:[\\]/]+)",
   },
   {
+    name: "a stranger who dials and is silent has no end of time",
+    file: "mesh/attempts.ts",
+    find: "      if (attempt.proven) return;\n",
+    replace: "      if (attempt.incoming) return;\n",
+  },
+  {
+    name: "the connection of who is refused stays open",
+    file: "mesh/linker.ts",
+    find: "      connection.close();\n      // Whoever finds out",
+    replace: "      // Whoever finds out",
+  },
+  {
     name: "what follows a goodbye is delivered",
     file: "mesh/link.ts",
     find: "          if (this.#down) return;\n",
