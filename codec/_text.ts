@@ -43,8 +43,9 @@ function writeShortText(text: string, target: Uint8Array, at: number): number {
       target[at++] = 0x80 | unit >> 6 & 0x3f;
       target[at++] = 0x80 | unit & 0x3f;
     } else {
-      const point = text.codePointAt(i) ?? unit;
-      if (unit > 0xdbff || point === unit) throw loneSurrogate(i);
+      const low = text.charCodeAt(i + 1); // At the end NaN, which is no low surrogate.
+      if (unit > 0xdbff || (low & 0xfc00) !== 0xdc00) throw loneSurrogate(i);
+      const point = 0x10000 + ((unit & 0x3ff) << 10 | low & 0x3ff);
       i++;
       target[at++] = 0xf0 | point >> 18;
       target[at++] = 0x80 | point >> 12 & 0x3f;

@@ -196,7 +196,7 @@ export class FrameDecoder {
       this.#headerSize = 0;
       at = this.#takePayload(length, chunk, at, payloads);
     } else if (this.#held !== undefined) {
-      at += this.#fill(chunk, at);
+      at += this.#fill(this.#held, chunk, at);
       if (this.#heldSize === this.#length) {
         payloads.push(this.#held.subarray(0, this.#length));
         this.#held = undefined;
@@ -209,33 +209,28 @@ export class FrameDecoder {
   #takePayload(length: number, chunk: Uint8Array, at: number, payloads: Uint8Array[]): number {
     const end = at + length;
     if (end > chunk.length) {
-      this.#hold(length, chunk.length - at);
-      return at + this.#fill(chunk, at);
+      return at + this.#fill(this.#hold(length, chunk.length - at), chunk, at);
     }
     if (length > 0) payloads.push(chunk.subarray(at, end));
     return end;
   }
 
   #readLength(bytes: Uint8Array, at: number, offset = at): number {
-    try {
-      return readFrameLength(bytes, at, this.#maxLength);
-    } catch (error) {
-      if (!(error instanceof FrameError)) throw error;
-      this.#fault = new FrameError(error.code, this.#position + offset, error.message);
-      throw this.#fault;
-    }
+    const length = readFrameLength(bytes, at, MAX_U32);
+    if (length <= this.#maxLength) return length;
+    this.#fault = frameTooLong(length, this.#maxLength, this.#position + offset);
+    throw this.#fault;
   }
 
-  #hold(length: number, available: number): void {
+  #hold(length: number, available: number): Uint8Array {
     this.#length = length;
     this.#heldSize = 0;
-    this.#held = new Uint8Array(Math.min(length, Math.max(FIRST_HELD_BYTES, 2 * available)));
+    const size = Math.min(length, Math.max(FIRST_HELD_BYTES, 2 * available));
+    return this.#held = new Uint8Array(size);
   }
 
   /** Copies what `chunk` has of the held payload, and returns how many bytes that is. */
-  #fill(chunk: Uint8Array, at: number): number {
-    let held = this.#held;
-    if (held === undefined) return 0;
+  #fill(held: Uint8Array, chunk: Uint8Array, at: number): number {
     const size = Math.min(this.#length - this.#heldSize, chunk.length - at);
     const needed = this.#heldSize + size;
     if (needed > held.length) {

@@ -9,20 +9,22 @@ export class Attempt {
   /** The other end, as the network knows it. */
   readonly address: string;
   readonly incoming: boolean;
-  /** Resolves when the attempt is over, whatever came of it. */
-  readonly over: Promise<void>;
   /** Who the other side says it is. */
   peer: NodeIdentity | undefined;
   /** The other side has shown that it is: neither time nor strangers can end the attempt any more. */
   proven = false;
 
   readonly #abort = new AbortController();
-  #settle: () => void = () => {};
+  readonly #over = Promise.withResolvers<void>();
 
   constructor(address: Address, incoming: boolean) {
     this.address = formatAddress(address);
     this.incoming = incoming;
-    this.over = new Promise((resolve) => this.#settle = resolve);
+  }
+
+  /** Resolves when the attempt is over, whatever came of it. */
+  get over(): Promise<void> {
+    return this.#over.promise;
   }
 
   /** Aborted when the attempt is called off. */
@@ -56,7 +58,7 @@ export class Attempt {
 
   /** Says that it is over. */
   finish(): void {
-    this.#settle();
+    this.#over.resolve();
   }
 }
 

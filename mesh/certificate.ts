@@ -154,6 +154,6 @@ function ascii(text: string): Uint8Array {
 }
 
 function pem(label: string, bytes: Uint8Array): string {
-  const lines = btoa(String.fromCharCode(...bytes)).match(/.{1,64}/g) ?? [];
-  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ""].join("\n");
+  const lines = btoa(String.fromCharCode(...bytes)).replaceAll(/.{64}(?=.)/g, "$&\n");
+  return [`-----BEGIN ${label}-----`, lines, `-----END ${label}-----`, ""].join("\n");
 }

@@ -41,7 +41,7 @@ import {
   encodeTranscript,
   FEATURE_GOODBYE,
   FRAME_HEADER_BYTES,
-  FrameError,
+  type FrameError,
   HANDSHAKE_MAX_FRAME_BYTES,
   type HandshakeName,
   type HandshakeReply,
@@ -225,12 +225,15 @@ function decode<T>(
 }
 
 async function writeFrame(connection: Connection, payload: Uint8Array): Promise<void> {
-  const frame = encodeFrame(payload);
   try {
-    for (let at = 0; at < frame.length;) at += await connection.write(frame.subarray(at));
+    await writeAll(connection, encodeFrame(payload));
   } catch (cause) {
     throw closed(connection, cause);
   }
+}
+
+async function writeAll(connection: Connection, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
 }
 
 /** Reads exactly one frame: what follows the handshake stays in the stream for the session. */
@@ -291,8 +294,11 @@ async function answerTls(connection: Connection, header: Uint8Array): Promise<Me
     const last = new Uint8Array(1);
     await readFull(connection, last, "closed");
     // Closing with bytes unread would take the answer back.
-    await readFull(connection, new Uint8Array(header[3] << 8 | last[0]), "closed");
-    await connection.write(PLAIN_ANSWER);
+    const piece = new Uint8Array(HANDSHAKE_MAX_FRAME_BYTES);
+    for (let left = header[3] << 8 | last[0]; left > 0; left -= piece.length) {
+      await readFull(connection, piece.subarray(0, left), "closed");
+    }
+    await writeAll(connection, PLAIN_ANSWER);
   } catch {
     // It has hung up, and will not be told.
   }
@@ -307,8 +313,8 @@ function closed(connection: Connection, cause?: unknown): MeshError {
 
 function malformed(connection: Connection, cause: unknown): MeshError {
   const address = formatAddress(connection.remoteAddress);
-  const reason = cause instanceof FrameError ? cause.message : String(cause);
-  return new MeshError("malformed", address, `no handshake from ${address}: ${reason}`, { cause });
+  const { message } = cause as FrameError; // A decoder throws nothing else.
+  return new MeshError("malformed", address, `no handshake from ${address}: ${message}`, { cause });
 }
 
 function wrongCookie(connection: Connection): MeshError {
@@ -321,5 +327,6 @@ function toHex(bytes: Uint8Array): string {
 }
 
 function fromHex(hex: string): Uint8Array {
-  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+  const byte = (at: number) => parseInt(hex.slice(2 * at, 2 * at + 2), 16);
+  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => byte(i));
 }

@@ -188,7 +188,6 @@ export class Link {
 
   /** Writes what waits, says goodbye, and waits for the peer to close; ends after `limitMs`. */
   async leave(limitMs: number): Promise<void> {
-    if (this.#down || this.#leaving) return await this.ended;
     this.#leaving = true;
     const timer = this.#clock.setTimeout(() => this.end("shut-down"), limitMs);
     await this.#writing;

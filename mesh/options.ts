@@ -1,6 +1,6 @@
 import { SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock.ts";
-import { MeshError } from "./mesh_error.ts";
+import type { MeshError } from "./mesh_error.ts";
 import { formatName, parseTarget, type Target } from "./node_name.ts";
 import { tcpTransport } from "./tcp_transport.ts";
 import { type TlsOptions, tlsTransport } from "./tls_transport.ts";
@@ -170,8 +170,7 @@ function parseAddress(option: string, text: string): Target {
   try {
     return parseTarget(text);
   } catch (cause) {
-    if (!(cause instanceof MeshError)) throw cause;
-    throw new RangeError(`${option}: ${cause.message}`, { cause });
+    throw new RangeError(`${option}: ${(cause as MeshError).message}`, { cause });
   }
 }
 

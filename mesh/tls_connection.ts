@@ -119,9 +119,10 @@ export class TlsConnection implements Connection {
     const finish = (error?: unknown) => this.#finish(error);
     const stream = this.#stream = new Duplex({
       read: () => {}, // #feed knows when.
-      write: (chunk, _encoding, done) => settle(this.#writeInner([chunk]), done),
-      writev: (chunks, done) => settle(this.#writeInner(chunks.map(({ chunk }) => chunk)), done),
-      final: (done) => settle(this.#inner.closeWrite(), done),
+      write: (chunk, _encoding, done) => {
+        this.#writeInner(chunk).then(() => done(), done);
+      },
+      // No final: TLS has an end of its own for each way, and the network's comes with close().
     });
     stream.on("error", finish);
     const socket = this.#socket = this.#end.open(stream);
@@ -185,7 +186,7 @@ export class TlsConnection implements Connection {
     if (bytes === null) return this.#finish();
     if (!looksLikeTls(bytes)) {
       // Who has dialled waits for an answer. That it is told matters less than that this ends.
-      if (this.#end.isServer) await this.#inner.write(TLS_ANSWER).catch(() => {});
+      if (this.#end.isServer) await this.#writeInner(TLS_ANSWER).catch(() => {});
       throw peerSpeaksPlain(this.remoteAddress);
     }
     if (!this.#end.isServer) return;
@@ -208,10 +209,8 @@ export class TlsConnection implements Connection {
     return at;
   }
 
-  async #writeInner(chunks: readonly Uint8Array[]): Promise<void> {
-    for (const bytes of chunks) {
-      for (let at = 0; at < bytes.length;) at += await this.#inner.write(bytes.subarray(at));
-    }
+  async #writeInner(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) at += await this.#inner.write(bytes.subarray(at));
   }
 
   #finish(error?: unknown): void {
@@ -239,8 +238,4 @@ export class TlsConnection implements Connection {
       )
       : new MeshError("tls-failed", peer, `no TLS with ${peer}: ${message}`, { cause });
   }
-}
-
-function settle(work: Promise<void>, done: (error?: Error | null) => void): void {
-  work.then(() => done(), done);
 }

@@ -141,6 +141,7 @@ function diallingEnd(address: Address, options: TlsOptions | undefined): TlsEnd 
     // The certificate that this very connection uses, its key proven by the TLS handshake.
     binding: (socket) => {
       const raw: Uint8Array | undefined = socket.getPeerCertificate()?.raw;
+      // Of a socket that has been closed since. No test has brought it about.
       if (raw === undefined) throw new Error("its certificate cannot be read");
       if (isVersion3(raw)) return sha256(raw);
       const peer = formatAddress(address);

@@ -51,8 +51,7 @@ class Stream {
     const to = this.#to();
     const path = this.#network.path(from, to.host.hostname);
     if (path.isBlocked || this.isDead) return;
-    const parcel = this.#queue.shift()?.parcel;
-    if (parcel === undefined) return;
+    const [{ parcel }] = this.#queue.splice(0, 1); // It is not empty: nobody else takes from it.
     const size = typeof parcel === "string" ? 0 : parcel.length;
     this.#freeAt = this.#network.now + size / path.bytesPerMs;
     this.#network.trace(`${from} > ${to.host.hostname} ${size || String(parcel)}`);

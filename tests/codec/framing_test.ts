@@ -330,3 +330,9 @@ function slices(bytes: Uint8Array, size: number): Uint8Array[] {
   const count = Math.ceil(bytes.length / size);
   return Array.from({ length: count }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
 }
+
+Deno.test("a payload whose length four bytes cannot say has no frame", () => {
+  // Four GiB that nobody has to find memory for.
+  const payload: Uint8Array = Object.create(Uint8Array.prototype, { length: { value: 2 ** 32 } });
+  assertFrameError(() => encodeFrame(payload), "frame-too-long", 0);
+});

@@ -413,3 +413,15 @@ Deno.test("a dial of the application that took the last place gives it back to t
   assertEquals(await dial, "timeout");
   assertEquals(transport.dialled, ["nobody", "seed"]);
 });
+
+Deno.test("what an attempt waits for, it waits for no longer when it is called off", async () => {
+  const attempt = new Attempt(ADDRESS, true);
+  const waiting = attempt.unlessCancelled(new Promise(() => {})).catch((error) => error);
+  attempt.cancel("shut-down", "it is over");
+  const error = await waiting;
+  assertInstanceOf(error, MeshError);
+  assertEquals((error as MeshError).code, "shut-down");
+  // And does not begin to.
+  const late = await attempt.unlessCancelled(Promise.resolve()).catch((error) => error);
+  assertStrictEquals(late, error);
+});

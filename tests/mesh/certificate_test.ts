@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { makeCertificate } from "../../mesh/certificate.ts";
+import { isVersion3, makeCertificate } from "../../mesh/certificate.ts";
 import { systemRandom } from "../../mesh/clock.ts";
 
 const hasOpenssl = await new Deno.Command("openssl", { args: ["version"], stdout: "null" })
@@ -97,4 +97,14 @@ Deno.test("two certificates differ in every part that is a node's own", async ()
   assertNotEquals(one.cert, two.cert);
   assertNotEquals(one.key, two.key);
   assertEquals(new X509Certificate(one.cert).subject, new X509Certificate(two.cert).subject);
+});
+
+Deno.test("the version of a certificate is found behind lengths in short form and in long form", () => {
+  const version = [0xa0, 3, 2, 1];
+  for (const [number, isThird] of [[2, true], [1, false]] as const) {
+    const body = [...version, number];
+    assertEquals(isVersion3(Uint8Array.of(0x30, 7, 0x30, 5, ...body)), isThird);
+    assertEquals(isVersion3(Uint8Array.of(0x30, 0x82, 0, 8, 0x30, 0x81, 5, ...body)), isThird);
+  }
+  assertEquals(isVersion3(new Uint8Array()), false);
 });

@@ -246,3 +246,18 @@ async function relay(one: RawPeer, two: RawPeer): Promise<void> {
   };
   await Promise.all([oneWay(one, two), oneWay(two, one)]);
 }
+
+Deno.test("a connection that breaks while a node writes is closed to it, and the cause is kept", async () => {
+  const cause = new Error("broken pipe");
+  const { ends: [end] } = pipe();
+  const connection = { ...end, write: () => Promise.reject(cause) };
+  const error = await assertRejects(() =>
+    initiate(connection, {
+      self: { name: "a@h:1", incarnation: "00".repeat(8), features: 1 },
+      allowOriginal: false,
+      cookies: new Cookies([COOKIE]),
+      randomBytes: (size) => new Uint8Array(size),
+      onIdentity: ignore,
+    }), MeshError) as MeshError;
+  assertEquals([error.code, error.cause], ["closed", cause]);
+});

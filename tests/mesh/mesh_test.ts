@@ -35,6 +35,8 @@ import {
 } from "./_cluster.ts";
 import { rawIdentity, RawPeer } from "./_raw_peer.ts";
 
+const LOOPBACK = { hostname: "127.0.0.1", port: 0 };
+
 async function assertMeshError(code: string, promise: Promise<unknown>): Promise<MeshError> {
   const error = await assertRejects(() => promise, MeshError) as MeshError;
   assertEquals(error.code, code);
@@ -1025,4 +1027,98 @@ Deno.test("when a place is free again, the node that waits for one is dialled, a
   await linkedTo(a, [waiting.name]);
   // A dial beside the one link would have been refused.
   assertEquals(refused.flat(), []);
+});
+
+Deno.test("a transport that fails with no Error is told of all the same", async () => {
+  const transport: Transport = {
+    listen: ({ port }) => port === 1 ? Promise.reject("no ports") : tcpTransport.listen(LOOPBACK),
+    connect: () => Promise.reject("no route"),
+  };
+  const unheard = await assertMeshError(
+    "listen-failed",
+    startMesh({ name: "a@127.0.0.1:1", cookie: COOKIE, transport }),
+  );
+  assert(unheard.message.endsWith(": no ports"), unheard.message);
+  await using a = await startNode("a", { transport });
+  const unreached = await assertMeshError("unreachable", a.connect("10.0.0.1:9000"));
+  assert(unreached.message.endsWith(": no route"), unreached.message);
+});
+
+Deno.test("a transport whose connections throw when they are closed costs neither link nor node", async () => {
+  const transport: Transport = {
+    listen: (address) => tcpTransport.listen(address),
+    connect: async (address, options) => {
+      const connection = await tcpTransport.connect(address, options);
+      return {
+        remoteAddress: connection.remoteAddress,
+        read: (buffer) => connection.read(buffer),
+        write: (bytes) => connection.write(bytes),
+        closeWrite: () => connection.closeWrite(),
+        close: () => {
+          connection.close();
+          throw new Error("closed in anger");
+        },
+      };
+    },
+  };
+  await using a = await startNode("a", { transport });
+  const b = await startPlainNode("b");
+  await a.connect(b.name);
+  const down = nextEvent(a, "peerdown");
+  await b.shutdown();
+  assertEquals((await down).reason, "goodbye");
+});
+
+Deno.test("a signal that is aborted while the node begins to listen keeps it from starting", async () => {
+  const controller = new AbortController();
+  const transport: Transport = {
+    listen: async (address) => {
+      const listener = await tcpTransport.listen(address);
+      controller.abort();
+      return listener;
+    },
+    connect: () => Promise.reject(new Error("nobody dials")),
+  };
+  // The sanitizer sees that the listener has been closed.
+  await assertMeshError("shut-down", startNode("a", { transport, signal: controller.signal }));
+});
+
+Deno.test("a source of randomness that fails refuses who comes, and the node goes on", async () => {
+  let isDry = false;
+  const randomBytes = (size: number) => {
+    if (isDry) throw new Error("no entropy");
+    return crypto.getRandomValues(new Uint8Array(size));
+  };
+  await using a = await startPlainNode("a", { randomBytes });
+  await using b = await startPlainNode("b");
+  isDry = true;
+  const refused = nextEvent(a, "refused");
+  await assertMeshError("closed", b.connect(a.name));
+  assertEquals((await refused).code, "closed");
+  isDry = false;
+  await b.connect(a.name);
+});
+
+Deno.test("seeds that are no strings are refused one by one, and the others dialled", async () => {
+  await using b = await startNode("b");
+  const seeds = () => [42, b.name, undefined] as unknown as string[];
+  await using a = await startNode("a", { seeds });
+  const refused = collect(a, "refused");
+  await linkedTo(a, [b.name]);
+  assertEquals(refused.map(({ address, code }) => [address, code]), [
+    ["42", "invalid-address"],
+    ["undefined", "invalid-address"],
+  ]);
+});
+
+Deno.test("shutdown does not wait for a seeds function that does not answer", async () => {
+  const asked = Promise.withResolvers<void>();
+  const a = await startNode("a", {
+    seeds: () => {
+      asked.resolve();
+      return new Promise<string[]>(() => {});
+    },
+  });
+  await asked.promise;
+  await a.shutdown();
 });

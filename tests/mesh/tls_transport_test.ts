@@ -402,3 +402,23 @@ Deno.test("a dial that is called off just when TCP has connected is over at once
   assertEquals((await assertRejects(() => dialling, MeshError) as MeshError).code, "closed");
   (await silent.accept()).close();
 });
+
+Deno.test("a Deno that shows the wrong certificate for a resumed session is refused, a later one is not", async () => {
+  const actual = Deno.version;
+  const pretend = (deno: string) =>
+    Object.defineProperty(Deno, "version", { value: { ...actual, deno } });
+  const { signal } = new AbortController();
+  try {
+    for (const version of ["1.46.3", "2.8.9", "2.9.5", "2.9.5+a1b2c3"]) {
+      pretend(version);
+      await assertRejects(() => tlsTransport().listen(LOOPBACK), Error, version);
+      await assertRejects(() => tlsTransport().connect(LOOPBACK, { signal }), Error, version);
+    }
+    for (const version of ["2.9.6", "2.9.7-rc.1", "2.10.0", "3.0.0"]) {
+      pretend(version);
+      (await tlsTransport().listen(LOOPBACK)).close();
+    }
+  } finally {
+    Object.defineProperty(Deno, "version", { value: actual });
+  }
+});

@@ -1,14 +1,6 @@
-/**
- * Faults that the simulation must find, each as a change of one place in the library. `find` must
- * occur there exactly once: a mutation that no longer applies is an error, and has to be written anew.
- */
-export interface Mutation {
-  readonly name: string;
-  readonly file: string;
-  readonly find: string;
-  readonly replace: string;
-}
+import type { Mutation } from "../mutation.ts";
 
+/** Faults that the simulation must find. */
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a receiver forwards what it hears",

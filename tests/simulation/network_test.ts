@@ -251,3 +251,83 @@ Deno.test("random numbers are spread evenly, and differ from seed to seed", () =
   assertEquals(random.shuffled([1, 2, 3]).sort(), [1, 2, 3]);
   assertThrows(() => random.pick([]), RangeError);
 });
+
+Deno.test("a connection that is closed is neither read nor written, and one read at a time is enough", async () => {
+  const { simulation, dialler } = await pair();
+  const first = dialler.read(new Uint8Array(1));
+  await assertRejects(() => dialler.read(new Uint8Array(1)), Error, "under way");
+  dialler.close();
+  await assertRejects(() => first, Error, "closed");
+  await assertRejects(() => dialler.read(new Uint8Array(1)), Error, "closed");
+  await assertRejects(() => dialler.write(Uint8Array.of(1)), Error, "closed");
+  await assertRejects(() => dialler.closeWrite(), Error, "closed");
+  await simulation.run(10);
+});
+
+Deno.test("a listener takes its address for itself, and closes what nobody has accepted", async () => {
+  const simulation = new Simulation({ seed: 1 });
+  const [a, b] = ["a", "b"].map((name) => simulation.startHost(name));
+  const address = { hostname: "b", port: 9000 };
+  const listener = await b.options.transport.listen(address);
+  await assertRejects(() => b.options.transport.listen(address), Error, "address in use");
+  const { signal } = new AbortController();
+  const dialled = await simulation.complete(a.options.transport.connect(address, { signal }));
+  listener.close();
+  await assertRejects(() => listener.accept(), Error, "closed");
+  assertEquals(await simulation.complete(dialled.read(new Uint8Array(1))), null);
+});
+
+Deno.test("port 0 is any that is free, however often it is asked for", async () => {
+  const simulation = new Simulation({ seed: 1 });
+  const { transport } = simulation.startHost("a").options;
+  const ports = new Set<number>();
+  for (let i = 0; i < 20_000; i++) {
+    const listener = await transport.listen({ hostname: "a", port: 0 });
+    ports.add(listener.address.port);
+    listener.close();
+  }
+  assertEquals([ports.size, Math.min(...ports), Math.max(...ports)], [0x4000, 0xc000, 0xffff]);
+});
+
+Deno.test("a dial that is called off before it begins, or on its way, is over and leaves nothing", async () => {
+  const { simulation, a, b } = await pair();
+  const dial = (signal: AbortSignal) =>
+    a.options.transport.connect({ hostname: "b", port: 9000 }, { signal });
+  await assertRejects(() => dial(AbortSignal.abort()));
+  const controller = new AbortController();
+  const dialling = dial(controller.signal);
+  controller.abort();
+  await assertRejects(() => dialling);
+  await simulation.run(1_000);
+  assertEquals([a.connectionCount, b.connectionCount], [1, 1]);
+});
+
+Deno.test("who is not paused cannot be woken, and who has crashed can neither crash nor set timers", async () => {
+  const simulation = new Simulation({ seed: 1 });
+  const host = simulation.startHost("a");
+  host.wake();
+  assertEquals(host.state, "running");
+  host.crash();
+  host.crash();
+  host.wake();
+  host.pause();
+  host.clock.setTimeout(() => assert(false, "a dead host has run"), 1);
+  assertEquals([host.state, host.timerCount], ["crashed", 0]);
+  await simulation.run(10);
+});
+
+Deno.test("a partition of a host from itself is none", async () => {
+  const { simulation, dialler, acceptor } = await pair();
+  simulation.network.partition(["a", "b"], ["a"]);
+  simulation.network.heal();
+  simulation.network.partition(["a"], ["a"]);
+  await writeAll(dialler, Uint8Array.of(1));
+  assertEquals(await simulation.complete(acceptor.read(new Uint8Array(9))), 1);
+});
+
+Deno.test("what comes true with the passing of time alone is waited for until the limit", async () => {
+  const simulation = new Simulation({ seed: 1 });
+  const start = simulation.now;
+  const isLate = () => simulation.now >= start + 5_000;
+  assertEquals(await simulation.runUntil(isLate, { limitMs: 5_000 }), 5_000);
+});

@@ -1,0 +1,25 @@
+import { ENVELOPE } from "./_envelope.ts";
+import { FRAMES } from "./_frames.ts";
+import { HANDSHAKE_TARGETS } from "./_handshake.ts";
+import { MESSAGE_TARGETS } from "./_messages.ts";
+import { NODE_NAME } from "./_node_name.ts";
+import { SESSION } from "./_session.ts";
+import { STRANGER_TARGET } from "./_stranger.ts";
+import type { Target } from "./_target.ts";
+import { TLS_MIDDLE } from "./_tls_middle.ts";
+import { TLS_STRANGER_TARGETS } from "./_tls_stranger.ts";
+import { WORKER_POST } from "./_worker_post.ts";
+
+/** All that is fuzzed. */
+export const TARGETS: readonly Target[] = [
+  ...MESSAGE_TARGETS,
+  FRAMES,
+  ...HANDSHAKE_TARGETS,
+  STRANGER_TARGET,
+  SESSION,
+  ...TLS_STRANGER_TARGETS,
+  TLS_MIDDLE,
+  NODE_NAME,
+  ENVELOPE,
+  WORKER_POST,
+];
