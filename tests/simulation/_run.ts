@@ -7,7 +7,7 @@
  * | faults and traffic | |
  * | repair | the mesh is complete within {@linkcode COMPLETE_LIMIT_MS}, one link for each pair |
  * | calm | no link is lost, nobody is refused; all that was queued arrives |
- * | a machine dies and is started again at once | it has taken its ghost's place in {@linkcode GHOST_LIMIT_MS} |
+ * | some machines die and are started again at once, one after the other | it has taken its ghost's place in {@linkcode GHOST_LIMIT_MS} |
  * | shutdown, one node after the other | last words are heard, goodbyes understood, nothing is left |
  */
 
@@ -19,6 +19,7 @@ import { nameOf } from "./_node.ts";
 export const COMPLETE_LIMIT_MS = 90_000;
 /** How long a node that is started again may take to replace its ghost everywhere. */
 const GHOST_LIMIT_MS = 4_000;
+const MAX_GHOSTS = 3;
 /** How long nodes that are started together may take to find each other. */
 const FORM_LIMIT_MS = 4_000;
 const CALM_MS = 30_000;
@@ -38,6 +39,7 @@ export async function runSeed(
   { onTrace }: { onTrace?: (line: string) => void } = {},
 ): Promise<Outcome> {
   const cluster = new Cluster(seed, onTrace);
+  const { simulation } = cluster;
   let completeMs = 0;
   const onUncaught = (event: Event) => {
     event.preventDefault();
@@ -54,7 +56,9 @@ export async function runSeed(
     await suffer(cluster);
     completeMs = await recover(cluster);
     await stayCalm(cluster);
-    await replaceGhost(cluster);
+    for (const hostname of simulation.random.shuffled(cluster.hostnames).slice(0, MAX_GHOSTS)) {
+      await replaceGhost(cluster, hostname);
+    }
     await shutDown(cluster);
     // An uncaught rejection is told of in a turn of its own.
     await new Promise((resolve) => setTimeout(resolve, 0));
@@ -128,8 +132,7 @@ async function stayCalm(cluster: Cluster): Promise<void> {
   cluster.checkPairs();
 }
 
-async function replaceGhost(cluster: Cluster): Promise<void> {
-  const hostname = cluster.simulation.random.pick(cluster.hostnames);
+async function replaceGhost(cluster: Cluster, hostname: string): Promise<void> {
   cluster.crash(hostname, true);
   await cluster.start(hostname);
   await within(
