@@ -1,0 +1,147 @@
+/**
+ * A cluster under load whose nodes are killed, stopped and restarted, for minutes:
+ * `soak.ts [--seconds S] [--clients N] [--seed N]`. The seed decides what happens to whom. Ends with 1
+ * if anything does not hold; what that is, see `tests/README.md`.
+ */
+
+import { parseArgs } from "node:util";
+import { Random } from "../../mesh/simulation/mod.ts";
+import { SoakCluster, Violation } from "./_cluster.ts";
+import { openDescriptors } from "./_descriptors.ts";
+import { type DoneFault, inflict, leave } from "./_faults.ts";
+import { QUIET_MS } from "./_limits.ts";
+import { planFaults } from "./_plan.ts";
+import { now } from "./_protocol.ts";
+import { describeFaults, judge } from "./_verdict.ts";
+
+const NODES = 4;
+const DEFAULTS = { seconds: 600, clients: 3_000 };
+const CI_DEFAULTS = { seconds: 30, clients: 1_000 };
+
+/** A run that is shorter has no time for a freeze, which takes half a minute. */
+const FREEZE_SECONDS = 90;
+
+/** Samples of memory in a run, but no more than one a second. */
+const SAMPLES = 120;
+
+/** How often it is looked whether descriptors have been closed. */
+const LOOK_MS = 100;
+
+/** Exit code after Ctrl-C. */
+const INTERRUPTED = 130;
+
+const isTerminal = Deno.stdout.isTerminal();
+const encoder = new TextEncoder();
+const defaults = Deno.env.get("CI") === "true" ? CI_DEFAULTS : DEFAULTS;
+const { values } = parseArgs({
+  options: {
+    seconds: { type: "string", default: String(defaults.seconds) },
+    clients: { type: "string", default: String(defaults.clients) },
+    seed: { type: "string", default: "1" },
+  },
+});
+const seconds = wholeNumber("seconds", values.seconds, 1);
+const clientCount = wholeNumber("clients", values.clients, NODES);
+const seed = wholeNumber("seed", values.seed, 0);
+
+const random = new Random(seed);
+const witness = random.integer(0, NODES - 1);
+const faults: DoneFault[] = [];
+
+function wholeNumber(option: string, text: string, min: number): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= min) return value;
+  console.error(`--${option} must be a whole number from ${min}, got ${text}`);
+  Deno.exit(2);
+}
+
+/** Shows what goes on, on a terminal. */
+function progress(text: string): void {
+  if (isTerminal) Deno.stdout.writeSync(encoder.encode(`\r\x1b[K${text}`));
+}
+
+/** Faults until the time is over. */
+async function breakThings(cluster: SoakCluster, endAt: number): Promise<void> {
+  const freezes = seconds >= FREEZE_SECONDS;
+  const showing = setInterval(() => {
+    const minutes = Math.max(0, endAt - now()) / 60_000;
+    progress(`${faults.length} faults, ${minutes.toFixed(1)} min left `);
+  }, 1_000);
+  try {
+    for (const planned of planFaults(random.fork(), { nodes: NODES, witness, freezes })) {
+      if (now() > endAt) break;
+      faults.push(await inflict(cluster, planned));
+      await new Promise((resolve) => setTimeout(resolve, planned.restMs));
+    }
+  } finally {
+    clearInterval(showing);
+    progress("");
+  }
+}
+
+/** Descriptors of all nodes, as soon as they are as many as `expected`, or time is up. */
+async function descriptors(
+  cluster: SoakCluster,
+  expected?: number,
+): Promise<(number | undefined)[]> {
+  const endAt = now() + QUIET_MS;
+  for (;;) {
+    const counts = cluster.nodes.map(({ child }) => openDescriptors(child.pid));
+    if (now() > endAt || counts.every((count) => count === expected)) return counts;
+    if (expected === undefined) return counts;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+async function run(cluster: SoakCluster): Promise<void> {
+  const { violations } = cluster;
+  await cluster.start();
+  const before = await descriptors(cluster);
+  await cluster.startClients(clientCount);
+  const startedAt = now();
+  await breakThings(cluster, startedAt + 1000 * seconds);
+  const endedAt = now();
+  await cluster.quiet(QUIET_MS);
+  const books = structuredClone(
+    cluster.lives.map(({ name, incarnation, end, records }) => ({
+      ...{ name, incarnation, end, records },
+    })),
+  );
+  await cluster.closeClients();
+  const after = await descriptors(cluster, before[0]);
+  for (const life of cluster.nodes) await leave(cluster, life);
+
+  const verdict = judge({ cluster, books, faults, witness, before, after, startedAt, endedAt });
+  console.log(describeFaults(faults, verdict.account, startedAt).join("\n"));
+  console.log(verdict.lines.join("\n"));
+  violations.push(...verdict.violations);
+}
+
+const cluster = new SoakCluster(NODES, Math.max(1_000, 1000 * seconds / SAMPLES));
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.addSignalListener(signal, () => {
+    cluster.kill();
+    Deno.exit(INTERRUPTED);
+  });
+}
+console.log(
+  `seed ${seed}: ${NODES} nodes, ${clientCount} clients, ${seconds} s; ` +
+    `${cluster.names[witness]} is never restarted`,
+);
+try {
+  await run(cluster);
+} catch (error) {
+  if (!(error instanceof Violation)) throw error;
+  cluster.violations.push(error.message);
+} finally {
+  await cluster[Symbol.asyncDispose]();
+}
+const { violations } = cluster;
+if (violations.length > 0) {
+  console.error(`\n${violations.length} things do not hold:`);
+  for (const text of violations.slice(0, 20)) console.error(`  ${text}`);
+  console.error(`\nOnce more with the same faults: deno task soak --seed ${seed}`);
+  Deno.exit(1);
+}
+console.log("everything held");
+Deno.exit();
