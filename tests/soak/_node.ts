@@ -125,7 +125,9 @@ const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }
   const [, life, room, client] = new URL(request.url).pathname.split("/");
   // A client may be late, and another process have its node's port.
   if (life !== mesh.incarnation || isLeaving) return new Response("gone", { status: 410 });
-  const { socket, response } = Deno.upgradeWebSocket(request);
+  // The timer of a socket that hears something while it is being closed is forgotten by Deno (2.9.6),
+  // and would keep this process from ending for 15 s.
+  const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
   connections++;
   socket.onopen = () => enter(socket, room, Number(client));
   socket.onerror = () => {};
