@@ -39,7 +39,9 @@ class Clients {
   readonly #waiting: Client[] = [];
   readonly open = new Set<Client>();
   readonly size: number;
-  target: Target | undefined;
+  /** Those whose connection has ended without a reason, until they try again. */
+  readonly #resting = new Map<Client, ReturnType<typeof setTimeout>>();
+  #target: Target | undefined;
   #connecting = 0;
 
   constructor(node: number) {
@@ -50,36 +52,50 @@ class Clients {
     this.size = this.#waiting.length;
   }
 
-  /** Lets clients connect, as many at a time as may. */
-  connect(): void {
-    while (this.target && !isQuiet && this.#connecting < MAX_CONNECTING) {
-      const client = this.#waiting.shift();
-      if (client === undefined) return;
-      this.#connecting++;
-      client.connect(this.target);
+  /** The node serves again, or for the first time. */
+  serve(target: Target): void {
+    this.#target = target;
+    for (const [client, timer] of this.#resting) {
+      clearTimeout(timer);
+      this.#waiting.push(client);
     }
+    this.#resting.clear();
+    this.#connect();
   }
 
   opened(client: Client): void {
     this.#connecting--;
     this.open.add(client);
-    const { target } = this;
-    if (target && this.open.size === this.size) {
-      say({ type: "connected", at: now(), node: this.#node, life: target.life });
+    if (this.#target && this.open.size === this.size) {
+      say({ type: "connected", at: now(), node: this.#node, life: this.#target.life });
     }
-    this.connect();
+    this.#connect();
   }
 
   closed(client: Client, life: string): void {
     if (!this.open.delete(client)) this.#connecting--;
-    const again = () => {
-      this.#waiting.push(client);
-      this.connect();
-    };
-    if (this.target?.life === life) setTimeout(again, RETRY_MS);
-    else again();
-    if (isQuiet && nodes.every(({ open }) => open.size === 0)) {
-      say({ type: "done", said, heard, agreed });
+    if (isQuiet) {
+      if (nodes.every(({ open }) => open.size === 0)) say({ type: "done", said, heard, agreed });
+    } else if (this.#target?.life === life) {
+      this.#resting.set(client, setTimeout(() => this.#tryAgain(client), RETRY_MS));
+    } else {
+      this.#tryAgain(client);
+    }
+  }
+
+  #tryAgain(client: Client): void {
+    this.#resting.delete(client);
+    this.#waiting.push(client);
+    this.#connect();
+  }
+
+  /** Lets clients connect, as many at a time as may. */
+  #connect(): void {
+    while (this.#target && !isQuiet && this.#connecting < MAX_CONNECTING) {
+      const client = this.#waiting.shift();
+      if (client === undefined) return;
+      this.#connecting++;
+      client.connect(this.#target);
     }
   }
 }
@@ -191,8 +207,7 @@ const sampler = setInterval(() => say({ type: "memory", memory: memory() }), sam
 for await (const line of lines(Deno.stdin.readable)) {
   const command: Command = JSON.parse(line);
   if (command.do === "up") {
-    nodes[command.node].target = command;
-    nodes[command.node].connect();
+    nodes[command.node].serve(command);
   } else if (command.do === "quiet") {
     clearInterval(speaker);
     isQuiet = true;

@@ -7,7 +7,7 @@
 import { parseArgs } from "node:util";
 import { Random } from "../../mesh/simulation/mod.ts";
 import { SoakCluster, Violation } from "./_cluster.ts";
-import { openDescriptors } from "./_descriptors.ts";
+import { maxDescriptors, openDescriptors } from "./_descriptors.ts";
 import { type DoneFault, inflict, leave } from "./_faults.ts";
 import { QUIET_MS } from "./_limits.ts";
 import { planFaults } from "./_plan.ts";
@@ -23,6 +23,9 @@ const FREEZE_SECONDS = 90;
 
 /** Samples of memory in a run, but no more than one a second. */
 const SAMPLES = 120;
+
+/** What a process has open besides one connection for each client. */
+const SPARE_DESCRIPTORS = 100;
 
 /** How often it is looked whether descriptors have been closed. */
 const LOOK_MS = 100;
@@ -102,11 +105,9 @@ async function run(cluster: SoakCluster): Promise<void> {
   await breakThings(cluster, startedAt + 1000 * seconds);
   const endedAt = now();
   await cluster.quiet(QUIET_MS);
-  const books = structuredClone(
-    cluster.lives.map(({ name, incarnation, end, records }) => ({
-      ...{ name, incarnation, end, records },
-    })),
-  );
+  const books = cluster.lives.map(({ name, incarnation, end, records }) => {
+    return { name, incarnation, end, records: records.slice() };
+  });
   await cluster.closeClients();
   const after = await descriptors(cluster, before[0]);
   for (const life of cluster.nodes) await leave(cluster, life);
@@ -117,6 +118,11 @@ async function run(cluster: SoakCluster): Promise<void> {
   violations.push(...verdict.violations);
 }
 
+const needed = clientCount + SPARE_DESCRIPTORS;
+if (needed > (maxDescriptors() ?? Infinity)) {
+  console.error(`${clientCount} clients need ${needed} descriptors: ulimit -n ${needed}`);
+  Deno.exit(2);
+}
 const cluster = new SoakCluster(NODES, Math.max(1_000, 1000 * seconds / SAMPLES));
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.addSignalListener(signal, () => {
