@@ -92,7 +92,7 @@ export function settle(lives: readonly Life[]): Account {
       }
       const tail = sends.to - sends.from - sends.dropped - (hears?.heard.count ?? 0);
       if (tail <= 0) continue;
-      if (receiver === undefined || receiver.end === "killed") {
+      if (receiver === undefined || receiver.end === "killed" && hears?.reason === undefined) {
         unknown += tail;
       } else if (hasEndedInOrder(sends, hears, receiver, sender)) {
         violations.push(`${link}: the last ${tail} messages have not come, and no event says so`);

@@ -4,6 +4,7 @@ import type { FaultSpan } from "./_account.ts";
 import { type RunningLife, type SoakCluster, Violation } from "./_cluster.ts";
 import {
   CLIENTS_BACK_MS,
+  END_MS,
   FREEZE_NOTICED_MS,
   GOODBYE_NOTICED_MS,
   KILL_NOTICED_MS,
@@ -109,8 +110,8 @@ function delay(delayMs: number): Promise<void> {
 async function within(what: string, event: Promise<unknown>): Promise<void> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(
-    () => late.reject(new Violation(`waited ${PROCESS_MS} ms for ${what}`)),
-    PROCESS_MS,
+    () => late.reject(new Violation(`waited ${END_MS} ms for ${what}`)),
+    END_MS,
   );
   try {
     await Promise.race([event, late.promise]);

@@ -30,8 +30,11 @@ export const COMPLETE_MS = 10_000;
 /** For thousands of clients to come back: each handshake costs a node and the clients about 1 ms. */
 export const CLIENTS_BACK_MS = 30_000;
 
-/** For a process to start, or to end by itself. */
+/** For a process to start, or to answer. */
 export const PROCESS_MS = 15_000;
+
+/** For the process of a node that has left to end by itself: nothing is left that would keep it. */
+export const END_MS = 3_000;
 
 /** For what is on its way to arrive, and descriptors to be closed, when all is quiet. */
 export const QUIET_MS = 15_000;

@@ -17,6 +17,7 @@ export type Command =
 export interface Memory {
   readonly at: number;
   readonly rssBytes: number;
+  /** The heap of JavaScript, and the buffers that it holds outside. */
   readonly heapBytes: number;
 }
 
@@ -101,8 +102,8 @@ export function now(): number {
 /** The memory of this process, started with `--v8-flags=--expose-gc`. */
 export function memory(): Memory {
   (globalThis as { gc?: () => void }).gc?.();
-  const { rss, heapUsed } = Deno.memoryUsage();
-  return { at: now(), rssBytes: rss, heapBytes: heapUsed };
+  const { rss, heapUsed, external } = Deno.memoryUsage();
+  return { at: now(), rssBytes: rss, heapBytes: heapUsed + external };
 }
 
 /** Says what is wrong instead of ending the process by it. */

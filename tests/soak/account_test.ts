@@ -117,6 +117,14 @@ Deno.test("what a killed node has heard in its last moments is unknown", () => {
   assertEquals([account.violations, account.losses, account.unknown], [[], [], 6]);
 });
 
+Deno.test("what a node has missed before it was killed is lost, and not unknown", () => {
+  const account = settle([
+    life("a", [{ ...SENDS, reason: "heartbeat", downAt: 1_000 }]),
+    life("b", [{ ...HEARS, ...heard(0, 3), reason: "closed", downAt: 1_100 }], "killed"),
+  ]);
+  assertEquals([account.losses.map(({ count }) => count), account.unknown], [[6], 0]);
+});
+
 Deno.test("others may have heard more of a killed node than it has told of, but without a gap", () => {
   const killed = life("a", [{ ...SENDS, to: 4 }], "killed");
   const hears = (part: Pick<LinkRecord, "heard">) =>
