@@ -38,3 +38,27 @@ export const END_MS = 3_000;
 
 /** For what is on its way to arrive, and descriptors to be closed, when all is quiet. */
 export const QUIET_MS = 15_000;
+
+/** How memory may grow in the later half of a run. */
+export interface GrowthLimit {
+  /** Once, as caches and arenas fill: a share of it falls into the later half of any run. */
+  readonly onceKib: number;
+  readonly kibPerMinute: number;
+}
+
+/**
+ * The heap and its buffers, after a garbage collection. 100 bytes kept of each message that a node
+ * hears would be 3 MiB a minute, the buffers of each link that has ended as much again.
+ */
+export const HEAP_GROWTH: GrowthLimit = { onceKib: 2 * 1024, kibPerMinute: 256 };
+
+/**
+ * What the system counts as resident: the allocator's too, which keeps most of what it once had. It
+ * shows what is leaked outside of the heap, such as a TLS session of 50 KiB for each link.
+ */
+export const RESIDENT_GROWTH: GrowthLimit = { onceKib: 16 * 1024, kibPerMinute: 1024 };
+
+/** What a limit comes to as a slope, in KiB a minute, for a run of a length. */
+export function slopeLimit({ onceKib, kibPerMinute }: GrowthLimit, minutes: number): number {
+  return kibPerMinute + onceKib / (minutes / 2);
+}

@@ -11,9 +11,10 @@ import {
 } from "./_account.ts";
 import type { SoakCluster } from "./_cluster.ts";
 import type { DoneFault } from "./_faults.ts";
+import { type GrowthLimit, HEAP_GROWTH, RESIDENT_GROWTH, slopeLimit } from "./_limits.ts";
 import type { FaultKind } from "./_plan.ts";
 import type { Memory } from "./_protocol.ts";
-import { slopePerMinute } from "./_slope.ts";
+import { floor, type Point, slopePerMinute } from "./_slope.ts";
 
 /** A run that is over. */
 export interface SoakRun {
@@ -39,6 +40,8 @@ export interface Verdict {
 }
 
 const KINDS: readonly FaultKind[] = ["kill", "pause", "freeze", "restart"];
+/** Of so many samples the lowest counts. */
+const FLOOR_OF = 5;
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
@@ -111,18 +114,25 @@ function messages({ cluster, books }: SoakRun, account: Account, violations: str
   ];
 }
 
-function memory(run: SoakRun, _violations: string[]): string[] {
+function memory(run: SoakRun, violations: string[]): string[] {
   const { cluster, witness, startedAt, endedAt } = run;
+  const minutes = (endedAt - startedAt) / 60_000;
+  const part = (name: string, what: string, points: Point[], growth: GrowthLimit) => {
+    const slope = slopePerMinute(floor(points, FLOOR_OF)) / KIB;
+    const limit = slopeLimit(growth, minutes);
+    const last = ((points.at(-1)?.value ?? 0) / MIB).toFixed(1);
+    const signed = `${slope >= 0 ? "+" : ""}${slope.toFixed(0)} KiB/min`;
+    if (slope > limit) {
+      violations.push(`memory of ${name}, ${what}: ${signed}, limit ${limit.toFixed(0)}`);
+    }
+    return `${what} ${last} MiB, ${signed} (limit ${limit.toFixed(0)})`;
+  };
   const line = (name: string, samples: readonly Memory[]) => {
     const during = samples.filter(({ at }) => at >= startedAt && at <= endedAt);
-    const part = (what: string, value: (memory: Memory) => number) => {
-      const points = during.map((memory) => ({ at: memory.at, value: value(memory) }));
-      const slope = slopePerMinute(points) / KIB;
-      const last = (points.at(-1)?.value ?? 0) / MIB;
-      return `${what} ${last.toFixed(1)} MiB, ${slope >= 0 ? "+" : ""}${slope.toFixed(0)} KiB/min`;
-    };
-    const heap = part("heap", ({ heapBytes }) => heapBytes);
-    return `memory      ${name}: ${heap}; ${part("resident", ({ rssBytes }) => rssBytes)}`;
+    const heap = during.map(({ at, heapBytes }) => ({ at, value: heapBytes }));
+    const resident = during.map(({ at, rssBytes }) => ({ at, value: rssBytes }));
+    return `memory      ${name}: ${part(name, "heap", heap, HEAP_GROWTH)}; ` +
+      part(name, "resident", resident, RESIDENT_GROWTH);
   };
   const life = cluster.nodes[witness];
   return [line(life.name, life.memory), line("the clients", cluster.clients.memory)];

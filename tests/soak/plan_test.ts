@@ -1,7 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { Random } from "../../mesh/simulation/mod.ts";
 import { planFaults, type PlannedFault } from "./_plan.ts";
-import { slopePerMinute } from "./_slope.ts";
+import { floor, slopePerMinute } from "./_slope.ts";
 
 function plan(seed: number, options: { witness: number; freezes: boolean }): PlannedFault[] {
   return planFaults(new Random(seed), { nodes: 4, ...options }).take(100).toArray();
@@ -38,4 +38,10 @@ Deno.test("the slope is that of the later half, in a minute", () => {
   assertAlmostEquals(slopePerMinute(points), 180);
   assertEquals(slopePerMinute(points.map(({ at }) => ({ at, value: 5 }))), 0);
   assertEquals(slopePerMinute([]), 0);
+});
+
+Deno.test("garbage that waits to be collected does not count", () => {
+  const values = [5, 3, 9, 8, 4, 4, 7];
+  const points = values.map((value, at) => ({ at, value }));
+  assertEquals(floor(points, 3), [{ at: 1, value: 3 }, { at: 4, value: 4 }]);
 });
