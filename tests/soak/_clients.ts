@@ -202,7 +202,7 @@ const speaker = setInterval(() => {
     said++;
   }
 }, TICK_MS);
-const sampler = setInterval(() => say({ type: "memory", memory: memory() }), sampleMs);
+setInterval(() => say({ type: "memory", memory: memory() }), sampleMs);
 
 for await (const line of lines(Deno.stdin.readable)) {
   const command: Command = JSON.parse(line);
@@ -214,4 +214,5 @@ for await (const line of lines(Deno.stdin.readable)) {
     say({ type: "quiet" });
   }
 }
-clearInterval(sampler);
+// All is said and done, or whoever has started this process is gone.
+Deno.exit();

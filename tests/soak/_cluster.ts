@@ -59,6 +59,7 @@ export class SoakCluster implements AsyncDisposable {
   #clientsChild: Child<ClientsLine> | undefined;
   #changed = Promise.withResolvers<void>();
   #reports = 0;
+  #isOver = false;
 
   /** Plans `count` nodes. Processes take a sample of their memory every `sampleMs`. */
   constructor(count: number, sampleMs: number) {
@@ -81,6 +82,7 @@ export class SoakCluster implements AsyncDisposable {
 
   /** Starts a node, and resolves when it listens. */
   async startNode(node: number): Promise<RunningLife> {
+    if (this.#isOver) throw new Violation("interrupted");
     const onLine = (line: NodeLine) => {
       this.#onNodeLine(life, line);
       this.#change();
@@ -201,12 +203,9 @@ export class SoakCluster implements AsyncDisposable {
   }
 
   /** Ends every process that is left, whatever its state. */
-  kill(): void {
-    for (const child of this.#children) child.signal("SIGKILL");
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    this.kill();
+    this.#isOver = true;
+    for (const child of this.#children) child.signal("SIGKILL");
     await Promise.all(Array.from(this.#children, (child) => child.ended));
   }
 
@@ -230,7 +229,7 @@ export class SoakCluster implements AsyncDisposable {
     const end = async () => {
       const { code, signal } = await child.ended;
       this.#children.delete(child);
-      if (isOver() && (code === 0 || signal === "SIGKILL")) return;
+      if (this.#isOver || isOver() && (code === 0 || signal === "SIGKILL")) return;
       this.#failure.reject(new Violation(`${name} has ended with ${signal ?? code}`));
     };
     void end();

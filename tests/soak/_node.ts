@@ -61,6 +61,7 @@ const totals = new Map<string, RoomTotals>();
 const visits = new Map<WebSocket, Visit>();
 let allClosed = () => {};
 let isLeaving = false;
+let hasLeft = false;
 
 function totalsOf(room: string): RoomTotals {
   let result = totals.get(room);
@@ -160,6 +161,7 @@ async function leave(): Promise<void> {
   say({ type: "leaving", at: now() });
   await mesh.shutdown();
   await server.shutdown();
+  hasLeft = true;
   say({ type: "left" });
 }
 
@@ -173,3 +175,5 @@ for await (const line of lines(Deno.stdin.readable)) {
   else if (command.do === "close") void closeAll();
   else if (command.do === "quiet") clearInterval(pulse);
 }
+// Whoever has started this process is gone.
+if (!hasLeft) Deno.exit(1);

@@ -125,8 +125,8 @@ if (needed > (maxDescriptors() ?? Infinity)) {
 }
 const cluster = new SoakCluster(NODES, Math.max(1_000, 1000 * seconds / SAMPLES));
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  Deno.addSignalListener(signal, () => {
-    cluster.kill();
+  Deno.addSignalListener(signal, async () => {
+    await cluster[Symbol.asyncDispose]();
     Deno.exit(INTERRUPTED);
   });
 }
