@@ -181,12 +181,13 @@ Deno.test("a client may miss what its node has missed, and nothing else", () => 
 });
 
 Deno.test("clients lose their connection with their node, or if they are slow", () => {
-  const closes = (code: number, end?: Life["end"]) =>
-    unexplainedCloses([life("a", [], end)], [{ life: "a1", code, count: 1 }]).length;
+  const closes = (code: number, end?: Life["end"], count = 1) =>
+    unexplainedCloses([life("a", [], end)], [{ life: "a1", code, count }]).length;
   assertEquals(closes(1006, "killed"), 0);
   assertEquals(closes(1013), 0);
   assertEquals(closes(1006), 1);
-  assertEquals(closes(1006, "left"), 1);
+  // Few may be cut off by Deno when their node leaves.
+  assertEquals([3, 4].map((count) => closes(1006, "left", count)), [0, 1]);
 });
 
 function nothing(): Pick<LinkRecord, "heard"> {
