@@ -19,6 +19,10 @@ const SEEDS = 2;
 const PULSE_MS = 25;
 const PULSE_ROOM = "pulse";
 
+/** What a node that leaves says in the end, all at once: its goodbye has to wait behind it. */
+const LAST_WORDS = 100;
+const LAST_WORD = "x".repeat(10_000);
+
 /** What has been said in a room on this node so far. */
 interface RoomTotals {
   /** Broadcasts of this node. */
@@ -159,6 +163,7 @@ async function leave(): Promise<void> {
   clearInterval(sampler);
   await closeAll();
   say({ type: "leaving", at: now() });
+  for (let i = 0; i < LAST_WORDS; i++) broadcast(PULSE_ROOM, LAST_WORD);
   await mesh.shutdown();
   await server.shutdown();
   hasLeft = true;

@@ -19,8 +19,9 @@ import { floor, type Point, slopePerMinute } from "./_slope.ts";
 /** A run that is over. */
 export interface SoakRun {
   readonly cluster: SoakCluster;
-  /** The books, as they were when all was quiet. */
-  readonly books: readonly Life[];
+  /** The books, as they were when all was quiet, and when all nodes had left. */
+  readonly quiet: readonly Life[];
+  readonly atEnd: readonly Life[];
   readonly faults: readonly DoneFault[];
   /** The node that was never restarted. */
   readonly witness: number;
@@ -47,14 +48,18 @@ const MIB = 1024 * KIB;
 
 /** Looks at a run from all sides. */
 export function judge(run: SoakRun): Verdict {
-  const { cluster, books, faults } = run;
-  const account = settle(books);
-  const violations = [
+  const { cluster, quiet, atEnd, faults } = run;
+  const account = settle(quiet);
+  // At the end last words are in the books that were not when all was quiet. But what was missing
+  // on its way to a node that left since would count as lost with it.
+  const found = [
     ...account.violations,
-    ...unexplainedEnds(books, faults),
-    ...unexplainedGaps(books, cluster.clients.gaps),
-    ...unexplainedCloses(cluster.lives, cluster.clients.closed),
+    ...settle(atEnd).violations,
+    ...unexplainedEnds(atEnd, faults),
+    ...unexplainedGaps(atEnd, cluster.clients.gaps),
+    ...unexplainedCloses(atEnd, cluster.clients.closed),
   ];
+  const violations = [...new Set(found)];
   const lines = KINDS.flatMap((kind) => {
     const those = faults.filter((fault) => fault.kind === kind);
     if (those.length === 0) return [];
@@ -63,7 +68,7 @@ export function judge(run: SoakRun): Verdict {
       spread("complete after", those.map(({ completeMs }) => completeMs)),
       spread("clients back after", those.map(({ clientsBackMs }) => clientsBackMs)),
     ].filter((text) => text !== "").join("; ");
-    return `${kind.padEnd(11)} ${those.length} times${times && `: ${times}`}`;
+    return `${kind.padEnd(11)} ×${those.length}${times && `: ${times}`}`;
   });
   lines.push(...messages(run, account, violations));
   lines.push(...memory(run, violations));
@@ -93,9 +98,9 @@ export function describeFaults(
   });
 }
 
-function messages({ cluster, books }: SoakRun, account: Account, violations: string[]): string[] {
+function messages({ cluster, quiet }: SoakRun, account: Account, violations: string[]): string[] {
   const { done, closed } = cluster.clients;
-  const broadcasts = books.reduce((sum, { records, incarnation }) => {
+  const broadcasts = quiet.reduce((sum, { records, incarnation }) => {
     const report = cluster.lives.find((life) => life.incarnation === incarnation)?.report;
     return sum + Math.max(report?.broadcasts ?? 0, ...records.map(({ to }) => to));
   }, 0);

@@ -6,6 +6,7 @@
 
 import { parseArgs } from "node:util";
 import { Random } from "../../mesh/simulation/mod.ts";
+import type { Life } from "./_account.ts";
 import { SoakCluster, Violation } from "./_cluster.ts";
 import { maxDescriptors, openDescriptors } from "./_descriptors.ts";
 import { type DoneFault, inflict, leave } from "./_faults.ts";
@@ -96,6 +97,13 @@ async function descriptors(
   }
 }
 
+/** The books of all lives, as they are now. */
+function books(cluster: SoakCluster): Life[] {
+  return cluster.lives.map(({ name, incarnation, end, records }) => {
+    return { name, incarnation, end, records: records.slice() };
+  });
+}
+
 async function run(cluster: SoakCluster): Promise<void> {
   const { violations } = cluster;
   await cluster.start();
@@ -105,14 +113,14 @@ async function run(cluster: SoakCluster): Promise<void> {
   await breakThings(cluster, startedAt + 1000 * seconds);
   const endedAt = now();
   await cluster.quiet(QUIET_MS);
-  const books = cluster.lives.map(({ name, incarnation, end, records }) => {
-    return { name, incarnation, end, records: records.slice() };
-  });
+  const quiet = books(cluster);
   await cluster.closeClients();
   const after = await descriptors(cluster, before[0]);
   for (const life of cluster.nodes) await leave(cluster, life);
 
-  const verdict = judge({ cluster, books, faults, witness, before, after, startedAt, endedAt });
+  const times = { startedAt, endedAt };
+  const atEnd = books(cluster);
+  const verdict = judge({ cluster, quiet, atEnd, faults, witness, before, after, ...times });
   console.log(describeFaults(faults, verdict.account, startedAt).join("\n"));
   console.log(verdict.lines.join("\n"));
   violations.push(...verdict.violations);
