@@ -3,6 +3,7 @@
 import {
   type Account,
   type Life,
+  type Loss,
   settle,
   SLOW_CODE,
   unexplainedCloses,
@@ -77,14 +78,11 @@ export function judge(run: SoakRun): Verdict {
 }
 
 /** One line for each fault: when, what, and what it cost. */
-export function describeFaults(
-  faults: readonly DoneFault[],
-  { losses }: Account,
-  startedAt: number,
-): string[] {
+export function describeFaults(faults: readonly DoneFault[], losses?: readonly Loss[]): string[] {
+  const startedAt = faults.at(0)?.from ?? 0;
   return faults.map((fault) => {
     const { kind, name, from, to } = fault;
-    const lost = losses.filter(({ sender, receiver, downAt }) =>
+    const lost = losses?.filter(({ sender, receiver, downAt }) =>
       (sender === name || receiver === name) && from <= downAt && downAt <= to
     ).reduce((sum, { count }) => sum + count, 0);
     const parts = [
@@ -94,7 +92,8 @@ export function describeFaults(
     ].flatMap(([ms, text]) => typeof ms === "number" ? `${text} ${milliseconds(ms)}` : []);
     const at = ((from - startedAt) / 1000).toFixed(1).padStart(6);
     const local = name.slice(0, name.indexOf("@"));
-    return `${at} s  ${kind.padEnd(7)} ${local}: ${[...parts, `${lost} messages lost`].join(", ")}`;
+    if (lost !== undefined) parts.push(`${number(lost)} messages lost`);
+    return `${at} s  ${kind.padEnd(7)} ${local}: ${parts.join(", ")}`;
   });
 }
 

@@ -31,6 +31,9 @@ const SPARE_DESCRIPTORS = 100;
 /** How often it is looked whether descriptors have been closed. */
 const LOOK_MS = 100;
 
+/** How many things that do not hold are shown: one mistake may show in thousands. */
+const SHOWN = 20;
+
 /** Exit code after Ctrl-C. */
 const INTERRUPTED = 130;
 
@@ -74,7 +77,12 @@ async function breakThings(cluster: SoakCluster, endAt: number): Promise<void> {
   try {
     for (const planned of planFaults(random.fork(), { nodes: NODES, witness, freezes })) {
       if (now() > endAt) break;
-      faults.push(await inflict(cluster, planned));
+      try {
+        faults.push(await inflict(cluster, planned));
+      } catch (error) {
+        if (!(error instanceof Violation)) throw error;
+        throw new Violation(`${planned.kind} of ${cluster.names[planned.node]}: ${error.message}`);
+      }
       await new Promise((resolve) => setTimeout(resolve, planned.restMs));
     }
   } finally {
@@ -121,8 +129,7 @@ async function run(cluster: SoakCluster): Promise<void> {
   const times = { startedAt, endedAt };
   const atEnd = books(cluster);
   const verdict = judge({ cluster, quiet, atEnd, faults, witness, before, after, ...times });
-  console.log(describeFaults(faults, verdict.account, startedAt).join("\n"));
-  console.log(verdict.lines.join("\n"));
+  console.log([...describeFaults(faults, verdict.account.losses), ...verdict.lines].join("\n"));
   violations.push(...verdict.violations);
 }
 
@@ -147,13 +154,17 @@ try {
 } catch (error) {
   if (!(error instanceof Violation)) throw error;
   cluster.violations.push(error.message);
+  // Without what was lost: that nobody knows before all is quiet.
+  console.log(describeFaults(faults).join("\n"));
 } finally {
   await cluster[Symbol.asyncDispose]();
 }
 const { violations } = cluster;
 if (violations.length > 0) {
-  console.error(`\n${violations.length} things do not hold:`);
-  for (const text of violations.slice(0, 20)) console.error(`  ${text}`);
+  const count = violations.length === 1 ? "one thing does" : `${violations.length} things do`;
+  console.error(`\n${count} not hold:`);
+  for (const text of violations.slice(0, SHOWN)) console.error(`  ${text}`);
+  if (violations.length > SHOWN) console.error("  …");
   console.error(`\nOnce more with the same faults: deno task soak --seed ${seed}`);
   Deno.exit(1);
 }
