@@ -110,7 +110,8 @@ export function unexplainedEnds(lives: readonly Life[], faults: readonly FaultSp
   const byIncarnation = new Map(lives.map((life) => [life.incarnation, life]));
   const isExplained = (life: Life, { peer, reason, downAt = 0 }: LinkRecord) =>
     faults.some(({ kind, name, from, to }) =>
-      kind !== "pause" && reason !== "frame-too-long" && (name === life.name || name === peer) &&
+      kind !== "pause" && kind !== "flood" && reason !== "frame-too-long" &&
+      (name === life.name || name === peer) &&
       from <= downAt && downAt <= to + AFTERMATH_MS
     );
   return lives.flatMap((life) =>

@@ -157,6 +157,11 @@ export class SoakCluster implements AsyncDisposable {
     await this.until("reports", PROCESS_MS, () => lives.every(({ reportId }) => reportId >= id));
   }
 
+  /** Has a life say more than fits what may wait for one peer. */
+  async shout({ child }: RunningLife): Promise<void> {
+    await child.send({ do: "shout" });
+  }
+
   /** Has nothing said any more, and resolves when all that was said has arrived. */
   async quiet(limitMs: number): Promise<void> {
     void this.#clientsChild?.send({ do: "quiet" });

@@ -22,6 +22,8 @@ interface Times {
   readonly completeMs?: number;
   /** From its return until all its clients were connected to it. */
   readonly clientsBackMs?: number;
+  /** Messages that did not fit, and were reported so. */
+  readonly dropped?: number;
 }
 
 /** A fault that has happened. */
@@ -29,10 +31,10 @@ export type DoneFault = FaultSpan & Times;
 
 /** Has a fault happen, and resolves when all is well again. */
 export async function inflict(cluster: SoakCluster, planned: PlannedFault): Promise<DoneFault> {
-  const { kind, node, forMs } = planned;
+  const { kind, node } = planned;
   const life = cluster.nodes[node];
   const from = now();
-  const times = await actions[kind](cluster, life, forMs);
+  const times = await actions[kind](cluster, life, planned);
   return { kind, name: life.name, from, to: now(), ...times };
 }
 
@@ -53,9 +55,11 @@ export async function leave(cluster: SoakCluster, life: RunningLife): Promise<nu
   return lastOf(downs) - (life.leavingAt ?? 0);
 }
 
-const actions = { kill, pause, freeze, restart };
+const actions = { kill, pause, flood, freeze, restart };
 
-async function kill(cluster: SoakCluster, life: RunningLife, forMs: number): Promise<Times> {
+type Plan = PlannedFault;
+
+async function kill(cluster: SoakCluster, life: RunningLife, { forMs }: Plan): Promise<Times> {
   const from = now();
   life.end = "killed";
   life.child.signal("SIGKILL");
@@ -67,7 +71,7 @@ async function kill(cluster: SoakCluster, life: RunningLife, forMs: number): Pro
   return { noticedMs: lastOf(await noticed) - from, ...times };
 }
 
-async function pause(cluster: SoakCluster, life: RunningLife, forMs: number): Promise<Times> {
+async function pause(cluster: SoakCluster, life: RunningLife, { forMs }: Plan): Promise<Times> {
   life.child.signal("SIGSTOP");
   await delay(forMs);
   life.child.signal("SIGCONT");
@@ -75,7 +79,21 @@ async function pause(cluster: SoakCluster, life: RunningLife, forMs: number): Pr
   return {};
 }
 
-async function freeze(cluster: SoakCluster, life: RunningLife, forMs: number): Promise<Times> {
+async function flood(cluster: SoakCluster, life: RunningLife, plan: Plan): Promise<Times> {
+  const shouter = cluster.nodes[plan.shouter ?? 0];
+  const dropped = () => shouter.records.reduce((sum, record) => sum + record.dropped, 0);
+  await cluster.report([shouter]);
+  const before = dropped();
+  life.child.signal("SIGSTOP");
+  await cluster.shout(shouter);
+  await delay(plan.forMs);
+  life.child.signal("SIGCONT");
+  // It answers behind its shouting.
+  await cluster.report([shouter, life]);
+  return { dropped: dropped() - before };
+}
+
+async function freeze(cluster: SoakCluster, life: RunningLife, { forMs }: Plan): Promise<Times> {
   const from = now();
   life.child.signal("SIGSTOP");
   const downs = await cluster.noticed(life, FREEZE_NOTICED_MS);

@@ -48,6 +48,9 @@ export class LinkBook {
   readonly #open = new Map<string, LinkRecord>();
   readonly #nameOf: (node: number) => string;
   #next = 0;
+  /** Drops, by the reports of broadcasts, and by the counters of links that have ended. */
+  #reportedDrops = 0;
+  #endedDrops = 0;
 
   /** An empty book; `nameOf` gives the name of a node by its index. */
   constructor(nameOf: (node: number) => string) {
@@ -59,9 +62,22 @@ export class LinkBook {
     return this.#next;
   }
 
-  /** The links that are up. */
-  get open(): LinkRecord[] {
-    return Array.from(this.#open.values(), (record) => ({ ...record, to: this.#next }));
+  /**
+   * The links that are up, with what `peers` of the mesh tell of them now.
+   *
+   * @throws {Error} if their drops are not those that broadcasts have reported.
+   */
+  open(peers: readonly Peer[]): LinkRecord[] {
+    let drops = this.#endedDrops;
+    for (const { name, dropped } of peers) {
+      drops += dropped;
+      const record = this.#open.get(name);
+      if (record) record.dropped = dropped;
+    }
+    if (drops === this.#reportedDrops) {
+      return Array.from(this.#open.values(), (record) => ({ ...record, to: this.#next }));
+    }
+    throw new Error(`links have dropped ${drops}, and reports told of ${this.#reportedDrops}`);
   }
 
   /** A link is up. */
@@ -87,12 +103,14 @@ export class LinkBook {
       throw new Error(`${name} (${incarnation}) is reported down, which was not up`);
     }
     this.#open.delete(name);
+    this.#endedDrops += dropped;
     return Object.assign(record, { to: this.#next, dropped, reason, downAt });
   }
 
   /** Counts a broadcast. */
   sent({ peers, dropped }: PublishReport): void {
     const number = this.#next++;
+    this.#reportedDrops += dropped;
     if (peers + dropped === this.#open.size) return;
     throw new Error(
       `broadcast ${number} is reported to be on its way to ${peers} nodes and dropped for ` +

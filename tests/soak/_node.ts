@@ -23,6 +23,13 @@ const PULSE_ROOM = "pulse";
 const LAST_WORDS = 100;
 const LAST_WORD = "x".repeat(10_000);
 
+/** What is shouted: more than `maxQueuedBytes` and the buffers of the system, a piece in each turn. */
+const SHOUT_PIECES = 96;
+const SHOUTS_IN_PIECE = 8;
+const SHOUT = "x".repeat(64 * 1024);
+/** Others than the one that is stopped keep up with so much in this time. */
+const SHOUT_PAUSE_MS = 10;
+
 /** What has been said in a room on this node so far. */
 interface RoomTotals {
   /** Broadcasts of this node. */
@@ -146,8 +153,17 @@ const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }
 function report(id?: number): void {
   const { sent, slow, failed } = rooms.totals;
   const clients = visits.size;
-  const report = { memory: memory(), broadcasts: book.next, open: book.open };
-  say({ type: "report", id, report: { ...report, sent, slow, failed, clients } });
+  guarded(() => {
+    const report = { memory: memory(), broadcasts: book.next, open: book.open(mesh.peers) };
+    say({ type: "report", id, report: { ...report, sent, slow, failed, clients } });
+  });
+}
+
+async function shout(): Promise<void> {
+  for (let piece = 0; piece < SHOUT_PIECES; piece++) {
+    for (let i = 0; i < SHOUTS_IN_PIECE; i++) guarded(() => void broadcast(PULSE_ROOM, SHOUT));
+    await new Promise((resolve) => setTimeout(resolve, SHOUT_PAUSE_MS));
+  }
 }
 
 async function closeAll(): Promise<void> {
@@ -177,6 +193,7 @@ say({ type: "listening", at: now(), life: mesh.incarnation, port: server.addr.po
 for await (const line of lines(Deno.stdin.readable)) {
   const command: Command = JSON.parse(line);
   if (command.do === "report") report(command.id);
+  else if (command.do === "shout") await shout();
   else if (command.do === "close") void closeAll();
   else if (command.do === "quiet") clearInterval(pulse);
 }

@@ -6,6 +6,8 @@ import type { LinkRecord } from "./_link_book.ts";
 export type Command =
   /** Say nothing of your own any more. */
   | { readonly do: "quiet" }
+  /** Node: say more, at once, than fits what may wait for one peer. */
+  | { readonly do: "shout" }
   /** Node: close all clients, each with what it should have heard. */
   | { readonly do: "close" }
   /** Node: report now. */

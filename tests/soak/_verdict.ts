@@ -41,7 +41,7 @@ export interface Verdict {
   readonly violations: string[];
 }
 
-const KINDS: readonly FaultKind[] = ["kill", "pause", "freeze", "restart"];
+const KINDS: readonly FaultKind[] = ["kill", "pause", "flood", "freeze", "restart"];
 /** Of so many samples the lowest counts. */
 const FLOOR_OF = 5;
 const KIB = 1024;
@@ -92,6 +92,7 @@ export function describeFaults(faults: readonly DoneFault[], losses?: readonly L
     ].flatMap(([ms, text]) => typeof ms === "number" ? `${text} ${milliseconds(ms)}` : []);
     const at = ((from - startedAt) / 1000).toFixed(1).padStart(6);
     const local = name.slice(0, name.indexOf("@"));
+    if (fault.dropped !== undefined) parts.push(`${number(fault.dropped)} messages dropped`);
     if (lost !== undefined) parts.push(`${number(lost)} messages lost`);
     return `${at} s  ${kind.padEnd(7)} ${local}: ${parts.join(", ")}`;
   });

@@ -157,6 +157,7 @@ Deno.test("a link may end by a fault of one of its ends, while that lasts", () =
   assertEquals([999, 1_000, 3_000, 3_001].map((at) => lost(at, KILLED)), [1, 0, 0, 1]);
   assertEquals(lost(1_500, { ...KILLED, name: "c" }), 1);
   assertEquals(lost(1_500, { ...KILLED, kind: "pause" }), 1);
+  assertEquals(lost(1_500, { ...KILLED, kind: "flood" }), 1);
 });
 
 Deno.test("only a node that leaves says goodbye, and a frame too long has no excuse", () => {

@@ -30,10 +30,11 @@ Deno.test("a book tells of each link from which broadcast to which it was up", (
   assertEquals(links.up(PEER, 100).from, 1);
   links.sent({ peers: 1, dropped: 0 });
   links.sent({ peers: 0, dropped: 1 });
-  assertEquals(links.open.map(({ to }) => to), [3]);
+  const [open] = links.open([{ ...PEER, dropped: 1 }]);
+  assertEquals([open.to, open.dropped], [3, 1]);
   const { from, to, dropped, reason } = links.down({ ...PEER, dropped: 1 }, "closed", 200);
   assertEquals({ from, to, dropped, reason }, { from: 1, to: 3, dropped: 1, reason: "closed" });
-  assertEquals(links.open, []);
+  assertEquals(links.open([]), []);
 });
 
 Deno.test("a report that does not agree with the events is noticed", () => {
@@ -41,6 +42,16 @@ Deno.test("a report that does not agree with the events is noticed", () => {
   links.up(PEER, 100);
   assertThrows(() => links.sent({ peers: 0, dropped: 0 }), Error, "events tell of 1 links");
   assertThrows(() => links.sent({ peers: 2, dropped: 0 }), Error, "events tell of 1 links");
+});
+
+Deno.test("drops that a link has counted and no report told of are noticed, and the reverse", () => {
+  const links = book();
+  links.up(PEER, 100);
+  assertThrows(() => links.open([{ ...PEER, dropped: 1 }]), Error, "reports told of 0");
+  links.sent({ peers: 0, dropped: 1 });
+  assertThrows(() => links.open([PEER]), Error, "links have dropped 0");
+  links.down({ ...PEER, dropped: 1 }, "closed", 200);
+  assertEquals(links.open([]), []);
 });
 
 Deno.test("events that contradict each other are noticed", () => {
@@ -61,7 +72,7 @@ Deno.test("what comes twice, out of order, or over no link is noticed; what is l
   assertThrows(() => links.heard(number(5), 130), Error, "twice, or out of order");
   assertThrows(() => links.heard(number(3), 130), Error, "twice, or out of order");
   links.heard(number(9), 140);
-  assertEquals(links.open[0].heard, { first: 4, last: 9, count: 3, missing: 3 });
+  assertEquals(links.open([PEER])[0].heard, { first: 4, last: 9, count: 3, missing: 3 });
   assertThrows(() => links.heard({ ...number(10), life: "b2" }, 150), Error, "there is no link");
 });
 

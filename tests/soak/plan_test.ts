@@ -13,11 +13,12 @@ Deno.test("the seed decides what happens", () => {
   assert(JSON.stringify(plan(7, options)) !== JSON.stringify(plan(8, options)));
 });
 
-Deno.test("the witness is paused, and nothing else happens to it", () => {
+Deno.test("the witness is paused or flooded, and nothing else happens to it", () => {
   const faults = plan(7, { witness: 2, freezes: true });
   const kinds = (those: PlannedFault[]) => [...new Set(those.map(({ kind }) => kind))].sort();
-  assertEquals(kinds(faults.filter(({ node }) => node === 2)), ["pause"]);
-  assertEquals(kinds(faults), ["freeze", "kill", "pause", "restart"]);
+  assertEquals(kinds(faults.filter(({ node }) => node === 2)), ["flood", "pause"]);
+  assertEquals(kinds(faults), ["flood", "freeze", "kill", "pause", "restart"]);
+  assert(faults.every(({ node, shouter }) => shouter !== 2 && shouter !== node));
 });
 
 Deno.test("restarts roll over all nodes but the witness, one after another", () => {
