@@ -157,7 +157,7 @@ export const SLOW_CODE = 1013;
 
 /**
  * How many clients of a node that leaves may be cut off. Deno (2.9.6) drops a connection that it is
- * closing as soon as a message comes in; a client that says two just then may find it reset.
+ * closing as soon as a message comes in, and a client that goes on to speak finds it reset.
  */
 const MAX_CUT_OFF = 3;
 
