@@ -50,13 +50,14 @@ export interface GrowthLimit {
  * The heap and its buffers, after a garbage collection. 100 bytes kept of each message that a node
  * hears would be 3 MiB a minute, the buffers of each link that has ended as much again.
  */
-export const HEAP_GROWTH: GrowthLimit = { onceKib: 2 * 1024, kibPerMinute: 256 };
+export const HEAP_GROWTH: GrowthLimit = { onceKib: 4 * 1024, kibPerMinute: 256 };
 
 /**
- * What the system counts as resident: the allocator's too, which keeps most of what it once had. It
- * shows what is leaked outside of the heap, such as a TLS session of 50 KiB for each link.
+ * What the system counts as resident: also the allocator's, which fills for minutes and keeps most of
+ * what it once had. It shows what is leaked outside of the heap if it is much, such as 256 KiB with
+ * each link.
  */
-export const RESIDENT_GROWTH: GrowthLimit = { onceKib: 16 * 1024, kibPerMinute: 1024 };
+export const RESIDENT_GROWTH: GrowthLimit = { onceKib: 20 * 1024, kibPerMinute: 1024 };
 
 /** What a limit comes to as a slope, in KiB a minute, for a run of a length. */
 export function slopeLimit({ onceKib, kibPerMinute }: GrowthLimit, minutes: number): number {
