@@ -1,0 +1,206 @@
+/**
+ * Every message accounted for: the books of all lives of all nodes, laid side by side.
+ *
+ * On one link the receiver hears what the sender has queued for it, from the first on and without a
+ * gap, except for what the sender has counted as dropped. What is missing at the end is lost with the
+ * link, of which a `peerdown` has told; behind a goodbye, or on a link that is still up when all is
+ * quiet, nothing may be missing. And no link ends without a fault that explains it.
+ */
+
+import type { Heard, LinkRecord } from "./_link_book.ts";
+import type { FaultKind } from "./_plan.ts";
+
+/** A node from its start to its end. */
+export interface Life {
+  readonly name: string;
+  readonly incarnation: string;
+  /** Left out while it lives. */
+  end?: "killed" | "left";
+  /** Its links, those that are still up as they were last told of. */
+  readonly records: LinkRecord[];
+}
+
+/** A fault, and when it began and was over. */
+export interface FaultSpan {
+  readonly kind: FaultKind;
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Messages that were queued for a link and lost with it. */
+export interface Loss {
+  readonly sender: string;
+  readonly receiver: string;
+  readonly downAt: number;
+  readonly count: number;
+}
+
+/** See the file's head. */
+export interface Account {
+  readonly violations: string[];
+  readonly delivered: number;
+  readonly dropped: number;
+  readonly losses: Loss[];
+  /** Queued for nodes that were killed, which cannot tell any more whether they have heard it. */
+  readonly unknown: number;
+}
+
+/** How long after a fault is over a link that was a second one may still end. */
+const AFTERMATH_MS = 1_000;
+
+/** Lays the books side by side, at a time when nothing is on its way. */
+export function settle(lives: readonly Life[]): Account {
+  const byIncarnation = new Map(lives.map((life) => [life.incarnation, life]));
+  const violations: string[] = [];
+  const losses: Loss[] = [];
+  /** What the sender queued for a link, and what was heard of it. */
+  const pairs = new Map<LinkRecord, LinkRecord>();
+  let delivered = 0;
+  let dropped = 0;
+  let unknown = 0;
+
+  for (const receiver of lives) {
+    for (const hears of receiver.records) {
+      delivered += hears.heard.count;
+      if (hears.heard.count === 0) continue;
+      const sender = byIncarnation.get(hears.life);
+      const sends = sender?.records.find((record) =>
+        record.life === receiver.incarnation && !pairs.has(record) && isWithin(hears.heard, {
+          from: record.from,
+          to: sender.end === "killed" && record.reason === undefined ? Infinity : record.to,
+        })
+      );
+      if (sends) pairs.set(sends, hears);
+      else violations.push(`${receiver.name} has heard ${range(hears)}: not sent on one link`);
+    }
+  }
+
+  for (const sender of lives) {
+    for (const sends of sender.records) {
+      dropped += sends.dropped;
+      const receiver = byIncarnation.get(sends.life);
+      const hears = pairs.get(sends);
+      const link = `${sender.name} to ${sends.peer}`;
+      const missing = hears ? hears.heard.first - sends.from + hears.heard.missing : 0;
+      if (missing > sends.dropped && !(sender.end === "killed" && sends.dropped > 0)) {
+        violations.push(
+          `${link}: ${missing} messages are missing before others on the same link, ` +
+            `${sends.dropped} were reported as dropped`,
+        );
+        continue;
+      }
+      const tail = sends.to - sends.from - sends.dropped - (hears?.heard.count ?? 0);
+      if (tail <= 0) continue;
+      if (receiver === undefined || receiver.end === "killed" && hears?.reason === undefined) {
+        unknown += tail;
+      } else if (hasEndedInOrder(sends, hears, receiver, sender)) {
+        violations.push(`${link}: the last ${tail} messages have not come, and no event says so`);
+      } else {
+        const { downAt = Infinity } = sends;
+        losses.push({ sender: sender.name, receiver: receiver.name, downAt, count: tail });
+      }
+    }
+  }
+  return { violations, delivered, dropped, losses, unknown };
+}
+
+/** Links that have ended without a fault that explains it. */
+export function unexplainedEnds(lives: readonly Life[], faults: readonly FaultSpan[]): string[] {
+  const byIncarnation = new Map(lives.map((life) => [life.incarnation, life]));
+  const isExplained = (life: Life, { peer, reason, downAt = 0 }: LinkRecord) =>
+    faults.some(({ kind, name, from, to }) =>
+      kind !== "pause" && kind !== "flood" && reason !== "frame-too-long" &&
+      (name === life.name || name === peer) &&
+      from <= downAt && downAt <= to + AFTERMATH_MS
+    );
+  return lives.flatMap((life) =>
+    life.records.filter((record) => {
+      if (record.reason === undefined) return false;
+      if (record.reason === "shut-down") return life.end !== "left";
+      if (record.reason === "goodbye") return byIncarnation.get(record.life)?.end !== "left";
+      return !isExplained(life, record);
+    }).map(({ peer, reason }) => `${life.name} lost ${peer} (${reason}), and no fault explains it`)
+  );
+}
+
+/** What clients tell of messages that they have not heard, before others that they have. */
+export interface ClientGap {
+  /** Incarnation of the node that the client was connected to, and of the sender. */
+  readonly life: string;
+  readonly sender: string;
+  readonly count: number;
+}
+
+/** Gaps that the node of the client has not had itself. */
+export function unexplainedGaps(lives: readonly Life[], gaps: readonly ClientGap[]): string[] {
+  const byIncarnation = new Map(lives.map((life) => [life.incarnation, life]));
+  return gaps.filter(({ life, sender }) => {
+    const records = byIncarnation.get(life)?.records.filter((record) => record.life === sender);
+    // It has had a second link to the sender, or has heard of drops.
+    return records === undefined || records.length < 2 && records.every(isWithoutGap);
+  }).map(({ life, sender, count }) =>
+    `a client of ${byIncarnation.get(life)?.name ?? life} has not heard ${count} messages of ` +
+    `${byIncarnation.get(sender)?.name ?? sender}, which its node has`
+  );
+}
+
+/** Connections that have ended otherwise than by their node. */
+export interface ClosedConnections {
+  readonly life: string;
+  readonly code: number;
+  readonly count: number;
+}
+
+/** RFC 6455's *try again later*, by which `Rooms` closes a slow socket. */
+export const SLOW_CODE = 1013;
+
+/**
+ * How many clients of a node that leaves may be cut off. Deno (2.9.6) drops a connection that it is
+ * closing as soon as a message comes in, and a client that goes on to speak finds it reset.
+ */
+const MAX_CUT_OFF = 3;
+
+/** Connections that have ended though their node was not killed, and they were not slow. */
+export function unexplainedCloses(
+  lives: readonly Life[],
+  closed: readonly ClosedConnections[],
+): string[] {
+  const byIncarnation = new Map(lives.map((life) => [life.incarnation, life]));
+  return closed.filter(({ life, code, count }) => {
+    const end = byIncarnation.get(life)?.end;
+    return code !== SLOW_CODE && end !== "killed" && !(end === "left" && count <= MAX_CUT_OFF);
+  }).map(({ life, code, count }) =>
+    `${count} clients of ${
+      byIncarnation.get(life)?.name ?? life
+    } were closed with ${code}, and no ` +
+    `fault explains it`
+  );
+}
+
+function isWithoutGap({ heard }: LinkRecord): boolean {
+  return heard.missing === 0;
+}
+
+/** True if nothing may be missing: the sender has left in order, or the link is still up. */
+function hasEndedInOrder(
+  sends: LinkRecord,
+  hears: LinkRecord | undefined,
+  receiver: Life,
+  sender: Life,
+): boolean {
+  if (sends.reason === undefined) return sender.end === undefined;
+  if (sends.reason !== "shut-down") return false;
+  if (hears) return hears.reason === "goodbye";
+  return receiver.records.some(({ life, reason, heard }) =>
+    life === sender.incarnation && reason === "goodbye" && heard.count === 0
+  );
+}
+
+function isWithin({ first, last }: Heard, { from, to }: { from: number; to: number }): boolean {
+  return from <= first && last < to;
+}
+
+function range({ peer, heard }: LinkRecord): string {
+  return `messages ${heard.first} to ${heard.last} of ${peer}`;
+}

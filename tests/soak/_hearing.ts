@@ -1,0 +1,98 @@
+/**
+ * What a client hears on one connection. Between connections nothing is promised: who comes back
+ * hears what is said from then on.
+ */
+
+import type { Stamp } from "./_stamp.ts";
+
+/** What a node and its client must agree on when a connection ends. */
+export interface Tally {
+  /** Messages that the client has heard. */
+  readonly count: number;
+  /** The sum of their numbers, modulo 2³². */
+  readonly sum: number;
+  /** Messages that the client has said. */
+  readonly said: number;
+}
+
+/** Adds the number of a message to a sum. */
+export function addNumber(sum: number, number: number): number {
+  return (sum + number) >>> 0;
+}
+
+/** As the reason of a close, which has room for 123 bytes. */
+export function writeTally({ count, sum, said }: Tally): string {
+  return `${count} ${sum} ${said}`;
+}
+
+/** The reverse of {@linkcode writeTally}; undefined for any other reason. */
+export function readTally(reason: string): Tally | undefined {
+  if (!/^\d+ \d+ \d+$/.test(reason)) return undefined;
+  const [count, sum, said] = reason.split(" ").map(Number);
+  return { count, sum, said };
+}
+
+/** See the file's head. */
+export class Hearing {
+  readonly #client: number;
+  /** The node that the client is connected to. */
+  readonly #node: number;
+  /** By node: the life that was heard last, and the number in the room. */
+  readonly #last: (Stamp | undefined)[] = [];
+  #count = 0;
+  #sum = 0;
+  #ownSkipped = 0;
+  said = 0;
+
+  constructor(client: number, node: number) {
+    this.#client = client;
+    this.#node = node;
+  }
+
+  /**
+   * Counts a message. Gives how many of the same sender to the same room were left out before it,
+   * those aside that the client may have said itself.
+   *
+   * @throws {Error} if it must not have come.
+   */
+  hear(stamp: Stamp): number {
+    const { node, life, number, roomNumber, client } = stamp;
+    const what = `message ${number} of node ${node} (${life})`;
+    if (client === this.#client) throw new Error(`client ${client} hears its own ${what}`);
+    const last = this.#last[node];
+    this.#last[node] = stamp;
+    this.#count++;
+    this.#sum = addNumber(this.#sum, number);
+    if (last?.life !== life) return 0;
+    const skipped = roomNumber - last.roomNumber - 1;
+    if (skipped < 0) {
+      throw new Error(
+        `client ${this.#client} hears ${what} after ${last.number}: twice, or out of order`,
+      );
+    }
+    if (node !== this.#node) return skipped;
+    // From its own node it hears everything but what it has said itself.
+    this.#ownSkipped += skipped;
+    if (this.#ownSkipped <= this.said) return 0;
+    throw new Error(
+      `client ${this.#client} has not heard ${this.#ownSkipped} messages of its own node, and has ` +
+        `said ${this.said}`,
+    );
+  }
+
+  /**
+   * Compares with what the node says at the end. With `all` the node must have heard everything that
+   * the client has said; otherwise the last words may have crossed the end.
+   *
+   * @throws {Error} if the two do not agree.
+   */
+  compare(tally: Tally, all: boolean): void {
+    const { count, sum, said } = tally;
+    const saidAgrees = all ? said === this.said : said <= this.said;
+    if (count === this.#count && sum === this.#sum && saidAgrees) return;
+    throw new Error(
+      `client ${this.#client} has heard ${this.#count} messages (sum ${this.#sum}) and said ` +
+        `${this.said}; its node ${this.#node} has sent it ${count} (sum ${sum}) and heard ${said}`,
+    );
+  }
+}
