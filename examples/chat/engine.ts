@@ -90,6 +90,13 @@ export class Engine implements AsyncDisposable {
     return KINDS[this.name].program;
   }
 
+  /** The process id of the shell that guards it, of which the engine is a child. */
+  get pid(): number {
+    const { pid } = this.#running?.child ?? {};
+    if (pid === undefined) throw new Error(`${this.program} is not running`);
+    return pid;
+  }
+
   /** Starts it again. */
   async start(): Promise<void> {
     const { program, args, ready } = KINDS[this.name];
