@@ -1,5 +1,3 @@
-// @ts-nocheck: its imports are there once npm has installed them, which a fresh clone has not.
-
 /** Bun's own topics: one node, as `publish` does not leave the process. */
 
 import { config, ready, takeOrders } from "../contenders/control.mjs";

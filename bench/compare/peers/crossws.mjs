@@ -1,5 +1,3 @@
-// @ts-nocheck: its imports are there once npm has installed them, which a fresh clone has not.
-
 /** crossws on Deno: with its sync driver for Redis, or alone. */
 
 import crossws from "crossws/adapters/deno";

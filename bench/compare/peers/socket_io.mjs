@@ -1,5 +1,3 @@
-// @ts-nocheck: its imports are there once npm has installed them, which a fresh clone has not.
-
 /**
  * Socket.IO on Node.js, over WebSocket only, as its documentation recommends where long polling is
  * not needed: alone, with the Redis adapter, or as workers of `node:cluster` with the cluster

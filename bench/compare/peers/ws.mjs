@@ -1,5 +1,3 @@
-// @ts-nocheck: its imports are there once npm has installed them, which a fresh clone has not.
-
 /**
  * `ws` on Node.js, with what most teams write first: rooms as sets of sockets, every broadcast as
  * JSON to one channel of Redis, which every node reads, the sender too. Or alone, with the sets only.
