@@ -97,11 +97,16 @@ export class Running implements AsyncDisposable {
     };
   }
 
-  /** Of all nodes, and of the engine. */
-  residentBytes(): { nodes: number; engine: number } {
-    const sum = (pids: readonly number[]) =>
-      pids.reduce((all, pid) => all + residentBytesOf(pid), 0);
-    return { nodes: sum(this.#pids), engine: sum(this.#enginePids) };
+  /** Of all nodes. */
+  residentBytes(): number {
+    return this.#pids.reduce((all, pid) => all + residentBytesOf(pid), 0);
+  }
+
+  /** Of all nodes but one, and of the engine. */
+  residentBytesExcept(node?: number): number {
+    const except = node === undefined ? undefined : this.nodes[node].pid;
+    const pids = [...this.#pids, ...this.#enginePids].filter((pid) => pid !== except);
+    return pids.reduce((all, pid) => all + residentBytesOf(pid), 0);
   }
 
   peakBytes(): number {

@@ -46,6 +46,8 @@ export interface Stage {
   readonly nodes: number;
   readonly rounds: number;
   readonly setUpSeconds: number;
+  /** All at the same time instead: for what takes long and little. */
+  readonly together?: true;
   setUp(running: Running): Promise<void>;
   readonly measurements: readonly Measurement[];
 }
@@ -112,7 +114,16 @@ export function stageSteps(context: Context, stage: Stage): Step[] {
         .map((contender) => measure(contender, measurement));
     }).flat()
   );
-  return [...stage.contenders.map(start), ...turns, ...stage.contenders.map(end)];
+  const together = stage.measurements.map((measurement): Step => ({
+    contender: "all",
+    what: `${what}: ${measurement.what}`,
+    seconds: measurement.seconds,
+    async run() {
+      await Promise.all(stage.contenders.map((contender) => measure(contender, measurement).run()));
+    },
+  }));
+  const measured = stage.together ? together : turns;
+  return [...stage.contenders.map(start), ...measured, ...stage.contenders.map(end)];
 }
 
 async function stop(context: Context, running: Running): Promise<void> {

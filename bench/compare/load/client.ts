@@ -83,6 +83,17 @@ export class Client {
     return messages;
   }
 
+  /** Counts messages of this length by themselves, from now on. */
+  watch(bytes: number): void {
+    this.#frames.watchedBytes = bytes + this.#dialect.envelopeBytes;
+    this.#frames.watched = 0;
+  }
+
+  /** Those that have come. */
+  get watched(): number {
+    return this.#frames.watched;
+  }
+
   close(): void {
     this.ended = true;
     closeSocket(this.socket);

@@ -29,6 +29,7 @@ const WAIT_MS = 1;
 const PROBE_EVERY_MS = 2;
 const SETTLE_PROBE_MS = 300;
 const SETTLE_BYTES = 64;
+const PROBE_BYTES = 200;
 const START_DELAY_MS = 100;
 /**
  * Under load a client is read when several messages have gathered, as from time to time is enough:
@@ -50,6 +51,7 @@ export class Crowd {
   readonly #dialect: Dialect;
   readonly #options: OpenOrder;
   #plan: JoinPlan;
+  #probes = 0;
 
   /** Connects everybody. */
   constructor(options: OpenOrder) {
@@ -271,13 +273,17 @@ export class Crowd {
   /** How long it takes until a broadcast of one node is heard at another. */
   probe({ from, to, timeoutMs }: ProbeOrder): number {
     const start = performance.now();
-    const frame = this.#frame(targetsOf(this.#plan)[0], SETTLE_BYTES, 1);
+    // A length of its own: what others have broadcast, or what comes late, is none of this.
+    const bytes = PROBE_BYTES + this.#probes++;
+    const frame = this.#frame(targetsOf(this.#plan)[0], bytes, 1);
     let silent = this.#clients.filter(({ node }) => node === to);
+    for (const client of silent) client.watch(bytes);
     while (silent.length > 0) {
       if (performance.now() - start > timeoutMs) throw new Error(`nothing within ${timeoutMs} ms`);
       this.#drivers[from].send(frame);
       sleepFor(PROBE_EVERY_MS);
-      silent = silent.filter((client) => client.read() === 0);
+      this.#sweep();
+      silent = silent.filter((client) => client.watched === 0);
     }
     return performance.now() - start;
   }

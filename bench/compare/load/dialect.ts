@@ -15,6 +15,8 @@ export interface Dialect {
   readonly greetings: number;
   /** A ping that is a message of one byte, and its answer. */
   readonly pong: string | undefined;
+  /** What a message has besides what was broadcast. */
+  readonly envelopeBytes: number;
   join(order: JoinOrder): string;
   broadcast(order: BroadcastOrder): string;
 }
@@ -26,6 +28,7 @@ export const DIALECTS: Record<DialectName, Dialect> = {
     hello: undefined,
     greetings: 0,
     pong: undefined,
+    envelopeBytes: 0,
     join: (order) => JSON.stringify(order),
     broadcast: (order) => JSON.stringify(order),
   },
@@ -36,6 +39,7 @@ export const DIALECTS: Record<DialectName, Dialect> = {
     hello: "40",
     greetings: 2,
     pong: "3",
+    envelopeBytes: '42["m",""]'.length,
     join: ({ join }) => `42${JSON.stringify(["join", join])}`,
     broadcast: (order) => `42${JSON.stringify(["broadcast", order])}`,
   },

@@ -31,6 +31,9 @@ export interface Signals {
 export class FrameCounter {
   /** Pings of the protocol, and of Socket.IO: see `isTinyPing`. */
   readonly signals: Signals = { pings: 0, closed: false };
+  /** Messages of this length are counted by themselves. */
+  watchedBytes = -1;
+  watched = 0;
   readonly #isTinyPing: boolean;
   /** Bytes of the current frame still to come. */
   #rest = 0;
@@ -81,6 +84,7 @@ export class FrameCounter {
     if (isPing) this.signals.pings++;
     if (opcode === CLOSE) this.signals.closed = true;
     this.#isData = !isPing && opcode !== CLOSE && opcode !== PONG;
+    if (this.#isData && length === this.watchedBytes) this.watched++;
   }
 }
 

@@ -93,7 +93,10 @@ export interface ReopenOrder {
   readonly port: number;
 }
 
-/** Broadcasts from one node every few milliseconds until the clients of another have heard one. */
+/**
+ * Broadcasts from one node every few milliseconds until the clients of another have heard one. What
+ * was broadcast before does not count.
+ */
 export interface ProbeOrder {
   readonly op: "probe";
   readonly from: number;

@@ -29,7 +29,7 @@ const QUICK_SHARE = 10;
 /** Memory after garbage is gone. */
 async function residentBytes(running: Running): Promise<number> {
   await running.collectGarbage();
-  return running.residentBytes().nodes;
+  return running.residentBytes();
 }
 
 /** One node. */

@@ -3,6 +3,7 @@
 import type { JoinPlan } from "../load/orders.ts";
 import { membersPerRoom } from "../load/plan.ts";
 import { aheadOf, saturate } from "../measure.ts";
+import { generatorSteps } from "./generator.ts";
 import { placed, type Scenario, stageSteps } from "../scenario.ts";
 
 const NODES = [2, 4];
@@ -28,7 +29,7 @@ export const throughput: Scenario = {
       CLIENTS.flatMap((clients) => PLANS.map((plan) => ({ nodes, clients, plan })))
     );
     const chosen = context.quick ? cells.filter((_, i) => i === 0 || i === 3) : cells;
-    return chosen.flatMap(({ nodes, clients, plan }) => {
+    const contests = chosen.flatMap(({ nodes, clients, plan }) => {
       const ahead = (bytes: number) =>
         aheadOf({ nodes, clients, bytes, perBroadcast: membersPerRoom(clients, plan) });
       return stageSteps(context, {
@@ -57,5 +58,6 @@ export const throughput: Scenario = {
         })),
       });
     });
+    return [...generatorSteps(context), ...contests];
   },
 };
