@@ -117,9 +117,10 @@ function colors(names: readonly string[]): Plot.ScaleOptions {
 function render({ title, ...options }: Plot.PlotOptions & { title: string }): string {
   const document = new DOMParser().parseFromString("<html></html>", "text/html");
   // Plot wants the type of a browser's DOM, which Deno does not have.
-  const plain = { ...options, document, style: STYLE } as unknown as Plot.PlotOptions;
+  const plain = { ...options, document } as unknown as Plot.PlotOptions;
   const svg = Plot.plot(plain) as unknown as SvgElement;
   svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  svg.setAttribute("style", STYLE);
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", title);
   return `${svg.outerHTML}\n`;

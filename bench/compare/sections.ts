@@ -181,7 +181,7 @@ function latency(samples: Samples): Made {
       ticks: ticks.map(rarity),
       format: (x) => `${Number((100 - 100 / x).toFixed(2))} %`,
     },
-    { label: "↑ ms from the planned time of a message", log: true },
+    { label: "↑ ms from the planned time of a message", log: true, format: String },
   );
   const text = [
     table(["ms", "p50", "p99", "p99.9"], rows),
@@ -280,7 +280,7 @@ function growth(samples: Samples): Made {
       `CPU for a broadcast as ${part} become more`,
       points.filter(({ y }) => Number.isFinite(y)),
       { label: `${part} →`, log: true, ticks: here.distinct(part).map(Number) },
-      { label: "↑ CPU µs for a broadcast", log: true },
+      { label: "↑ CPU µs for a broadcast", log: true, format: String },
     );
     pictures.set(`growth_${part}.svg`, svg);
   }
@@ -303,7 +303,7 @@ function badWeather(samples: Samples): Made {
         `${short(middle("fairP50Ms"))} / ${short(middle("fairP99Ms"))}`,
         `${short(middle("p50Ms"))} / ${short(middle("p99Ms"))} / ${short(middle("p999Ms"))}`,
         short(middle("lost")),
-        ...part === "node" ? [short(middle("recoveryMs"))] : [],
+        ...part === "node" ? [short(middle("recoveryMs")), short(middle("reconnected"))] : [],
       ];
     });
     text.push(table(
@@ -314,7 +314,7 @@ function badWeather(samples: Samples): Made {
         "others, before: p50 / p99 ms",
         "others, meanwhile: p50 / p99 / p99.9 ms",
         "lost for others",
-        ...part === "node" ? ["heard again after, ms"] : [],
+        ...part === "node" ? ["heard again after, ms", "of 2 clients there closed"] : [],
       ],
       rows,
     ));

@@ -46,6 +46,11 @@ export class Client {
     this.send(new TextEncoder().encode(`${head.join("\r\n")}${HEAD_END}`));
   }
 
+  /** The server has closed it, or hung up. */
+  get closed(): boolean {
+    return this.ended || this.#frames.signals.closed;
+  }
+
   /** Orders may be sent. */
   get isOpen(): boolean {
     return this.#head === undefined && this.heard >= this.#dialect.greetings;

@@ -12,6 +12,7 @@ import type {
   OpenOrder,
   Paced,
   PaceOrder,
+  Probed,
   ProbeOrder,
   Saturated,
   SaturateOrder,
@@ -36,7 +37,7 @@ const START_DELAY_MS = 100;
  * the more clients, the fewer messages for each.
  */
 const MIN_SWEEP_MS = 5;
-const SWEEP_MS_PER_CLIENT = 0.03;
+const SWEEP_MS_PER_CLIENT = 0.015;
 /** One broadcast at a time: how often to look, in proportion to how long it takes. */
 const LOOK_MS_PER_CLIENT = 0.0005;
 /** The first look, as a share of the shortest of the last few. */
@@ -50,12 +51,14 @@ export class Crowd {
   readonly #drivers: Client[] = [];
   readonly #dialect: Dialect;
   readonly #options: OpenOrder;
+  readonly #ports: number[];
   #plan: JoinPlan;
   #probes = 0;
 
   /** Connects everybody. */
   constructor(options: OpenOrder) {
     this.#options = options;
+    this.#ports = [...options.ports];
     this.#dialect = DIALECTS[options.dialect];
     this.#plan = options.plan ?? NO_ROOMS;
     for (const [node] of options.ports.entries()) this.#drivers.push(this.#open(node));
@@ -91,15 +94,11 @@ export class Crowd {
 
   /** Connects the clients of a node again. */
   reopen(node: number, port: number): void {
-    const old = this.#clients.flatMap((client, i) => client.node === node ? i : []);
+    this.#ports[node] = port;
     this.#drivers[node].close();
-    this.#drivers[node] = this.#open(node, port);
-    for (const i of old) {
-      this.#clients[i].close();
-      this.#clients[i] = this.#open(node, port);
-    }
-    this.#waitFor([...old.map((i) => this.#clients[i]), this.#drivers[node]], (c) => c.isOpen);
-    this.#joinAll(old);
+    this.#drivers[node] = this.#open(node);
+    this.#waitFor([this.#drivers[node]], (client) => client.isOpen);
+    this.#reconnect(this.#clients.flatMap((client, i) => client.node === node ? i : []));
   }
 
   /** Broadcasts from each node until that is heard by all members of the room. */
@@ -150,8 +149,7 @@ export class Crowd {
         if (batch.length > 0) this.#drivers[node].send(joined(batch));
       }
       const from = heard;
-      // More is sent as soon as half of what may be missing is there.
-      while (sent * members - heard > ahead / 2) {
+      while ((sent + 1) * members - heard > ahead) {
         const before = performance.now();
         sleepFor(sweepMs);
         heard += this.#sweep();
@@ -270,22 +268,30 @@ export class Crowd {
     };
   }
 
-  /** How long it takes until a broadcast of one node is heard at another. */
-  probe({ from, to, timeoutMs }: ProbeOrder): number {
+  /**
+   * How long it takes until a broadcast of one node is heard at another. Clients there that have been
+   * closed meanwhile connect again, as those of an application do.
+   */
+  probe({ from, to, timeoutMs }: ProbeOrder): Probed {
     const start = performance.now();
     // A length of its own: what others have broadcast, or what comes late, is none of this.
     const bytes = PROBE_BYTES + this.#probes++;
     const frame = this.#frame(targetsOf(this.#plan)[0], bytes, 1);
-    let silent = this.#clients.filter(({ node }) => node === to);
-    for (const client of silent) client.watch(bytes);
+    let silent = [...this.#clients.keys()].filter((i) => this.#clients[i].node === to);
+    for (const i of silent) this.#clients[i].watch(bytes);
+    let reconnected = 0;
     while (silent.length > 0) {
       if (performance.now() - start > timeoutMs) throw new Error(`nothing within ${timeoutMs} ms`);
       this.#drivers[from].send(frame);
       sleepFor(PROBE_EVERY_MS);
       this.#sweep();
-      silent = silent.filter((client) => client.watched === 0);
+      const closed = silent.filter((i) => this.#clients[i].closed);
+      reconnected += closed.length;
+      this.#reconnect(closed);
+      for (const i of closed) this.#clients[i].watch(bytes);
+      silent = silent.filter((i) => this.#clients[i].watched === 0);
     }
-    return performance.now() - start;
+    return { ms: performance.now() - start, reconnected };
   }
 
   get #members(): number {
@@ -303,8 +309,17 @@ export class Crowd {
     return messages;
   }
 
-  #open(node: number, port = this.#options.ports[node]): Client {
-    return new Client(node, this.#options.hostname, port, this.#dialect);
+  #open(node: number): Client {
+    return new Client(node, this.#options.hostname, this.#ports[node], this.#dialect);
+  }
+
+  #reconnect(indexes: readonly number[]): void {
+    for (const i of indexes) {
+      this.#clients[i].close();
+      this.#clients[i] = this.#open(this.#clients[i].node);
+    }
+    this.#waitFor(indexes.map((i) => this.#clients[i]), (client) => client.isOpen);
+    this.#joinAll(indexes);
   }
 
   #joinAll(indexes: readonly number[]): void {

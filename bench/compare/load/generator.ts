@@ -1,13 +1,13 @@
 /** The load generator, from where it is told what to do. */
 
 import { Program } from "../program.ts";
-import type { Absorbed, LoadOrder, Paced, Saturated } from "./orders.ts";
+import type { Absorbed, LoadOrder, Paced, Probed, Saturated } from "./orders.ts";
 
 /** What each order is answered with. */
 interface Answers {
   saturate: Saturated;
   pace: Paced;
-  probe: { readonly ms: number };
+  probe: Probed;
   absorb: Absorbed;
 }
 

@@ -37,7 +37,7 @@ function run(order: LoadOrder): unknown {
     case "reopen":
       return people().reopen(order.node, order.port);
     case "probe":
-      return { ms: people().probe(order) };
+      return people().probe(order);
     case "absorb":
       return absorb(order);
     case "close":

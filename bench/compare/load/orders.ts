@@ -104,6 +104,13 @@ export interface ProbeOrder {
   readonly timeoutMs: number;
 }
 
+/** How that went. */
+export interface Probed {
+  readonly ms: number;
+  /** Clients that had been closed, and had to connect again. */
+  readonly reconnected: number;
+}
+
 /** Absorbs what a blaster writes. */
 export interface AbsorbOrder {
   readonly op: "absorb";

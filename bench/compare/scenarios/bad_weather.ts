@@ -5,9 +5,9 @@ import { type Context, placed, type Scenario, stageSteps, type Step } from "../s
 import { percentile } from "../stats.ts";
 
 const ONE_ROOM = { rooms: 1, perClient: 1 };
-/** 1.6 MB a second for everybody, the one who does not read included. */
+/** 0.8 MB a second for everybody, the one who does not read included. */
 const BYTES = 16 * 1024;
-const RATE = 100;
+const RATE = 50;
 const FAIR_MS = 10_000;
 const STALL_MS = 60_000;
 const QUICK_SHARE = 5;
@@ -18,6 +18,7 @@ const SET_UP_SECONDS = 1.5;
 
 const NODES = 3;
 const STALLED_NODE = 2;
+const NODE_CLIENTS = 6;
 const RECOVERY_LIMIT_MS = 60_000;
 
 const KILLS = 5;
@@ -103,7 +104,7 @@ function nodeSteps(context: Context): Step[] {
     rounds: 1,
     together: true,
     setUpSeconds: SET_UP_SECONDS * 2,
-    setUp: (running) => running.settle(NODES * 4, ONE_ROOM),
+    setUp: (running) => running.settle(NODE_CLIENTS, ONE_ROOM),
     measurements: [{
       what: "a minute, and its return",
       seconds: (FAIR_MS + STALL_MS) / 1000 / (context.quick ? QUICK_SHARE : 1) + 10,
@@ -117,7 +118,8 @@ function nodeSteps(context: Context): Step[] {
         running.signal(STALLED_NODE, "SIGCONT");
         const order = { op: "probe", from: 0, to: STALLED_NODE } as const;
         const back = await running.generator.run({ ...order, timeoutMs: RECOVERY_LIMIT_MS });
-        return { ...sample, values: { ...sample.values, recoveryMs: back.ms } };
+        const { ms: recoveryMs, reconnected } = back;
+        return { ...sample, values: { ...sample.values, recoveryMs, reconnected } };
       },
     }],
   });
@@ -156,7 +158,7 @@ function killSteps(context: Context): Step[] {
     nodes: NODES,
     rounds: context.quick ? 1 : KILLS,
     setUpSeconds: SET_UP_SECONDS * 2,
-    setUp: (running) => running.settle(NODES * 4, ONE_ROOM),
+    setUp: (running) => running.settle(NODE_CLIENTS, ONE_ROOM),
     measurements: [{
       what: "kill -9 and return",
       seconds: KILL_SECONDS,
