@@ -23,6 +23,12 @@ const START_LIMIT_MS = 30_000;
 /** How long its nodes may take to find each other. */
 const SETTLE_LIMIT_MS = 20_000;
 
+/**
+ * Once its input ends, which it does when we are gone however we go, has a stopped process go on: it
+ * could not see by itself that it is to end.
+ */
+const THAW = 'cat > /dev/null; kill -CONT "$1"';
+
 /** A node that takes connections. */
 export interface RunningNode {
   readonly pid: number;
@@ -52,6 +58,8 @@ export class Running implements AsyncDisposable {
   readonly nodes: RunningNode[] = [];
   #engine: Engine | undefined;
   #programs: Program[] = [];
+  /** What wakes stopped nodes. */
+  readonly #frozen: Deno.ChildProcess[] = [];
   #onReady: (node: RunningNode) => void = () => {};
   #onDone: () => void = () => {};
   #onEvent: (event: NodeEvent) => void = () => {};
@@ -127,9 +135,20 @@ export class Running implements AsyncDisposable {
     }
   }
 
-  /** Sends a signal to a node. */
-  signal(node: number, name: Deno.Signal): void {
-    Deno.kill(this.nodes[node].pid, name);
+  /** Stops a node as if its machine had: it keeps its connections, and does nothing. */
+  freeze(node: number): void {
+    const { pid } = this.nodes[node];
+    Deno.kill(pid, "SIGSTOP");
+    const args = ["-c", THAW, "sh", String(pid)];
+    this.#frozen.push(new Deno.Command("sh", { args, stdin: "piped", stderr: "null" }).spawn());
+  }
+
+  /** Has stopped nodes go on. */
+  async thaw(): Promise<void> {
+    for (const guard of this.#frozen.splice(0)) {
+      await guard.stdin.close().catch(() => {});
+      await guard.status;
+    }
   }
 
   /** Calls `take` for what nodes say by themselves from now on. */
@@ -147,7 +166,7 @@ export class Running implements AsyncDisposable {
     const succeeded = Promise.withResolvers<RunningNode>();
     this.#onReady = succeeded.resolve;
     const killed = performance.now();
-    this.signal(node, "SIGKILL");
+    Deno.kill(old.pid, "SIGKILL");
     if (!program) {
       this.nodes[node] = await within(succeeded.promise, "the next worker");
       return performance.now() - killed;
@@ -162,13 +181,7 @@ export class Running implements AsyncDisposable {
   }
 
   async stop(): Promise<void> {
-    for (const { pid } of this.nodes) {
-      try {
-        Deno.kill(pid, "SIGCONT");
-      } catch {
-        // It has ended.
-      }
-    }
+    await this.thaw();
     await Promise.all([this.generator.stop(), ...this.#programs.map((program) => program.stop())]);
     await this.#engine?.stop();
   }

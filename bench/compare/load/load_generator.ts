@@ -58,6 +58,7 @@ for await (const line of lines(Deno.stdin.readable)) {
   } catch (error) {
     answer = { error: error instanceof Error ? error.message : String(error) };
   }
-  await Deno.stdout.write(toLine(answer));
+  // Nobody may be there any more.
+  await Deno.stdout.write(toLine(answer)).catch(() => Deno.exit());
 }
 clearInterval(idle);

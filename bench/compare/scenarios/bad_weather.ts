@@ -113,9 +113,9 @@ function nodeSteps(context: Context): Step[] {
           part: "node",
           hear: [0, 1],
           except: STALLED_NODE,
-          stall: () => running.signal(STALLED_NODE, "SIGSTOP"),
+          stall: () => running.freeze(STALLED_NODE),
         });
-        running.signal(STALLED_NODE, "SIGCONT");
+        await running.thaw();
         const order = { op: "probe", from: 0, to: STALLED_NODE } as const;
         const back = await running.generator.run({ ...order, timeoutMs: RECOVERY_LIMIT_MS });
         const { ms: recoveryMs, reconnected } = back;
