@@ -23,7 +23,6 @@ export async function writeReport(folder: string): Promise<string> {
   }
   const path = `${folder}/report.md`;
   await Deno.writeTextFile(path, textOf(sections, results, ""));
-  await format(path);
   if (folder.endsWith("/results")) await writeReadme(textOf(sections, results, "results/"));
   return path;
 }
