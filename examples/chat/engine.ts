@@ -93,6 +93,13 @@ export class Engine implements AsyncDisposable {
     return KINDS[this.name].programs[0];
   }
 
+  /** The process id of the shell that guards it, of which the engine is a child. */
+  get pid(): number {
+    const { pid } = this.#running?.child ?? {};
+    if (pid === undefined) throw new Error(`${this.program} is not running`);
+    return pid;
+  }
+
   /** Starts it again. */
   async start(): Promise<void> {
     const { program } = this;

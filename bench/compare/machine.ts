@@ -1,0 +1,58 @@
+/** What all this runs on. */
+
+import { findEngine } from "../../examples/chat/engine.ts";
+import { findBun, PEERS_FOLDER } from "./contenders.ts";
+import type { Machine } from "./results.ts";
+
+const KIB = 1024;
+/** Of npm's packages, those whose version matters. */
+const PACKAGES = [
+  ...["socket.io", "@socket.io/redis-adapter", "@socket.io/cluster-adapter"],
+  ...["crossws", "ws", "ioredis"],
+];
+
+/** Asks the machine. */
+export async function describeMachine(): Promise<Machine> {
+  const [, processor = "unknown"] = /^model name\s*:\s*(.*)$/m.exec(read("/proc/cpuinfo")) ?? [];
+  const [, memoryKib = "0"] = /^MemTotal:\s*(\d+)/m.exec(read("/proc/meminfo")) ?? [];
+  return {
+    cores: navigator.hardwareConcurrency,
+    processor,
+    memoryBytes: Number(memoryKib) * KIB,
+    system: `Linux ${Deno.osRelease()}`,
+    versions: {
+      "Deno": Deno.version.deno,
+      "Node.js": (await outputOf("node", ["--version"])).replace("v", ""),
+      "Bun": await outputOf(findBun() ?? "bun", ["--version"]),
+      ...Object.fromEntries(PACKAGES.map((name) => [name, versionOf(name)])),
+      "redis-server": digits(await outputOf(findEngine("redis") ?? "", ["--version"])),
+      "nats-server": digits(await outputOf(findEngine("nats") ?? "", ["--version"])),
+    },
+  };
+}
+
+function versionOf(name: string): string {
+  const text = read(new URL(`node_modules/${name}/package.json`, PEERS_FOLDER).pathname);
+  return text === "" ? "" : JSON.parse(text).version;
+}
+
+function digits(text: string): string {
+  return /\d+(\.\d+)+/.exec(text)?.[0] ?? "";
+}
+
+async function outputOf(command: string, args: string[]): Promise<string> {
+  try {
+    const { stdout } = await new Deno.Command(command, { args, stderr: "null" }).output();
+    return new TextDecoder().decode(stdout).trim();
+  } catch {
+    return "";
+  }
+}
+
+function read(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
+  }
+}

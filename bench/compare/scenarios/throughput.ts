@@ -1,0 +1,63 @@
+/** 1: deliveries a second of a whole cluster, all nodes broadcasting in turns, until saturation. */
+
+import type { JoinPlan } from "../load/orders.ts";
+import { membersPerRoom } from "../load/plan.ts";
+import { aheadOf, saturate } from "../measure.ts";
+import { generatorSteps } from "./generator.ts";
+import { placed, type Scenario, stageSteps } from "../scenario.ts";
+
+const NODES = [2, 4];
+const CLIENTS = [100, 1_000];
+/** Everybody in one room, or each in ten of a thousand. */
+const PLANS: readonly JoinPlan[] = [
+  { rooms: 1, perClient: 1 },
+  { rooms: 1_000, perClient: 10 },
+];
+const SIZES = [64, 1024];
+const ROUNDS = 3;
+const ROUND_MS = 700;
+const WARM_UP_MS = 300;
+const SET_UP_SECONDS = 2;
+/** A round, with what is left in flight at its end. */
+const ROUND_SECONDS = 0.9;
+/** Cluster throughput. */
+export const throughput: Scenario = {
+  number: 1,
+  title: "Cluster throughput",
+  steps: (context) => {
+    const cells = NODES.flatMap((nodes) =>
+      CLIENTS.flatMap((clients) => PLANS.map((plan) => ({ nodes, clients, plan })))
+    );
+    const chosen = context.quick ? cells.filter((_, i) => i === 0 || i === 3) : cells;
+    const contests = chosen.flatMap(({ nodes, clients, plan }) => {
+      const ahead = (bytes: number) =>
+        aheadOf({ nodes, clients, bytes, perBroadcast: membersPerRoom(clients, plan) });
+      return stageSteps(context, {
+        what: `${nodes} nodes, ${clients} sockets, rooms: ${plan.rooms}`,
+        contenders: placed(context, "cluster"),
+        nodes,
+        rounds: context.quick ? 1 : ROUNDS,
+        setUpSeconds: SET_UP_SECONDS,
+        async setUp(running) {
+          await running.settle(clients, plan);
+          await saturate(running, {
+            ms: WARM_UP_MS,
+            bytes: SIZES[0],
+            times: 1,
+            ahead: ahead(SIZES[0]),
+          });
+        },
+        measurements: SIZES.map((bytes) => ({
+          what: `${bytes} B`,
+          seconds: ROUND_SECONDS,
+          async run(running) {
+            const order = { ms: ROUND_MS, bytes, times: 1, ahead: ahead(bytes) };
+            const { rates } = await saturate(running, order);
+            return { case: { nodes, clients, rooms: plan.rooms, bytes }, values: rates };
+          },
+        })),
+      });
+    });
+    return [...generatorSteps(context), ...contests];
+  },
+};
