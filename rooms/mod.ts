@@ -9,7 +9,9 @@
  * it is taken out of all rooms at once and closed with 1013. That bounds what this process holds
  * for a socket: `maxBufferedBytes` and one message. What it cannot do is free it: a socket of Deno
  * stays in closing, with its unsent bytes, until its client reads or hangs up, for it has no
- * `terminate`. Where a socket has one (npm's `ws`), it is called if the close takes over 5 s.
+ * `terminate`. Where a socket has one (npm's `ws`), it is called if the close takes over 5 s. A
+ * client that speaks just then may find its connection cut off instead of closed with 1013 (seen with
+ * Deno 2.9.6): it should resynchronise after either.
  *
  * For the same reason a socket that you close yourself stays a member until its close event, which
  * may never come while its client does not read. It hears nothing any more; if it is to be gone from

@@ -47,7 +47,11 @@ export interface RoomsTimers {
 export interface RoomsOptions {
   /** Carries broadcasts to other nodes. Left out: this node is alone, and everything works. */
   backplane?: Backplane;
-  /** Unsent bytes above which a socket counts as slow. Default: 1 MiB. */
+  /**
+   * Unsent bytes above which a socket counts as slow. Default: 1 MiB. What it is sent within one turn
+   * of the event loop counts, as the platform writes between turns: who broadcasts more than this at
+   * once needs a higher limit, or turns in between.
+   */
   maxBufferedBytes?: number;
   /**
    * What a broadcast does about a slow socket: `"close"` (the default) takes it out of all rooms and
