@@ -135,14 +135,28 @@ export interface ClientGap {
 /** Gaps that the node of the client has not had itself. */
 export function unexplainedGaps(lives: readonly Life[], gaps: readonly ClientGap[]): string[] {
   const byIncarnation = new Map(lives.map((life) => [life.incarnation, life]));
-  return gaps.filter(({ life, sender }) => {
-    const records = byIncarnation.get(life)?.records.filter((record) => record.life === sender);
+  return gaps.filter(({ life, sender, count }) => {
+    const receiver = byIncarnation.get(life);
+    const records = receiver?.records.filter((record) => record.life === sender);
     // It has had a second link to the sender, or has heard of drops.
-    return records === undefined || records.length < 2 && records.every(isWithoutGap);
+    if (records === undefined || records.length < 2 && records.every(isWithoutGap)) {
+      return !(receiver?.end === "killed" &&
+        mayHaveDropped(byIncarnation.get(sender), life, count));
+    }
+    return false;
   }).map(({ life, sender, count }) =>
     `a client of ${byIncarnation.get(life)?.name ?? life} has not heard ${count} messages of ` +
     `${byIncarnation.get(sender)?.name ?? sender}, which its node has`
   );
+}
+
+/**
+ * True if a sender has dropped as many for a node that was killed, which may not have told of its last
+ * gap; or was killed itself, and can tell no more.
+ */
+function mayHaveDropped(sender: Life | undefined, receiver: string, count: number): boolean {
+  const records = sender?.records.filter(({ life }) => life === receiver) ?? [];
+  return sender?.end === "killed" || records.some(({ dropped }) => dropped >= count);
 }
 
 /** Connections that have ended otherwise than by their node. */

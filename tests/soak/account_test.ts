@@ -181,6 +181,18 @@ Deno.test("a client may miss what its node has missed, and nothing else", () => 
   assertEquals(unexplainedGaps([], [gap]).length, 1);
 });
 
+Deno.test("a node that was killed may not have told of its last gap, of which the sender's drops tell", () => {
+  const gap = { life: "b1", sender: "a1", count: 2 };
+  const gaps = (dropped: number, end: Life["end"], senderEnd?: Life["end"]) => {
+    const lives = [life("a", [{ ...SENDS, dropped }], senderEnd), life("b", [HEARS], end)];
+    return unexplainedGaps(lives, [gap]).length;
+  };
+  assertEquals(gaps(2, "killed"), 0);
+  assertEquals(gaps(1, "killed"), 1);
+  assertEquals(gaps(2, "left"), 1);
+  assertEquals(gaps(0, "killed", "killed"), 0);
+});
+
 Deno.test("clients lose their connection with their node, or if they are slow", () => {
   const closes = (code: number, end?: Life["end"], count = 1) =>
     unexplainedCloses([life("a", [], end)], [{ life: "a1", code, count }]).length;
