@@ -137,13 +137,11 @@ export function unexplainedGaps(lives: readonly Life[], gaps: readonly ClientGap
   const byIncarnation = new Map(lives.map((life) => [life.incarnation, life]));
   return gaps.filter(({ life, sender, count }) => {
     const receiver = byIncarnation.get(life);
-    const records = receiver?.records.filter((record) => record.life === sender);
     // It has had a second link to the sender, or has heard of drops.
-    if (records === undefined || records.length < 2 && records.every(isWithoutGap)) {
-      return !(receiver?.end === "killed" &&
-        mayHaveDropped(byIncarnation.get(sender), life, count));
-    }
-    return false;
+    const records = receiver?.records.filter((record) => record.life === sender) ?? [];
+    if (records.length > 1 || !records.every(isWithoutGap)) return false;
+    const mayKnow = receiver?.end !== "killed";
+    return mayKnow || !mayHaveDropped(byIncarnation.get(sender), life, count);
   }).map(({ life, sender, count }) =>
     `a client of ${byIncarnation.get(life)?.name ?? life} has not heard ${count} messages of ` +
     `${byIncarnation.get(sender)?.name ?? sender}, which its node has`
