@@ -32,7 +32,8 @@ const BAR_HEIGHT = 13;
 const PANEL_GAP = 34;
 const LINE_HEIGHT = 420;
 const NAME_MARGIN = 130;
-const STYLE = "background: white; color: #222; font: 11px system-ui, sans-serif; padding: 8px";
+const LABEL_MARGIN = 42;
+const STYLE = "background: white; color: #222; font: 11px system-ui, sans-serif";
 
 /** A panel for each column and row, in each a bar for each name. */
 export function drawBars(
@@ -47,6 +48,7 @@ export function drawBars(
     width: WIDTH,
     height: rows * (names.length * BAR_HEIGHT + PANEL_GAP) + 60,
     marginLeft: NAME_MARGIN,
+    marginBottom: LABEL_MARGIN,
     marginRight: 110,
     color: colors(names),
     x: { label, type: log ? "log" : "linear", grid: true, ticks: 3, tickFormat: "~s" },
@@ -69,6 +71,7 @@ export function drawLines(title: string, points: readonly Point[], x: Axis, y: A
     width: WIDTH,
     height: LINE_HEIGHT,
     marginLeft: 60,
+    marginBottom: LABEL_MARGIN,
     marginRight: NAME_MARGIN,
     color: { ...colors(unique(points.map(({ name }) => name))), legend: false },
     x: scale(x),
