@@ -193,10 +193,13 @@ export class RedisSubscriptions {
     } catch (cause) {
       // Of a connection that has broken nothing else was to be expected.
       if (connection !== this.#connection) return;
-      // One that is not permitted takes all others of its command with it.
-      if (channels.length > 1) return void await oneByOne();
-      this.#onRefused(channels[0], cause);
-      return;
+      if (command === "subscribe") {
+        // One that is not permitted takes all others of its command with it.
+        if (channels.length > 1) return void await oneByOne();
+        return this.#onRefused(channels[0], cause);
+      }
+      // Valkey refuses to end what it does not know of. Should a subscription be left all the same,
+      // what it brings is not wanted, and ignored.
     }
     if (connection !== this.#connection) return;
     for (const channel of channels) {

@@ -269,6 +269,23 @@ Deno.test("redis: one channel that is refused costs the others of its command no
   assertEquals([...subscriber.channels], ["roomcast.c.good", "roomcast.c.fine"]);
 });
 
+Deno.test("redis: an end of a subscription that is refused, since the server knows of none, is no news", async () => {
+  const { subscriber, backplane } = fakeNode({ interest: "room" });
+  const refused = collect<BrokerEventDetails["refused"]>(backplane, "refused");
+  for (const room of ["a", "b"]) backplane.openRoom?.(room);
+  await turn();
+  await subscriber.step();
+  subscriber.breakOff();
+  for (const room of ["a", "b"]) backplane.closeRoom?.(room);
+  subscriber.change("ready");
+  const ready = backplane.ready();
+  await turn();
+  assertEquals(subscriber.pending.map(({ name }) => name), ["unsubscribe"]);
+  subscriber.pending.shift()?.answer.reject(new Error("NOSUB"));
+  await ready;
+  assertEquals([refused.length, subscriber.pending.length], [0, 0]);
+});
+
 Deno.test("redis: a connection that breaks during shutdown: the client is told to forget, and left alone", async () => {
   const { publisher, subscriber, backplane, timers } = fakeNode();
   await turn();
@@ -513,7 +530,7 @@ Deno.test({
     await a.backplane.shutdown();
     await engine.start();
     // The client carries out what it kept before this.
-    await a.subscriber.unsubscribe("some other channel");
+    await a.subscriber.subscribe("some other channel");
     assertEquals(await channels(), []);
   },
 });
