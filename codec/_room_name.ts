@@ -3,6 +3,7 @@
 import { checkWellFormed, readText, utf8Length, writeText } from "./_text.ts";
 import { truncated } from "./_faults.ts";
 import { FrameError } from "./frame_error.ts";
+import type { RoomNames } from "./room_names.ts";
 
 /** Longest room name, in bytes of UTF-8: what its `u16` length can say. */
 export const MAX_ROOM_BYTES = 0xffff;
@@ -59,14 +60,14 @@ export function skipRoomNames(bytes: Uint8Array, at: number, message: string): n
   return at;
 }
 
-/** Decodes a list of names whose lengths have been checked. */
-export function readRoomNames(bytes: Uint8Array, at: number): string[] {
+/** Decodes a list of names whose lengths have been checked; `names` remembers them, if given. */
+export function readRoomNames(bytes: Uint8Array, at: number, names?: RoomNames): string[] {
   const rooms: string[] = [];
   let left = bytes[at] | bytes[at + 1] << 8;
   for (at += U16_BYTES; left > 0; left--) {
     const start = at + U16_BYTES;
     at = start + (bytes[at] | bytes[at + 1] << 8);
-    rooms.push(readText(bytes, start, at));
+    rooms.push(names === undefined ? readText(bytes, start, at) : names.read(bytes, start, at));
   }
   return rooms;
 }

@@ -36,6 +36,8 @@
  * @module
  */
 
+export * from "./broadcast_view.ts";
+export { checkBroadcast, targetRooms } from "./check_broadcast.ts";
 export * from "./features.ts";
 export * from "./frame_error.ts";
 export * from "./framing.ts";
@@ -48,4 +50,5 @@ export * from "./room_broadcast.ts";
 export * from "./room_close.ts";
 export * from "./room_interest.ts";
 export * from "./room_message.ts";
+export * from "./room_names.ts";
 export * from "./tags.ts";

@@ -9,6 +9,7 @@
  * ```
  */
 
+import { writeMessage } from "./_message.ts";
 import { targetTooSmall, trailingBytes, truncated, wrongTag } from "./_faults.ts";
 import { checkRoomName, MAX_ROOM_BYTES } from "./_room_name.ts";
 import { checkWellFormed, readText, utf8Length, writeText } from "./_text.ts";
@@ -36,6 +37,8 @@ export interface RoomBroadcast {
 /**
  * Encodes a room broadcast into memory of its own, exactly as long as the message.
  *
+ * @param message the text, or the UTF-8 that it has been encoded to: the caller vouches that such
+ * bytes are valid, and they are copied as they are.
  * @throws {FrameError} `ill-formed-text` for a lone surrogate in either text, `room-too-long` for a
  * room above {@linkcode MAX_ROOM_BYTES}.
  *
@@ -50,7 +53,7 @@ export interface RoomBroadcast {
  * );
  * ```
  */
-export function encodeRoomBroadcast(room: string, message: string): Uint8Array {
+export function encodeRoomBroadcast(room: string, message: string | Uint8Array): Uint8Array {
   checkRoom(room);
   const roomy = new Uint8Array(roomBroadcastCapacity(room, message));
   return roomy.slice(0, encodeRoomBroadcastInto(room, message, roomy));
@@ -76,7 +79,7 @@ export function encodeRoomBroadcast(room: string, message: string): Uint8Array {
  */
 export function encodeRoomBroadcastInto(
   room: string,
-  message: string,
+  message: string | Uint8Array,
   target: Uint8Array,
   at = 0,
 ): number {
@@ -85,9 +88,7 @@ export function encodeRoomBroadcastInto(
   const roomEnd = writeText(room, target, roomStart);
   const messageStart = roomEnd + MESSAGE_LENGTH_SIZE;
   if (messageStart > target.length) throw targetTooSmall(target, WHAT);
-  const end = writeText(message, target, messageStart);
-  if (end > target.length) throw targetTooSmall(target, WHAT);
-  // A JavaScript string has fewer than 2³⁰ units, so neither length can outgrow its field here.
+  const end = writeMessage(message, target, messageStart, WHAT);
   const roomBytes = roomEnd - roomStart;
   const messageBytes = end - messageStart;
   target[at] = ROOM_BROADCAST;
@@ -101,8 +102,8 @@ export function encodeRoomBroadcastInto(
 }
 
 /**
- * Bytes that are enough for a room broadcast, whatever its texts hold: three for each UTF-16 unit.
- * Reserving them costs less than measuring.
+ * Bytes that are enough for a room broadcast, whatever its texts hold: three for each UTF-16 unit,
+ * and for a message of UTF-8 its own. Reserving them costs less than measuring.
  *
  * @example
  * ```ts
@@ -112,8 +113,9 @@ export function encodeRoomBroadcastInto(
  * assertEquals(roomBroadcastCapacity("lobby", "hello"), 7 + 3 * 10);
  * ```
  */
-export function roomBroadcastCapacity(room: string, message: string): number {
-  return ROOM_BROADCAST_OVERHEAD + 3 * (room.length + message.length);
+export function roomBroadcastCapacity(room: string, message: string | Uint8Array): number {
+  const messageBytes = typeof message === "string" ? 3 * message.length : message.length;
+  return ROOM_BROADCAST_OVERHEAD + 3 * room.length + messageBytes;
 }
 
 /**

@@ -7,6 +7,7 @@
  * ```
  */
 
+import { writeMessage } from "./_message.ts";
 import { targetTooSmall, trailingBytes, truncated, wrongTag } from "./_faults.ts";
 import {
   readRoomNames,
@@ -16,7 +17,7 @@ import {
   writeRoomName,
   writeU16,
 } from "./_room_name.ts";
-import { readText, writeText } from "./_text.ts";
+import { readText } from "./_text.ts";
 import { FrameError } from "./frame_error.ts";
 import { ROOM_MESSAGE } from "./tags.ts";
 
@@ -29,7 +30,6 @@ const MESSAGE_LENGTH_SIZE = 4;
 
 /** Most names in one of the two lists: what its `u16` count can say. */
 const MAX_NAMES = 0xffff;
-const MAX_MESSAGE_BYTES = 0xffff_ffff;
 
 const WHAT = "room message";
 
@@ -112,7 +112,7 @@ export function encodeRoomMessageInto(
   const exceptEnd = writeRoomNames(except, target, roomsEnd, at);
   const messageStart = exceptEnd + MESSAGE_LENGTH_SIZE;
   if (messageStart > target.length) throw targetTooSmall(target, WHAT);
-  const end = writeMessage(message, target, messageStart, at);
+  const end = writeMessage(message, target, messageStart, WHAT);
   const messageBytes = end - messageStart;
   target[exceptEnd] = messageBytes;
   target[exceptEnd + 1] = messageBytes >> 8;
@@ -223,25 +223,6 @@ function writeRoomNames(
   return end;
 }
 
-function writeMessage(
-  message: string | Uint8Array,
-  target: Uint8Array,
-  at: number,
-  base: number,
-): number {
-  // A JavaScript string has fewer than 2³⁰ units, so its length fits its field.
-  if (typeof message === "string") {
-    const end = writeText(message, target, at);
-    if (end > target.length) throw targetTooSmall(target, WHAT);
-    return end;
-  }
-  if (message.length > MAX_MESSAGE_BYTES) throw messageTooLong(message, at - base);
-  const end = at + message.length;
-  if (end > target.length) throw targetTooSmall(target, WHAT);
-  target.set(message, at);
-  return end;
-}
-
 function noTarget(): FrameError {
   return new FrameError("no-target", ROOMS_START, "room message has no room");
 }
@@ -252,13 +233,5 @@ function unknownFlags(flags: number): FrameError {
     "unknown-flags",
     FLAGS_START,
     `room message has flags 0x${hex}, only bit 0 is known`,
-  );
-}
-
-function messageTooLong(message: Uint8Array, offset: number): FrameError {
-  return new FrameError(
-    "message-too-long",
-    offset,
-    `message has ${message.length} bytes, at most ${MAX_MESSAGE_BYTES} are possible`,
   );
 }
