@@ -11,6 +11,9 @@
  * | `room-too-long` | a room name above 65,535 bytes |
  * | `message-too-long` | a message above the limit in force |
  * | `frame-too-long` | a frame, or a list in it, above the limit in force |
+ * | `bad-length` | a WebSocket frame's length is not in its shortest form |
+ * | `bad-close-code` | a close code that a close frame must not carry |
+ * | `reason-too-long` | a close reason above 123 bytes |
  * | `target-too-small` | the buffer to encode into ends too early |
  */
 export type FrameErrorCode =
@@ -22,6 +25,9 @@ export type FrameErrorCode =
   | "room-too-long"
   | "message-too-long"
   | "frame-too-long"
+  | "bad-length"
+  | "bad-close-code"
+  | "reason-too-long"
   | "target-too-small";
 
 /**

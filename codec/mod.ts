@@ -44,3 +44,5 @@ export * from "./heartbeat.ts";
 export * from "./peer_list.ts";
 export * from "./room_broadcast.ts";
 export * from "./tags.ts";
+export * from "./utf8_validator.ts";
+export * from "./websocket_frame.ts";
