@@ -23,7 +23,6 @@ const server = createServer((_request, response) => {
 });
 server.on("upgrade", (request, stream, head) => {
   const socket = acceptWebSocket(request, stream, head, {
-    origins: () => true,
     maxMessageBytes: MAX_MESSAGE_BYTES,
     maxBufferedBytes: 2 * MAX_MESSAGE_BYTES,
     compression: values.compression && { thresholdBytes: 0 },
