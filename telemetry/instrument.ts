@@ -50,8 +50,11 @@ export interface PresenceMetrics {
 
 /** What to measure. */
 export interface InstrumentSources {
+  /** A mesh. */
   mesh?: MeshMetrics;
+  /** A `Rooms`. */
   rooms?: RoomsMetrics;
+  /** A `Presence`. */
   presence?: PresenceMetrics;
 }
 
