@@ -8,7 +8,6 @@ import { STRANGER_TARGET } from "./_stranger.ts";
 import type { Target } from "./_target.ts";
 import { TLS_MIDDLE } from "./_tls_middle.ts";
 import { TLS_STRANGER_TARGETS } from "./_tls_stranger.ts";
-import { WORKER_POST } from "./_worker_post.ts";
 
 /** All that is fuzzed. */
 export const TARGETS: readonly Target[] = [
@@ -21,5 +20,4 @@ export const TARGETS: readonly Target[] = [
   TLS_MIDDLE,
   NODE_NAME,
   ENVELOPE,
-  WORKER_POST,
 ];

@@ -250,10 +250,10 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "    u32(challenge.length),\n",
   },
   {
-    name: "the original handshake is accepted without being allowed",
+    name: "the Mesh runtime's handshake is accepted without being allowed",
     file: "mesh/handshake.ts",
-    find: "  if (extension === undefined && !allowOriginal) {\n",
-    replace: '  if (extension === undefined && !allowOriginal && name === "") {\n',
+    find: "  if (extension === undefined && !allowMeshLang) {\n",
+    replace: '  if (extension === undefined && !allowMeshLang && name === "") {\n',
   },
   {
     name: "an initiator proves itself before it has looked at the name",
@@ -287,13 +287,13 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a stranger who dials and is silent has no end of time",
-    file: "mesh/attempts.ts",
+    file: "mesh/pending_handshakes.ts",
     find: "      if (attempt.proven) return;\n",
     replace: "      if (attempt.incoming) return;\n",
   },
   {
     name: "the connection of who is refused stays open",
-    file: "mesh/linker.ts",
+    file: "mesh/connector.ts",
     find: "      connection.close();\n      // Whoever finds out",
     replace: "      // Whoever finds out",
   },
@@ -329,7 +329,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a bad name in a peer list throws out of the link",
-    file: "mesh/upkeep.ts",
+    file: "mesh/discovery.ts",
     find: "        onRefused(name, error);\n        break;\n",
     replace: "        throw error;\n",
   },

@@ -7,7 +7,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import fc from "fast-check";
-import { systemClock, systemRandom } from "../../mesh/clock.ts";
+import { systemClock, systemRandom } from "../../backplane/clock.ts";
 import { MeshError } from "../../mesh/mesh_error.ts";
 import { type MeshOptions, type MeshSettings, resolveOptions } from "../../mesh/options.ts";
 import { tcpTransport } from "../../mesh/tcp_transport.ts";
@@ -49,7 +49,7 @@ Deno.test("with name and cookie alone, everything else is as documented", () => 
     heartbeatIntervalMs: 10_000,
     heartbeatTimeoutMs: 5_000,
     forgetAfterMs: 600_000,
-    allowOriginal: false,
+    allowMeshLang: false,
     signal: undefined,
     clock: systemClock,
     randomBytes: systemRandom,
@@ -90,7 +90,7 @@ function allGiven(): Required<Omit<MeshOptions, "tls">> {
     heartbeatIntervalMs: 1_006,
     heartbeatTimeoutMs: 1_007,
     forgetAfterMs: 1_008,
-    allowOriginal: true,
+    allowMeshLang: true,
     transport: { ...tcpTransport },
     signal: new AbortController().signal,
     clock: new FakeTimers(),
@@ -318,11 +318,11 @@ Deno.test("tls is left out, false, or certificates, and not for a transport that
   assertRefused(TypeError, { transport, tls: strings }, "transport of your own", "tlsTransport");
 });
 
-Deno.test("with allowOriginal a cookie may be short, though not empty", () => {
-  assertEquals(resolve({ allowOriginal: true, cookie: "x" }).cookies, ["x"]);
-  assertRefused(RangeError, { allowOriginal: true, cookie: "" }, "1 bytes or more");
-  assertRefused(RangeError, { allowOriginal: false, cookie: "x" }, "16 bytes or more");
-  assertRefused(TypeError, { allowOriginal: "yes" }, "allowOriginal must be true or false");
+Deno.test("with allowMeshLang a cookie may be short, though not empty", () => {
+  assertEquals(resolve({ allowMeshLang: true, cookie: "x" }).cookies, ["x"]);
+  assertRefused(RangeError, { allowMeshLang: true, cookie: "" }, "1 bytes or more");
+  assertRefused(RangeError, { allowMeshLang: false, cookie: "x" }, "16 bytes or more");
+  assertRefused(TypeError, { allowMeshLang: "yes" }, "allowMeshLang must be true or false");
 });
 
 Deno.test("options that are no object are a TypeError that says so", () => {
