@@ -12,7 +12,7 @@ import { Delivery } from "./_delivery.ts";
 import { Drain } from "./_drain.ts";
 import { Encoder } from "./_encoder.ts";
 import { guarded } from "./_errors.ts";
-import { EventGuards } from "./_event_guards.ts";
+import { EventGuards, type Listener } from "./_event_guards.ts";
 import { NO_EXCEPTIONS, readExceptions } from "./_exceptions.ts";
 import { type Listen, ListenerCalls, RoomListener } from "./_listeners.ts";
 import {
@@ -369,9 +369,8 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     if (this.#drain !== undefined) return this.#drain.done;
     const overMs = wholeNumber("overMs", options.overMs, DRAIN_MS, { min: 0, max: MAX_DELAY_MS });
     const why = readCloseOptions(options, SERVICE_RESTART);
-    const giveUp = (socket: S) => void this.leaveAll(socket);
     const { timers } = this.#settings;
-    this.#drain = new Drain({ overMs, why, giveUp }, this.#closer, timers);
+    this.#drain = new Drain({ overMs, why, owner: this }, this.#closer, timers);
     this.#drain.start(this.#members.sockets());
     return this.#drain.done;
   }
@@ -416,8 +415,8 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     listener: unknown,
     options?: boolean | AddEventListenerOptions,
   ): void {
-    const wrapped = this.#guards.wrap(listener as EventListenerOrEventListenerObject | null);
-    super.addEventListener(type, wrapped, options);
+    if (listener === null) return;
+    super.addEventListener(type, this.#guards.wrap(listener as Listener), options);
   }
 
   /** Removes a listener. */
@@ -437,8 +436,8 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     listener: unknown,
     options?: boolean | EventListenerOptions,
   ): void {
-    const wrapped = this.#guards.wrap(listener as EventListenerOrEventListenerObject | null);
-    super.removeEventListener(type, wrapped, options);
+    if (listener === null) return;
+    super.removeEventListener(type, this.#guards.wrap(listener as Listener), options);
   }
 
   /** From another node, or another `Rooms` on this backplane. */
