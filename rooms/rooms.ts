@@ -271,13 +271,13 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     if (rooms.length === 0 || this.#disposed) return { ...NOTHING_SENT };
     const recipients = this.#members.recipients(rooms, except);
     if (this.#outlet.backplane === undefined) {
-      const delivery = this.#deliver(recipients, new OutgoingPayload(content, undefined));
+      const delivery = this.#deliver(recipients, new OutgoingPayload(content));
       return { ...delivery, peers: 0, dropped: 0 };
     }
     const encoded = this.#encoder.encode({ rooms, except: except.rooms, message: content });
     this.#outlet.check(encoded);
-    const payload = new OutgoingPayload(content, new BroadcastView(encoded));
-    return this.#publish(encoded, this.#deliver(recipients, payload));
+    const delivery = this.#deliver(recipients, new OutgoingPayload(content, encoded));
+    return this.#publish(encoded, delivery);
   }
 
   /**
