@@ -62,6 +62,20 @@ Deno.test("a slow socket that cannot be closed goes to onError, and is terminate
   assertEquals([rooms.roomCount, timers.pending], [0, 0]);
 });
 
+Deno.test("a socket that could not be closed begins a new episode when it joins again", () => {
+  const { rooms, slow, errors } = setUp("close");
+  const socket = new FakeSocket();
+  socket.close = () => {
+    throw new Error("cannot be closed");
+  };
+  socket.bufferedAmount = 101;
+  for (let i = 0; i < 2; i++) {
+    rooms.join(socket, "lobby");
+    rooms.broadcast("lobby", "x");
+  }
+  assertEquals([slow.length, errors.length], [2, 2]);
+});
+
 Deno.test("an error of terminate goes to onError", () => {
   const { rooms, errors, timers } = setUp("close");
   const socket = new TerminableSocket();
