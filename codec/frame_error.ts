@@ -12,6 +12,11 @@
  * | `message-too-long` | a message above the limit in force |
  * | `frame-too-long` | a frame, or a list in it, above the limit in force |
  * | `target-too-small` | the buffer to encode into ends too early |
+ * | `no-target` | a ROOM_MESSAGE without a room |
+ * | `unknown-flags` | a ROOM_MESSAGE with a flag that this version does not know |
+ * | `unknown-op` | a ROOM_INTEREST with an operation that this version does not know |
+ * | `bad-close-code` | a ROOM_CLOSE with a close code that it may not carry |
+ * | `reason-too-long` | a close reason above 123 bytes, which no close frame has space for |
  */
 export type FrameErrorCode =
   | "truncated"
@@ -22,7 +27,12 @@ export type FrameErrorCode =
   | "room-too-long"
   | "message-too-long"
   | "frame-too-long"
-  | "target-too-small";
+  | "target-too-small"
+  | "no-target"
+  | "unknown-flags"
+  | "unknown-op"
+  | "bad-close-code"
+  | "reason-too-long";
 
 /**
  * The one error of the codec: something does not fit the wire format.

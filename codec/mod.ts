@@ -36,11 +36,19 @@
  * @module
  */
 
+export * from "./broadcast_view.ts";
+export { checkBroadcast, targetRooms } from "./check_broadcast.ts";
+export * from "./features.ts";
 export * from "./frame_error.ts";
 export * from "./framing.ts";
 export * from "./goodbye.ts";
 export * from "./handshake.ts";
 export * from "./heartbeat.ts";
+export * from "./missed.ts";
 export * from "./peer_list.ts";
 export * from "./room_broadcast.ts";
+export * from "./room_close.ts";
+export * from "./room_interest.ts";
+export * from "./room_message.ts";
+export * from "./room_names.ts";
 export * from "./tags.ts";

@@ -35,14 +35,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a message is read without a look at where the bytes end",
     file: "codec/room_broadcast.ts",
-    find: `  if (bytes.length < end) throw truncated(bytes, "message", end);\n`,
+    find: `  if (bytes.length < end) throw truncated(bytes, WHAT, "message", end);\n`,
     replace: "",
   },
   {
     name: "what follows a room broadcast is accepted",
     file: "codec/room_broadcast.ts",
-    find: "  if (bytes.length > end) {\n",
-    replace: "  if (bytes.length > end + 1) {\n",
+    find: "  if (bytes.length > end) throw",
+    replace: "  if (bytes.length > end + 1) throw",
   },
   {
     name: "the length of a message is read as signed",
