@@ -13,11 +13,15 @@ export interface Outstanding {
 export interface Reach {
   /** Messages can be handed over. */
   readonly sends: boolean;
-  /** There is a connection, and the broker has granted or refused every wanted subscription on it. */
+  /**
+   * There is a connection, and the broker has granted or refused every wanted subscription on it.
+   */
   readonly hears: boolean;
 }
 
-/** What {@linkcode BrokerNode} needs of a broker. No method except `publish` and `ready` may throw. */
+/**
+ * What {@linkcode BrokerNode} needs of a broker. No method except `publish` and `ready` may throw.
+ */
 export interface Broker {
   /** Largest payload that it carries, in bytes. */
   readonly maxPayloadBytes: number;

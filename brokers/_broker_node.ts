@@ -274,7 +274,9 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
     if (sends && hears && this.#mayHaveMissed) this.#reportMissed();
   }
 
-  /** Starts to count from zero on the next connection. Returns the messages that are unconfirmed. */
+  /**
+   * Starts to count from zero on the next connection. Returns the messages that are unconfirmed.
+   */
   #breakOff(): number {
     const { messages } = this.#outstanding;
     this.#outstanding.current = false;

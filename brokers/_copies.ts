@@ -13,10 +13,10 @@ export interface Copy {
 }
 
 /**
- * Splits a message that {@linkcode checkMessage} has accepted into one for each of its rooms, because
- * each room has a topic of its own (`docs/wire.md`, "Brokers"). Each copy excepts the rooms of the
- * copies before it, so a member of several rooms hears the message once. A copy is never larger than
- * the message.
+ * Splits a message that {@linkcode checkMessage} has accepted into one for each of its rooms,
+ * because each room has a topic of its own (`docs/wire.md`, "Brokers"). Each copy excepts the rooms
+ * of the copies before it, so a member of several rooms hears the message once. A copy is never
+ * larger than the message.
  *
  * @throws {FrameError} `invalid-utf8`.
  */

@@ -7,14 +7,14 @@
  * | `"cluster"` | `roomcast.<cluster>` |
  * | `"room"` | `roomcast.<cluster>.<room>`, the room encoded as below |
  *
- * In the name of a room, ASCII letters, digits, `-` and `_` stand for themselves. Every other byte of
- * its UTF-8 is `=` and two upper-case hexadecimal digits: `"a b"` is `a=20b`. The empty name is `=`.
- * If the encoded name would have more than 200 characters, it is `=h` and the SHA-256 of the UTF-8 in
- * lower-case hexadecimal, because NATS limits the length of a subject.
+ * In the name of a room, ASCII letters, digits, `-` and `_` stand for themselves. Every other byte
+ * of its UTF-8 is `=` and two upper-case hexadecimal digits: `"a b"` is `a=20b`. The empty name is
+ * `=`. If the encoded name would have more than 200 characters, it is `=h` and the SHA-256 of the
+ * UTF-8 in lower-case hexadecimal, because NATS limits the length of a subject.
  *
- * So nothing in the name of a room (`*`, `>`, `.`, spaces, `{…}`) means anything to a broker, and two
- * rooms never share a topic. Sharing one would do no harm: the topic only routes, and the message
- * says which rooms it is for.
+ * So nothing in the name of a room (`*`, `>`, `.`, spaces, `{…}`) means anything to a broker, and
+ * two rooms never share a topic. Sharing one would do no harm: the topic only routes, and the
+ * message says which rooms it is for.
  */
 
 import { createHash } from "node:crypto";

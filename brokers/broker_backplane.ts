@@ -10,8 +10,8 @@ export interface BrokerStats {
   /** Bytes of all payloads from the broker, including this node's own and malformed ones. */
   readonly bytesIn: number;
   /**
-   * Messages handed to the broker. With `interest: "room"`, a broadcast to several rooms counts once
-   * for each.
+   * Messages handed to the broker. With `interest: "room"`, a broadcast to several rooms counts
+   * once for each.
    */
   readonly messagesOut: number;
   /** Bytes of their payloads. */
@@ -54,25 +54,25 @@ export interface BrokerBackplane
   /**
    * Hands an encoded ROOM_BROADCAST, ROOM_MESSAGE or ROOM_CLOSE to the broker and to the other
    * subscriptions on this node, and returns at once. The nodes behind a broker cannot be counted:
-   * `peers` is 1 if the message has been handed over, and `dropped` is 1 if it, or a part of it, has
-   * not. After shutdown both are 0.
+   * `peers` is 1 if the message has been handed over, and `dropped` is 1 if it, or a part of it,
+   * has not. After shutdown both are 0.
    *
-   * With `interest: "room"`, a message to several rooms is handed over as one copy for each room. The
-   * queue takes all copies or none.
+   * With `interest: "room"`, a message to several rooms is handed over as one copy for each room.
+   * The queue takes all copies or none.
    *
    * @throws {FrameError} what {@linkcode checkMessage} throws, with `message-too-long` above
    * `maxMessageBytes`. With `interest: "room"` also `invalid-utf8` for the name of a room.
    */
   publish(message: Uint8Array, from?: Disposable): PublishReport;
   /**
-   * See {@linkcode Backplane.subscribe}. `from` is the sender's `nodeId`. What `receive` throws goes
-   * to `console.error`, unless it is a `FrameError`.
+   * See {@linkcode Backplane.subscribe}. `from` is the sender's `nodeId`. What `receive` throws
+   * goes to `console.error`, unless it is a `FrameError`.
    */
   subscribe(receive: (message: Uint8Array, from?: string) => void): Disposable;
   /**
-   * Resolves when the broker has confirmed the subscriptions of this node: to the cluster, or to every
-   * room that is open now. What another node publishes from then on is heard. While the broker is out
-   * of reach, this waits.
+   * Resolves when the broker has confirmed the subscriptions of this node: to the cluster, or to
+   * every room that is open now. What another node publishes from then on is heard. While the
+   * broker is out of reach, this waits.
    *
    * @throws {BrokerError} `subscribe-refused` if the broker refuses one of the subscriptions. The
    * backplane goes on asking, so calling `ready()` again later may succeed. `closed` if the client
@@ -82,8 +82,8 @@ export interface BrokerBackplane
   ready(): Promise<void>;
   /**
    * Ends all subscriptions, waits up to 2 s until the broker has confirmed what it was handed, and
-   * removes its listeners from the client. The client stays open: it is yours. Resolves when nothing
-   * of the backplane is left. May be called again.
+   * removes its listeners from the client. The client stays open: it is yours. Resolves when
+   * nothing of the backplane is left. May be called again.
    */
   shutdown(): Promise<void>;
 }
@@ -91,15 +91,15 @@ export interface BrokerBackplane
 /** Options that the backplanes over a broker have in common. */
 export interface BrokerOptions {
   /**
-   * Name of the cluster: nodes with the same name hear each other. 1 to 64 ASCII letters, digits, `-`
-   * and `_`. It keeps clusters apart, and is no secret.
+   * Name of the cluster: nodes with the same name hear each other. 1 to 64 ASCII letters, digits,
+   * `-` and `_`. It keeps clusters apart, and is no secret.
    */
   cluster: string;
   /**
-   * What this node asks the broker for. `"cluster"` (the default) is one topic for all rooms. `"room"`
-   * is a topic for each room with members here, so the broker sends a message only to nodes that have
-   * members. **It must be the same on all nodes**: nodes with different interests do not hear each
-   * other.
+   * What this node asks the broker for. `"cluster"` (the default) is one topic for all rooms.
+   * `"room"` is a topic for each room with members here, so the broker sends a message only to
+   * nodes that have members. **It must be the same on all nodes**: nodes with different interests
+   * do not hear each other.
    */
   interest?: "cluster" | "room";
   /** Largest encoded message in bytes. Default: 16 MiB. The broker's own limit may be lower. */

@@ -47,8 +47,8 @@ export class DownEvent extends Event {
 export type BrokerRefusedCode =
   /**
    * To subscribe to a topic, usually because a permission is missing. The backplane asks again with
-   * backoff (up to 30 s between two attempts) and on every new connection. A topic is reported once,
-   * until it has been granted.
+   * backoff (up to 30 s between two attempts) and on every new connection. A topic is reported
+   * once, until it has been granted.
    */
   | "subscribe-refused"
   /** To carry a message. It is lost and counted as dropped. */
@@ -66,8 +66,8 @@ export interface BrokerEventMap {
   overflow: OverflowEvent;
   /**
    * Messages of other nodes may not have reached this node. It follows `up` after a time in which
-   * this node could not hear. With `interest: "room"` it also says that a subscription that had been
-   * refused is in force. Nobody knows how many messages there were, nor from which nodes.
+   * this node could not hear. With `interest: "room"` it also says that a subscription that had
+   * been refused is in force. Nobody knows how many messages there were, nor from which nodes.
    */
   missed: MissedEvent<undefined>;
   /** The broker refused a subscription or a message. The topic is the event's `address`. */
