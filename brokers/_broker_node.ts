@@ -145,7 +145,8 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
     await this.#broker.ready();
     this.#checkRunning();
     const refusal = this.#refused.first;
-    if (refusal === undefined) return;
+    // A room that is refused must not keep others waiting: its name may come from a client.
+    if (refusal === undefined || this.#byRoom) return;
     const { topic, cause } = refusal;
     const message = `the broker refuses to subscribe this node to ${topic}: ${cause}`;
     throw new BrokerError("subscribe-refused", message, { topic, cause });

@@ -43,8 +43,8 @@ export interface BrokerBackplane
    * True while messages can be sent and heard: the broker is within reach and the subscriptions are
    * in force. It is true from `up` to `down`.
    *
-   * With `interest: "room"`, a room whose subscription is refused does not make it false. The
-   * `refused` event names the topic, and {@linkcode ready} rejects.
+   * With `interest: "room"`, it says nothing about single rooms: if the subscription of a room is
+   * refused, a `refused` event names the topic.
    */
   readonly connected: boolean;
   /** Largest message that {@linkcode publish} takes, in bytes: the broker's limit less 9. */
@@ -70,14 +70,15 @@ export interface BrokerBackplane
    */
   subscribe(receive: (message: Uint8Array, from?: string) => void): Disposable;
   /**
-   * Resolves when the broker has confirmed the subscriptions of this node: to the cluster, or to
-   * every room that is open now. What another node publishes from then on is heard. While the
-   * broker is out of reach, this waits.
+   * Resolves when the broker has confirmed the subscriptions of this node: to the cluster, or to every
+   * room that is open now. What another node publishes from then on is heard. While the broker is out
+   * of reach, this waits. With `interest: "room"`, it does not wait for a room that is refused, which a
+   * `refused` event has reported by then.
    *
-   * @throws {BrokerError} `subscribe-refused` if the broker refuses one of the subscriptions. The
-   * backplane goes on asking, so calling `ready()` again later may succeed. `closed` if the client
-   * has been closed for good, and `shut-down` after {@linkcode shutdown}; both also reject calls
-   * that are waiting.
+   * @throws {BrokerError} `subscribe-refused` if the broker refuses the subscription to the cluster.
+   * The backplane goes on asking, so calling this again later may succeed. `closed` if the client has
+   * been closed for good, and `shut-down` after {@linkcode shutdown}; both also reject calls that are
+   * waiting.
    */
   ready(): Promise<void>;
   /**
