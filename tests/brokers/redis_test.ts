@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
+import { createClient } from "redis";
 import {
   type BrokerBackplane,
   type BrokerEventMap,
@@ -581,5 +582,33 @@ Deno.test({
     await inbox.has(3);
     clearInterval(repeat);
     assertEquals(new Set(inbox.messages), new Set(["hello"]));
+  },
+});
+
+Deno.test("redis: a client of node-redis is refused with the client that is expected", () => {
+  const publisher: unknown = createClient();
+  const subscriber: unknown = createClient();
+  for (const sharded of [false, true]) {
+    assertThrows(
+      () => redisBackplane({ publisher, subscriber, cluster: "c", sharded } as RedisOptions),
+      TypeError,
+      "publisher must be a client of ioredis",
+    );
+  }
+});
+
+Deno.test({
+  name: "redis: ioredis does not subscribe again by itself, the backplane does",
+  ignore,
+  async fn() {
+    await using broker = await Broker.start("redis");
+    await using node = await redisNode(broker);
+    assertEquals(node.subscriber.options.autoResubscribe, false);
+    await node.backplane.ready();
+    const up = nextEvent(node.backplane, "up");
+    await node.publisher.call("CLIENT", "KILL", "TYPE", "pubsub");
+    await up;
+    const channels = await node.publisher.call("PUBSUB", "NUMSUB", "roomcast.test");
+    assertEquals(channels, ["roomcast.test", 1]);
   },
 });
