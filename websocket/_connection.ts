@@ -83,8 +83,10 @@ export class Connection implements FrameSink, Beating {
   #wasClean = false;
   /** The newest ping that waits for its answer. */
   #unanswered: Uint8Array | undefined;
-  /** When the client was last heard, and when it was sent a ping since; by the shared heartbeat. */
-  #heardAt = 0;
+  /** Whether the client has been heard since the last beat, and by then when: never too early. */
+  #isHeard = false;
+  #heardAt = sharedHeartbeat.time;
+  /** When it was sent a ping that nothing has come after. */
   #pingedAt: number | undefined;
   /** When the stream is destroyed. */
   #deadline: number | undefined;
@@ -128,7 +130,6 @@ export class Connection implements FrameSink, Beating {
     stream.on("close", onClose);
     stream.on("end", onEnd);
     stream.on("drain", onDrain);
-    this.#heardAt = sharedHeartbeat.time;
     sharedHeartbeat.add(this);
     queueMicrotask(() => this.#begin(head));
   }
@@ -211,8 +212,7 @@ export class Connection implements FrameSink, Beating {
 
   /** Takes what the stream has read. */
   received(chunk: Uint8Array): void {
-    this.#heardAt = sharedHeartbeat.time;
-    this.#pingedAt = undefined;
+    this.#isHeard = true;
     if (this.#reader.ended) return;
     try {
       this.#reader.push(chunk, this);
@@ -252,6 +252,10 @@ export class Connection implements FrameSink, Beating {
   beat(time: number): void {
     if (this.#deadline !== undefined) {
       if (time >= this.#deadline) this.terminate();
+    } else if (this.#isHeard) {
+      this.#isHeard = false;
+      this.#heardAt = time;
+      this.#pingedAt = undefined;
     } else if (this.#pingedAt !== undefined) {
       if (time - this.#pingedAt >= this.#pongTimeoutMs) this.terminate();
     } else if (time - this.#heardAt >= this.#pingIntervalMs) {
@@ -268,8 +272,7 @@ export class Connection implements FrameSink, Beating {
 
   #drained(): void {
     // A client that has taken what waited is alive, even if it had not been read since.
-    this.#heardAt = sharedHeartbeat.time;
-    this.#pingedAt = undefined;
+    this.#isHeard = true;
     if (this.#unanswered !== undefined && !this.#closeSent) this.#outbox.add(this.#unanswered);
     this.#unanswered = undefined;
     if (this.#state === "open") this.#tell({ type: "drain" });
