@@ -70,11 +70,16 @@ export interface MeshOptions {
   maxPendingHandshakes?: number;
   /** Time for connecting and shaking hands, in milliseconds. Default: 5,000. */
   handshakeTimeoutMs?: number;
-  /** Time between pings, in milliseconds. Default: 10,000. */
+  /**
+   * Time between pings, in milliseconds. Default: 10,000. After a cut, both ends give a link up within
+   * `heartbeatIntervalMs` and 1.2 times `heartbeatTimeoutMs`: 16 s by default. A node that was itself
+   * suspended or busy takes one more timeout.
+   */
   heartbeatIntervalMs?: number;
   /**
-   * Time for the answer to a ping, in milliseconds; it begins anew while bytes move, behind which
-   * ping or pong may be. Default: 5,000.
+   * Time for the answer to a ping, in milliseconds. It starts again whenever something arrives from
+   * the peer, and whenever bytes are written while the ping waits in the queue, so that a slow link is
+   * not taken for a dead one. Use the same on all nodes. Default: 5,000.
    */
   heartbeatTimeoutMs?: number;
   /** How long a lost node is redialled, in milliseconds; a seed is for ever. Default: 600,000. */
