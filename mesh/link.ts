@@ -27,7 +27,7 @@ import type { PeerDownReason, PeerInfo } from "./events.ts";
 import { isMeshLang, type NodeIdentity } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Outbox } from "./outbox.ts";
-import type { Connection } from "./transport.ts";
+import type { Address, Connection } from "./transport.ts";
 
 const READ_BUFFER_BYTES = 256 * 1024;
 
@@ -82,6 +82,8 @@ export interface LinkOptions {
 export class Link {
   readonly peer: NodeIdentity;
   readonly direction: PeerInfo["direction"];
+  /** The other end, as the network knows it. */
+  readonly remoteAddress: Address;
   /** Resolves when nothing of the link is left. Never rejects. */
   readonly ended: Promise<void>;
 
@@ -123,6 +125,7 @@ export class Link {
     const { connection, peer, direction, limits, clock, listener } = options;
     this.peer = peer;
     this.direction = direction;
+    this.remoteAddress = connection.remoteAddress;
     this.#connection = connection;
     this.#limits = limits;
     this.#clock = clock;

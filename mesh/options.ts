@@ -64,10 +64,18 @@ export interface MeshOptions {
   /** Links at a time; also how many nodes are remembered from hearsay. Default: 256. */
   maxPeers?: number;
   /**
-   * Incoming connections that have not proven themselves. One more pushes out the oldest.
-   * Default: 64.
+   * Incoming connections that have not proven themselves. One more pushes another out: first from
+   * an unknown address that holds more than a quarter of the places, then one that has sent nothing,
+   * then the oldest; connections from hosts of known nodes last. Default: 64.
    */
   maxPendingHandshakes?: number;
+  /**
+   * Handshakes a second that unknown addresses can make this node take part in; each takes up to
+   * 1 ms of the processor. One address may use a quarter of them, and a burst of five seconds'
+   * handshakes is allowed. Further connections are closed as soon as they speak. Hosts of seeds and of
+   * known nodes do not count, and each may make as many. Default: 50.
+   */
+  maxHandshakesPerSecond?: number;
   /** Time for connecting and shaking hands, in milliseconds. Default: 5,000. */
   handshakeTimeoutMs?: number;
   /**
@@ -117,6 +125,7 @@ export interface MeshSettings {
   readonly maxQueuedBytes: number;
   readonly maxPeers: number;
   readonly maxPendingHandshakes: number;
+  readonly maxHandshakesPerSecond: number;
   readonly handshakeTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   readonly heartbeatTimeoutMs: number;
@@ -155,6 +164,7 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     maxQueuedBytes: number("maxQueuedBytes", 16 * 1024 * 1024),
     maxPeers: number("maxPeers", 256),
     maxPendingHandshakes: number("maxPendingHandshakes", 64),
+    maxHandshakesPerSecond: number("maxHandshakesPerSecond", 50),
     handshakeTimeoutMs: delay("handshakeTimeoutMs", 5_000),
     heartbeatIntervalMs: delay("heartbeatIntervalMs", 10_000),
     heartbeatTimeoutMs: delay("heartbeatTimeoutMs", 5_000),
