@@ -95,9 +95,8 @@ class NodeSeeds {
   readonly #siblings: Siblings;
   readonly #askOthers: SeedsFunction;
   #others: Seeds = [];
-  /** What the mesh has not been given yet. */
-  #answer: Promise<Seeds> | undefined;
-  #hasAnswer = false;
+  /** What has been asked, and not been given to the mesh yet. */
+  #asked: { readonly answer: Promise<Seeds>; isAnswered: boolean } | undefined;
 
   constructor(siblings: Siblings, askOthers: SeedsFunction) {
     this.#siblings = siblings;
@@ -105,22 +104,26 @@ class NodeSeeds {
   }
 
   async ask(request: SeedsRequest): Promise<Seeds> {
-    const answer = this.#answer ??= this.#askOnce(request);
+    const asked = this.#asked ??= this.#askOnce(request);
     const names = await this.#siblings.names();
     // News of siblings neither wait for a slow name server nor are lost when it fails. What it says
     // later, or that it has failed, is the next answer then.
-    if (!this.#siblings.takeNews() || this.#hasAnswer) {
-      this.#answer = undefined;
-      this.#hasAnswer = false;
-      this.#others = await answer;
+    if (!this.#siblings.takeNews() || asked.isAnswered) {
+      this.#asked = undefined;
+      this.#others = await asked.answer;
     }
     return [...names, ...this.#others];
   }
 
-  #askOnce(request: SeedsRequest): Promise<Seeds> {
-    const answer = (async () => await this.#askOthers(request))();
+  #askOnce(request: SeedsRequest): { readonly answer: Promise<Seeds>; isAnswered: boolean } {
+    const ask = async () => {
+      const seeds = await this.#askOthers(request);
+      if (Array.isArray(seeds)) return seeds;
+      throw new TypeError(`seeds must give a list of addresses, got ${describe(seeds)}`);
+    };
+    const asked = { answer: ask(), isAnswered: false };
     // A failure may have to wait for the next time that the mesh asks.
-    answer.then(() => this.#hasAnswer = true, () => {});
-    return answer;
+    asked.answer.then(() => asked.isAnswered = true, () => {});
+    return asked;
   }
 }
