@@ -13,7 +13,6 @@ import { formatAddress, parseNodeName, parseTarget, type Target } from "./node_n
 import type { MeshSettings, SeedsFunction } from "./options.ts";
 import type { Peers } from "./peers.ts";
 import type { TaskGroup } from "./task_group.ts";
-import type { Address } from "./transport.ts";
 
 /** How often a `seeds` function is asked, and how long it may take. */
 const SEEDS_INTERVAL_MS = 5_000;
@@ -71,11 +70,6 @@ export class Discovery {
   /** Takes a node that a peer has told of. False: too many are known. */
   learn(target: Target): boolean {
     return this.#known.learn(target, this.#options.settings.clock.now(), this.#isLinked);
-  }
-
-  /** This node listens at one more address, which it no longer dials. */
-  own(address: Address): void {
-    this.#known.own(address);
   }
 
   /** A link has come up. */

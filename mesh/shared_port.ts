@@ -12,7 +12,6 @@
  */
 
 import type { Connector } from "./connector.ts";
-import type { Discovery } from "./discovery.ts";
 import type { Link } from "./link.ts";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress } from "./node_name.ts";
@@ -33,7 +32,6 @@ export interface SharedPortOptions {
   /** Where others dial that. */
   readonly address: Address;
   readonly connector: Connector;
-  readonly discovery: Discovery;
   readonly tasks: TaskGroup;
   /** No node of the cluster can be reached at the address. */
   readonly onRefused: (address: string, error: unknown) => void;
@@ -70,7 +68,7 @@ export class SharedPort {
 
   /** Waits for the port, takes it, and accepts connections there until the node stops. */
   async follow(): Promise<void> {
-    const { tasks, address, connector, discovery } = this.#options;
+    const { tasks, connector } = this.#options;
     // Not before whoever has started the node can listen to its events.
     await tasks.delay(0);
     while (!tasks.stopped) {
@@ -79,7 +77,6 @@ export class SharedPort {
       await tasks.delay(holder === undefined ? RETRY_INTERVAL_MS : PAUSE_MS);
       const listener = tasks.stopped ? undefined : await this.#take();
       if (listener === undefined) continue;
-      discovery.own(address);
       return await connector.acceptAll(listener);
     }
   }

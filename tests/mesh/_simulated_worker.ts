@@ -19,6 +19,8 @@ export class SimulatedWorker {
   readonly #channels: FakeChannels;
   readonly #open = new Set<Connection | Listener>();
   #isDead = false;
+  /** How often the node has tried to listen. */
+  listenCalls = 0;
 
   constructor(host: HostOptions, channels: FakeChannels) {
     this.#host = host;
@@ -65,6 +67,7 @@ export class SimulatedWorker {
     const { listen, connect } = this.#host.transport;
     return {
       listen: async (address) => {
+        this.listenCalls++;
         const listener = await this.#alive(() => listen(address));
         this.#open.add(listener);
         const accept = async () => this.#keep(await this.#alive(() => listener.accept()));
