@@ -6,13 +6,14 @@ import { FrameError } from "./frame_error.ts";
 const MAX_MESSAGE_BYTES = 0xffff_ffff;
 
 /**
- * Writes a message, text or bytes, at `at` and returns the offset after it. `what` is what errors
- * call the whole.
+ * Writes a message, text or bytes, at `at` and returns the offset after it. In errors `what` is the
+ * name of the whole, and offsets count from `base`, where it begins.
  */
 export function writeMessage(
   message: string | Uint8Array,
   target: Uint8Array,
   at: number,
+  base: number,
   what: string,
 ): number {
   if (typeof message === "string") {
@@ -24,7 +25,7 @@ export function writeMessage(
   if (size > MAX_MESSAGE_BYTES) {
     throw new FrameError(
       "message-too-long",
-      0,
+      at - base,
       `message has ${size} bytes, at most ${MAX_MESSAGE_BYTES} are possible`,
     );
   }

@@ -88,7 +88,7 @@ export function encodeRoomBroadcastInto(
   const roomEnd = writeText(room, target, roomStart);
   const messageStart = roomEnd + MESSAGE_LENGTH_SIZE;
   if (messageStart > target.length) throw targetTooSmall(target, WHAT);
-  const end = writeMessage(message, target, messageStart, WHAT);
+  const end = writeMessage(message, target, messageStart, at, WHAT);
   const roomBytes = roomEnd - roomStart;
   const messageBytes = end - messageStart;
   target[at] = ROOM_BROADCAST;

@@ -112,7 +112,7 @@ export function encodeRoomMessageInto(
   const exceptEnd = writeRoomNames(except, target, roomsEnd, at);
   const messageStart = exceptEnd + MESSAGE_LENGTH_SIZE;
   if (messageStart > target.length) throw targetTooSmall(target, WHAT);
-  const end = writeMessage(message, target, messageStart, WHAT);
+  const end = writeMessage(message, target, messageStart, at, WHAT);
   const messageBytes = end - messageStart;
   target[exceptEnd] = messageBytes;
   target[exceptEnd + 1] = messageBytes >> 8;

@@ -1,5 +1,6 @@
 /**
- * Telemetry: what happens in a cluster, as lines in a log.
+ * Telemetry: what happens on a node, as lines in a log ({@linkcode logEvents}) and as metrics
+ * ({@linkcode instrument}).
  *
  * Nothing in the library imports this folder. It listens to events that are there anyway.
  *
@@ -17,4 +18,14 @@
  * @module
  */
 
+export type { Clock, Timers } from "../backplane/mod.ts";
+export {
+  instrument,
+  type InstrumentOptions,
+  type InstrumentSources,
+  type MeshMetrics,
+  type PresenceMetrics,
+  type RoomsMetrics,
+} from "./instrument.ts";
 export { logEvents, type LogEventsOptions } from "./log_events.ts";
+export type { Meter, ObservableInstrument, ObservableResult } from "./meter.ts";

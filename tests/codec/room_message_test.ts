@@ -4,6 +4,7 @@ import fc from "fast-check";
 import {
   checkRoomMessage,
   decodeRoomMessage,
+  encodeRoomBroadcastInto,
   encodeRoomMessage,
   encodeRoomMessageInto,
   type RoomMessage,
@@ -160,6 +161,14 @@ Deno.test("each byte of the message length counts, and it is unsigned", () => {
       assertFrameError(() => checkRoomMessage(bytes), "truncated", bytes.length);
     }
   }
+});
+
+Deno.test("a message of 4 GiB is refused: its length would not fit", () => {
+  const message: Uint8Array = Object.create(Uint8Array.prototype, { length: { value: 2 ** 32 } });
+  const target = new Uint8Array(100);
+  const parts = { rooms: ["ab"], except: [], message };
+  assertFrameError(() => encodeRoomMessageInto(parts, target, 7), "message-too-long", 14);
+  assertFrameError(() => encodeRoomBroadcastInto("ab", message, target, 7), "message-too-long", 9);
 });
 
 Deno.test("encoding a room message gives the layout, and decoding gives it back", () => {

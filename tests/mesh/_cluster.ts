@@ -59,13 +59,14 @@ export async function fullyLinked(nodes: readonly Mesh[]): Promise<void> {
   }));
 }
 
-/** Messages that a node receives, with a way to wait for a number of them. */
+/** Messages that a node receives from others, with a way to wait for a number of them. */
 export class Inbox {
   readonly messages: Uint8Array[] = [];
   #arrived = Promise.withResolvers<void>();
 
   constructor(mesh: Mesh) {
-    mesh.subscribe((message) => {
+    mesh.subscribe((message, from) => {
+      if (from === mesh.nodeId) return;
       this.messages.push(message.slice());
       this.#arrived.resolve();
     });
