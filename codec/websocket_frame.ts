@@ -20,7 +20,6 @@
 
 import { readText } from "./_text.ts";
 import { FrameError } from "./frame_error.ts";
-import { MAX_CLOSE_REASON_BYTES } from "./room_close.ts";
 
 /** What a frame carries (RFC 6455, section 5.2). The numbers that are missing are reserved. */
 export const OPCODE = {
@@ -40,6 +39,9 @@ export const OPCODE = {
 
 /** Largest payload of a close, ping or pong frame, in bytes. */
 export const MAX_CONTROL_BYTES = 125;
+
+/** Largest reason in a close frame, in bytes of UTF-8. */
+export const MAX_CLOSE_REASON_BYTES = MAX_CONTROL_BYTES - 2;
 
 /** Largest header of a frame: two bytes, a 64-bit length and a masking key. */
 export const MAX_WEBSOCKET_HEADER_BYTES = 14;

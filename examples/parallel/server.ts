@@ -54,7 +54,10 @@ server.on("upgrade", (request, stream, head) => {
   };
 });
 // Without `reusePort` one worker would get the port, and the others fail.
-server.listen({ port: Number(Deno.env.get("PORT") ?? 8001), reusePort: true });
+const port = Number(Deno.env.get("PORT") ?? 8001);
+server.listen({ port, reusePort: true }, () => {
+  console.log(`${mesh.name} takes WebSockets at port ${port}`);
+});
 
 // After a signal, `deno serve` ends as soon as nothing else keeps the workers running.
 for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
