@@ -13,7 +13,7 @@ import { freePort } from "../../examples/chat/cluster_plan.ts";
 import { Broker } from "../../examples/chat/broker.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 import { FakeSocket } from "../rooms/_fake_socket.ts";
-import { isSkipped, natsNode } from "./_servers.ts";
+import { connectNats, isSkipped, natsNode } from "./_servers.ts";
 import { collect, fieldsOf, Inbox, nextEvent } from "./_inbox.ts";
 
 function broadcast(message: string, room = "lobby"): Uint8Array {
@@ -261,7 +261,7 @@ Deno.test("nats: a publish that the client refuses is a dropped message, not an 
 });
 
 Deno.test("nats: a subscription that the server refuses is reported, and tried again with the next member", () => {
-  const { connection, backplane } = fakeNode({ interest: "room" });
+  const { connection, backplane, timers } = fakeNode({ interest: "room" });
   const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
   backplane.openRoom?.("secret");
   const error = new Error("Permissions Violation");
@@ -270,7 +270,9 @@ Deno.test("nats: a subscription that the server refuses is reported, and tried a
   assertEquals(refused.map(fieldsOf), [
     { address: "roomcast.c.secret", code: "subscribe-refused", cause: error },
   ]);
+  assertEquals(timers.pending, 1);
   backplane.closeRoom?.("secret");
+  assertEquals(timers.pending, 0);
   backplane.openRoom?.("secret");
   assertEquals([...connection.subjects.keys()], ["roomcast.c.secret"]);
 });
@@ -549,5 +551,22 @@ Deno.test({
     await inboxes[1].has(1);
     assertEquals(inboxes.map(({ messages }) => messages), [[], ["hello"]]);
     await Promise.all([other, same].map((each) => each.shutdown()));
+  },
+});
+
+Deno.test({
+  name: "nats: with waitOnFirstConnect, a node may start before the server",
+  ignore,
+  async fn() {
+    const broker = await Broker.start("nats");
+    await broker.stop();
+    const connecting = connectNats(broker, { waitOnFirstConnect: true });
+    await using _ = broker;
+    await broker.start();
+    const connection = await connecting;
+    const backplane = natsBackplane({ connection, cluster: "test" });
+    await backplane.ready();
+    await backplane.shutdown();
+    await connection.close();
   },
 });
