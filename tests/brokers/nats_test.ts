@@ -8,7 +8,16 @@ import {
   type NatsOptions,
   type NatsStatus,
 } from "../../brokers/nats.ts";
-import { encodeRoomBroadcast, FrameError, Rooms } from "../../mod.ts";
+import {
+  decodeRoomBroadcast,
+  decodeRoomMessage,
+  encodeRoomBroadcast,
+  encodeRoomMessage,
+  FrameError,
+  type RoomBroadcast,
+  type RoomMessage,
+} from "../../codec/mod.ts";
+import { Rooms } from "../../rooms/mod.ts";
 import { freePort } from "../../examples/chat/cluster_plan.ts";
 import { Broker } from "../../examples/chat/broker.ts";
 import { FakeTimers } from "../_fake_timers.ts";
@@ -275,6 +284,90 @@ Deno.test("nats: a subscription that the server refuses is reported, and tried a
   assertEquals(timers.pending, 0);
   backplane.openRoom?.("secret");
   assertEquals([...connection.subjects.keys()], ["roomcast.c.secret"]);
+});
+
+/** What is in the envelopes of what was published, by room. */
+function copiesIn(connection: FakeNats): [string, RoomMessage | RoomBroadcast][] {
+  return connection.published.map(({ subject, payload }) => {
+    const message = payload.subarray(9);
+    const copy = message[0] === 0x1e ? decodeRoomBroadcast(message) : decodeRoomMessage(message);
+    return [subject, copy];
+  });
+}
+
+Deno.test("nats: by room, a message for several rooms travels as one copy for each, and counts once", () => {
+  const { connection, backplane } = fakeNode({ interest: "room" });
+  const message = encodeRoomMessage({ rooms: ["a", "b"], except: [], message: "hi" });
+  assertEquals(backplane.publish(message), { peers: 1, dropped: 0 });
+  assertEquals(copiesIn(connection), [
+    ["roomcast.c.a", { room: "a", message: "hi" }],
+    ["roomcast.c.b", { rooms: ["b"], except: ["a"], message: "hi" }],
+  ]);
+  const { messagesOut, queuedBytes, bytesOut } = backplane.stats;
+  const sizes = connection.published.map(({ payload }) => payload.length);
+  assertEquals([messagesOut, bytesOut], [2, sizes[0] + sizes[1]]);
+  assertEquals(queuedBytes, bytesOut);
+});
+
+Deno.test("nats: by cluster, a message for several rooms travels as it is", () => {
+  const { connection, backplane } = fakeNode();
+  const message = encodeRoomMessage({ rooms: ["a", "b"], except: ["c"], message: "hi" });
+  backplane.publish(message);
+  assertEquals(connection.published.map(({ subject, payload }) => [subject, payload.slice(9)]), [
+    ["roomcast.c", message],
+  ]);
+});
+
+Deno.test("nats: the copies of a message fit the queue together, or none is sent", async () => {
+  const { connection, backplane } = fakeNode({ interest: "room", maxQueuedBytes: 100 });
+  assertEquals(backplane.publish(broadcast("", "lobby")).dropped, 0);
+  const both = encodeRoomMessage({ rooms: ["a", "b"], except: [], message: "x".repeat(30) });
+  assertEquals(backplane.publish(both), { peers: 0, dropped: 1 });
+  assertEquals([connection.published.length, backplane.stats.dropped], [1, 1]);
+  await turn();
+  await connection.confirm();
+  // A single message always fits, whatever its copies add up to.
+  assertEquals(backplane.publish(both), { peers: 1, dropped: 0 });
+  assertEquals(connection.published.length, 3);
+});
+
+Deno.test("nats: a message of which one copy is refused was sent and dropped", async () => {
+  const { connection, backplane } = fakeNode({ interest: "room" });
+  const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
+  const publish = connection.publish.bind(connection);
+  connection.publish = (subject, payload) => {
+    if (subject === "roomcast.c.a") throw new Error("not this one");
+    publish(subject, payload);
+  };
+  const both = encodeRoomMessage({ rooms: ["a", "b"], except: [], message: "hi" });
+  assertEquals(backplane.publish(both), { peers: 1, dropped: 1 });
+  await turn();
+  assertEquals(refused.map(({ address, code }) => [address, code]), [
+    ["roomcast.c.a", "publish-refused"],
+  ]);
+  assertEquals([backplane.stats.dropped, backplane.stats.messagesOut], [1, 1]);
+});
+
+Deno.test("nats: a message whose rooms are all excepted reaches nobody, and is not dropped", () => {
+  const { connection, backplane } = fakeNode({ interest: "room" });
+  const nobody = encodeRoomMessage({ rooms: ["a", "b"], except: ["a", "b"], message: "hi" });
+  assertEquals(backplane.publish(nobody), { peers: 0, dropped: 0 });
+  assertEquals([connection.published.length, backplane.stats.dropped], [0, 0]);
+});
+
+Deno.test("nats: missed follows up after a time in which the node could not hear, not at the start", async () => {
+  const { connection, backplane } = fakeNode();
+  const order: string[] = [];
+  for (const type of ["up", "down", "missed"] as const) {
+    backplane.addEventListener(type, (event) => order.push(event.type));
+  }
+  await turn();
+  await connection.confirm();
+  await connection.happens({ type: "disconnect" });
+  await connection.happens({ type: "reconnect" });
+  assertEquals(order, ["up", "down"]);
+  await connection.confirm();
+  assertEquals(order, ["up", "down", "up", "missed"]);
 });
 
 Deno.test("nats: subjects that are subscribed to are those of the rooms that are open for any Rooms", () => {
