@@ -111,7 +111,7 @@ function fakeNode(options: Partial<NatsOptions> = {}) {
   };
 }
 
-Deno.test("nats: what the broker has not confirmed has a limit, and above it messages are dropped and reported", async () => {
+Deno.test("nats: unconfirmed messages have a limit, and those above it are dropped and reported", async () => {
   const { connection, backplane } = fakeNode({ maxQueuedBytes: 300 });
   const overflows = collect<BrokerEventMap["overflow"]>(backplane, "overflow");
   const message = broadcast("x".repeat(79)); // 91 bytes, 100 in the envelope
@@ -135,7 +135,7 @@ Deno.test("nats: what the broker has not confirmed has a limit, and above it mes
   assertEquals(backplane.stats.dropped, 3);
 });
 
-Deno.test("nats: one message fits always, and one flush follows whatever was published meanwhile", async () => {
+Deno.test("nats: a single message always fits, and one flush confirms all messages of a turn", async () => {
   const { connection, backplane } = fakeNode({ maxQueuedBytes: 1 });
   await turn();
   await connection.confirm(); // of the cluster's subscription
@@ -146,7 +146,7 @@ Deno.test("nats: one message fits always, and one flush follows whatever was pub
   assertEquals(connection.flushes.length, 0);
 });
 
-Deno.test("nats: while it is away all is dropped, and told is how much was unconfirmed and dropped", async () => {
+Deno.test("nats: while the server is away messages are dropped, and events count dropped and unconfirmed ones", async () => {
   const { connection, backplane } = fakeNode();
   const downs = collect<BrokerEventMap["down"]>(backplane, "down");
   const ups = collect<BrokerEventMap["up"]>(backplane, "up");
@@ -192,14 +192,14 @@ Deno.test("nats: a connection that breaks again before it hears anything is not 
   assertEquals([ups.length, backplane.connected], [0, false]);
 });
 
-Deno.test("nats: between losing the connection and telling of it, the client is handed nothing", () => {
+Deno.test("nats: the client is handed nothing once the connection is lost, even before it reports that", () => {
   const { connection, backplane } = fakeNode();
   connection.info = undefined;
   assertEquals(backplane.publish(broadcast("hello")), { peers: 0, dropped: 1 });
   assertEquals([connection.published.length, backplane.stats.queuedBytes], [0, 0]);
 });
 
-Deno.test("nats: a publish that is not permitted counts with the backplane whose subject it is", async () => {
+Deno.test("nats: a forbidden publish counts for the backplane whose subject it is", async () => {
   const connection = new FakeNats();
   const nodes = ["c", "c2"].map((cluster) => natsBackplane({ connection, cluster }));
   const refused = nodes.map((node) => collect<BrokerEventMap["refused"]>(node, "refused"));
@@ -221,7 +221,7 @@ Deno.test("nats: a publish that is not permitted counts with the backplane whose
   ]);
 });
 
-Deno.test("nats: what was refused is asked for again on the next connection", async () => {
+Deno.test("nats: a refused subscription is asked for again on the next connection", async () => {
   const { connection, backplane } = fakeNode({ interest: "room" });
   backplane.openRoom?.("secret");
   const error = new Error("Permissions Violation");
@@ -232,7 +232,7 @@ Deno.test("nats: what was refused is asked for again on the next connection", as
   assertEquals([...connection.subjects.keys()], ["roomcast.c.secret"]);
 });
 
-Deno.test("nats: nobody waits for a connection that has been closed", async () => {
+Deno.test("nats: ready rejects once the connection has been closed", async () => {
   const { connection, backplane } = fakeNode();
   // The client never settles a flush that the server has not answered.
   const waiting = assertRejects(() => backplane.ready(), Error, "closed");
@@ -243,7 +243,7 @@ Deno.test("nats: nobody waits for a connection that has been closed", async () =
   await assertRejects(() => backplane.ready(), Error, "closed");
 });
 
-Deno.test("nats: ready is not satisfied by a flush that went ahead of what had to wait", async () => {
+Deno.test("nats: ready waits for subscriptions that were deferred", async () => {
   const { connection, backplane } = fakeNode({ interest: "room" });
   for (let i = 0; i < 10_001; i++) backplane.openRoom?.(`room ${i}`);
   await turn();
@@ -370,7 +370,7 @@ Deno.test("nats: missed follows up after a time in which the node could not hear
   assertEquals(order, ["up", "down", "up", "missed"]);
 });
 
-Deno.test("nats: subjects that are subscribed to are those of the rooms that are open for any Rooms", () => {
+Deno.test("nats: it is subscribed to the rooms that are open in any of several Rooms", () => {
   const rooms = fc.constantFrom("", "lobby", "a b", "*", ">", "x.y", "部屋", "x".repeat(1_000));
   const step = fc.tuple(fc.nat(2), fc.nat(3), rooms, fc.boolean());
   fc.assert(
@@ -399,7 +399,7 @@ Deno.test("nats: subjects that are subscribed to are those of the rooms that are
   );
 });
 
-Deno.test("nats: rooms that come and go while the server does not read pile nothing up", async () => {
+Deno.test("nats: rooms that come and go while the server does not read do not pile up commands", async () => {
   const { connection, backplane } = fakeNode({ interest: "room" });
   let commands = 0;
   const subscribe = connection.subscribe.bind(connection);
@@ -459,7 +459,7 @@ Deno.test("nats: shutdown waits for confirmation, but not for ever, and lets go 
   await assertRejects(() => stuck.backplane.ready(), Error, "shut down");
 });
 
-Deno.test("nats: the limit is the server's, less the envelope, also while there is no connection", () => {
+Deno.test("nats: the limit is that of the server less the envelope, also without a connection", () => {
   const { connection, backplane } = fakeNode();
   assertEquals(backplane.maxMessageBytes, 1024 - 9);
   connection.info = undefined;
@@ -469,7 +469,7 @@ Deno.test("nats: the limit is the server's, less the envelope, also while there 
   assertEquals(fakeNode({ maxMessageBytes: 100 }).backplane.maxMessageBytes, 100);
 });
 
-Deno.test("nats: options that make no sense are refused with the option and what would be right", () => {
+Deno.test("nats: invalid options are refused, and the error names the option and what is allowed", () => {
   const connection = new FakeNats();
   const attempts: [unknown, string][] = [
     [
@@ -520,7 +520,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "nats: what is said in answer to a message sent after the join is heard, without waiting",
+  name:
+    "nats: a reply to a message that was published after the join is heard, without waiting for ready",
   ignore,
   async fn() {
     await using broker = await Broker.start("nats");
@@ -541,7 +542,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "nats: a server with a lower limit: a message above it is refused with a clear error",
+  name: "nats: a message above the limit of the server is refused with a clear error",
   ignore,
   async fn() {
     const config = await Deno.makeTempFile({ suffix: ".conf" });
@@ -563,7 +564,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "nats: what the server does not permit is reported, and heard once it does",
+  name: "nats: what the server forbids is reported, and a room is heard once the server permits it",
   ignore,
   async fn() {
     const config = await Deno.makeTempFile({ suffix: ".conf" });

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { createClient } from "redis";
@@ -10,7 +11,12 @@ import {
   type RedisPublisher,
   type RedisSubscriber,
 } from "../../brokers/redis.ts";
-import { encodeRoomBroadcast } from "../../mod.ts";
+import {
+  encodeRoomBroadcast,
+  encodeRoomMessage,
+  FrameError,
+  type RoomMessage,
+} from "../../codec/mod.ts";
 import { freePort } from "../../examples/chat/cluster_plan.ts";
 import { Broker } from "../../examples/chat/broker.ts";
 import { FakeTimers } from "../_fake_timers.ts";
@@ -119,7 +125,7 @@ function fakeNode(options: Partial<RedisOptions> = {}) {
   return { publisher, subscriber, timers, backplane };
 }
 
-Deno.test("redis: whatever comes and goes and breaks, in the end subscribed is what is open", async () => {
+Deno.test("redis: after any joins, leaves and broken connections, it is subscribed to the open rooms", async () => {
   const rooms = ["a", "b", "c", "d"];
   const step = fc.oneof(
     { weight: 6, arbitrary: fc.constantFrom(...rooms) },
@@ -195,7 +201,7 @@ Deno.test("redis: rooms that are opened in one turn are subscribed to in one com
   ]]);
 });
 
-Deno.test("redis: what is not confirmed has a limit, and is counted when the connection breaks", async () => {
+Deno.test("redis: unconfirmed messages have a limit, and are counted when the connection breaks", async () => {
   const { publisher, subscriber, backplane } = fakeNode({ maxQueuedBytes: 300 });
   await turn();
   await subscriber.step();
@@ -278,7 +284,7 @@ Deno.test("redis: one channel that is refused costs the others of its command no
   assertEquals([...subscriber.channels], ["roomcast.c.good", "roomcast.c.fine"]);
 });
 
-Deno.test("redis: an end of a subscription that is refused, since the server knows of none, is no news", async () => {
+Deno.test("redis: a refused unsubscribe is not reported", async () => {
   const { subscriber, backplane } = fakeNode({ interest: "room" });
   const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
   for (const room of ["a", "b"]) backplane.openRoom?.(room);
@@ -295,7 +301,7 @@ Deno.test("redis: an end of a subscription that is refused, since the server kno
   assertEquals([refused.length, subscriber.pending.length], [0, 0]);
 });
 
-Deno.test("redis: a connection that breaks during shutdown: the client is told to forget, and left alone", async () => {
+Deno.test("redis: if the connection breaks during shutdown, the client is told to forget its channels", async () => {
   const { publisher, subscriber, backplane, timers } = fakeNode();
   await turn();
   await subscriber.step();
@@ -309,7 +315,7 @@ Deno.test("redis: a connection that breaks during shutdown: the client is told t
   assertEquals([publisher.listenerCount, subscriber.listenerCount, timers.pending], [0, 0, 0]);
 });
 
-Deno.test("redis: a server that does not answer: shutdown takes two seconds, and leaves no listener", async () => {
+Deno.test("redis: shutdown takes two seconds if the server does not answer, and leaves no listener", async () => {
   const { publisher, subscriber, backplane, timers } = fakeNode();
   await turn();
   await subscriber.step();
@@ -320,7 +326,7 @@ Deno.test("redis: a server that does not answer: shutdown takes two seconds, and
   assertEquals([publisher.listenerCount, subscriber.listenerCount, timers.pending], [0, 0, 0]);
 });
 
-Deno.test("redis: it is up again when its subscriptions are in force, not before", async () => {
+Deno.test("redis: it is up once its subscriptions are in force, and not before", async () => {
   const { subscriber, backplane } = fakeNode();
   const ups = collect<BrokerEventMap["up"]>(backplane, "up");
   await turn();
@@ -340,7 +346,7 @@ Deno.test("redis: it is up again when its subscriptions are in force, not before
   assertEquals([ups.map(fieldsOf), backplane.connected], [[{ dropped: 0 }], true]);
 });
 
-Deno.test("redis: ready is about what is open now, however much else comes and goes", async () => {
+Deno.test("redis: ready waits for the rooms that are open now, and for no later ones", async () => {
   const { subscriber, backplane } = fakeNode({ interest: "room" });
   backplane.openRoom?.("mine");
   let isReady = false;
@@ -364,7 +370,7 @@ Deno.test("redis: ready is about what is open now, however much else comes and g
   await next;
 });
 
-Deno.test("redis: ready, while Redis is away, is about what is open when it is back", async () => {
+Deno.test("redis: ready waits, while Redis is away, for the rooms that are open when it is back", async () => {
   const { subscriber, backplane } = fakeNode({ interest: "room" });
   subscriber.breakOff();
   for (let i = 0; i < 3; i++) backplane.openRoom?.(`room ${i}`);
@@ -377,7 +383,7 @@ Deno.test("redis: ready, while Redis is away, is about what is open when it is b
   assertEquals([...subscriber.channels], ["roomcast.c.room=202"]);
 });
 
-Deno.test("redis: nobody waits for a client that has been closed for good", async () => {
+Deno.test("redis: ready rejects once the client has been closed for good", async () => {
   const { subscriber, backplane } = fakeNode();
   const waiting = assertRejects(() => backplane.ready(), Error, "closed");
   subscriber.breakOff();
@@ -396,7 +402,7 @@ Deno.test("redis: nobody waits for a client that has been closed for good", asyn
   await another.shutdown();
 });
 
-Deno.test("redis: messages of channels that others have subscribed to are none of ours", async () => {
+Deno.test("redis: messages of channels that others have subscribed to are ignored", async () => {
   const { subscriber, backplane } = fakeNode();
   const inbox = new Inbox(backplane);
   const malformed = collect<BrokerEventMap["malformed"]>(backplane, "malformed");
@@ -419,7 +425,7 @@ Deno.test("redis: shutdown takes every listener off the clients, which stay open
   assertEquals(timers.pending, 0);
 });
 
-Deno.test("redis: clients that would break a promise are refused, with what would be right", () => {
+Deno.test("redis: clients that would break a promise are refused, and the error says what is expected", () => {
   const [publisher, subscriber] = [new FakePublisher(), new FakeSubscriber()];
   const resending = Object.assign(new FakePublisher(), {
     options: { autoResendUnfulfilledCommands: true },
@@ -500,7 +506,8 @@ for (const sharded of [false, true]) {
 }
 
 Deno.test({
-  name: "redis: a subscriber that Redis cuts off says that it misses something, and comes back",
+  name:
+    "redis: a subscriber that Redis disconnects is down, and hears again once it has reconnected",
   ignore,
   async fn() {
     await using broker = await Broker.start("redis");
@@ -612,5 +619,31 @@ Deno.test({
     await up;
     const channels = await node.publisher.call("PUBSUB", "NUMSUB", "roomcast.test");
     assertEquals(channels, ["roomcast.test", 1]);
+  },
+});
+
+Deno.test({
+  name: "redis: bytes of exactly the largest size, 16 MiB, arrive",
+  ignore,
+  async fn() {
+    await using broker = await Broker.start("redis");
+    await using a = await redisNode(broker);
+    await using b = await redisNode(broker);
+    await b.backplane.ready();
+    assertEquals(a.backplane.maxMessageBytes, 16 * 1024 * 1024);
+    const overhead = encodeRoomMessage({ rooms: ["r"], except: [], message: new Uint8Array() });
+    const message = new Uint8Array(a.backplane.maxMessageBytes - overhead.length);
+    crypto.getRandomValues(message.subarray(0, 65_536));
+    message.set(message.subarray(0, 65_536), message.length - 65_536);
+    const bytes = encodeRoomMessage({ rooms: ["r"], except: [], message });
+    const inbox = new Inbox(b.backplane);
+    assertEquals(a.backplane.publish(bytes), { peers: 1, dropped: 0 });
+    await inbox.has(1);
+    const [heard] = inbox.heard;
+    assert("message" in heard && typeof heard.message !== "string");
+    const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+    assertEquals(digest((heard as RoomMessage).message as Uint8Array), digest(message));
+    const larger = encodeRoomMessage({ rooms: ["rr"], except: [], message });
+    assertThrows(() => a.backplane.publish(larger), FrameError, "16777217 bytes");
   },
 });
