@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
+  BrokerError,
   type BrokerEventMap,
   natsBackplane,
   type NatsConnection,
@@ -29,12 +30,12 @@ function broadcast(message: string, room = "lobby"): Uint8Array {
   return encodeRoomBroadcast(room, message);
 }
 
-/** Lets what waits for the end of the turn happen. */
+/** Resolves in the next turn of the event loop. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
 }
 
-/** A connection that does what a test says. */
+/** A connection that does what a test tells it. */
 class FakeNats implements NatsConnection {
   info: { max_payload: number } | undefined = { max_payload: 1024 };
   readonly published: { subject: string; payload: Uint8Array }[] = [];
@@ -122,7 +123,7 @@ Deno.test("nats: unconfirmed messages have a limit, and those above it are dropp
   await turn();
   assertEquals(overflows.length, 1);
 
-  // The next is a new episode only once half of it is confirmed.
+  // A new episode begins only after half of the queue has been confirmed.
   await connection.confirm();
   assertEquals(backplane.stats.queuedBytes, 0);
   assertEquals(backplane.publish(message), { peers: 1, dropped: 0 });
@@ -151,7 +152,7 @@ Deno.test("nats: while the server is away messages are dropped, and events count
   const downs = collect<BrokerEventMap["down"]>(backplane, "down");
   const ups = collect<BrokerEventMap["up"]>(backplane, "up");
   await turn();
-  // It hears when its subscription is in force, which the server says by answering.
+  // It is up once its subscription is in force, which the answer to the flush confirms.
   assertEquals([ups.length, backplane.connected], [0, false]);
   await connection.confirm();
   assertEquals([ups.splice(0).map(fieldsOf), backplane.connected], [[{ dropped: 0 }], true]);
@@ -170,11 +171,11 @@ Deno.test("nats: while the server is away messages are dropped, and events count
   assertEquals([ups.length, backplane.connected], [0, false]);
   await connection.confirm();
   assertEquals([ups.map(fieldsOf), backplane.connected], [[{ dropped: 3 }], true]);
-  // What comes late of the old connection counts for nothing.
+  // Late confirmations of the old connection count for nothing.
   assertEquals(backplane.stats.queuedBytes, 0);
   assertEquals(backplane.stats.unconfirmed, 4);
 
-  // The next outage is counted by itself.
+  // The next outage has a count of its own.
   await connection.happens({ type: "disconnect" });
   backplane.publish(broadcast("hello"));
   await connection.happens({ type: "reconnect" });
@@ -250,7 +251,7 @@ Deno.test("nats: ready waits for subscriptions that were deferred", async () => 
   let isReady = false;
   const ready = backplane.ready().then(() => isReady = true);
   await turn();
-  // The last has its turn now, with a flush of its own behind that of `ready`.
+  // The last one is sent now, and its flush comes after that of `ready`.
   await connection.confirm();
   assertEquals([connection.subjects.size, isReady], [10_001, false]);
   await connection.confirm();
@@ -286,7 +287,7 @@ Deno.test("nats: a subscription that the server refuses is reported, and tried a
   assertEquals([...connection.subjects.keys()], ["roomcast.c.secret"]);
 });
 
-/** What is in the envelopes of what was published, by room. */
+/** What was published: each subject, and the message in its envelope. */
 function copiesIn(connection: FakeNats): [string, RoomMessage | RoomBroadcast][] {
   return connection.published.map(({ subject, payload }) => {
     const message = payload.subarray(9);
@@ -438,7 +439,7 @@ Deno.test("nats: shutdown waits for confirmation, but not for ever, and lets go 
   const ended = backplane.shutdown().then(() => isEnded = true);
   assertEquals([...connection.subjects.keys()], []);
   assertEquals(connection.statusStopped, true);
-  // The first two are of the subscription, another is of its end.
+  // The first two flushes follow the subscription, and the last one follows its end.
   const [message] = connection.flushes.splice(2, 1);
   await connection.confirm();
   assertEquals(isEnded, false);
@@ -508,7 +509,7 @@ Deno.test({
     await c.backplane.ready();
     assertEquals(c.backplane.stats.bytesIn, 0);
 
-    // And no more once the last member has left.
+    // Nor is it once the last member has left.
     b.backplane.closeRoom?.("lobby");
     await b.backplane.ready();
     const { bytesIn } = b.backplane.stats;
@@ -533,7 +534,7 @@ Deno.test({
       b.backplane.publish(broadcast("answer", "answer 99"), answering);
     });
     const inbox = new Inbox(a.backplane);
-    // A hundred subscriptions on their way, the one that matters last.
+    // A hundred subscriptions are under way, and the one that matters is the last.
     for (let i = 0; i < 100; i++) a.backplane.openRoom?.(`answer ${i}`);
     inbox.publish(broadcast("?", "question"));
     await inbox.has(1);
@@ -559,6 +560,44 @@ Deno.test({
     assertEquals(rooms.broadcast("lobby", largest).peers, 1);
     await inbox.has(1);
     assertEquals(inbox.messages, [largest]);
+    await Deno.remove(config);
+  },
+});
+
+Deno.test({
+  name: "nats: a permission withdrawn during an outage keeps the node down until it is repaired",
+  ignore,
+  async fn() {
+    const config = await Deno.makeTempFile({ suffix: ".conf" });
+    const allow = (subscribe: string) =>
+      Deno.writeTextFile(
+        config,
+        `authorization { users = [ { user: a, password: a,
+           permissions: { publish: ">", subscribe: "${subscribe}" } } ] }`,
+      );
+    await allow(">");
+    await using broker = await Broker.start("nats", ["--config", config]);
+    const timers = new FakeTimers();
+    await using node = await natsNode(broker, { timers }, { user: "a", pass: "a" });
+    const { backplane } = node;
+    await backplane.ready();
+
+    // The client subscribes again by itself, and is refused.
+    const refused = nextEvent<BrokerEventMap["refused"]>(backplane, "refused");
+    await broker.stop();
+    await allow("nothing");
+    await broker.start();
+    assertEquals((await refused).code, "subscribe-refused");
+    await assertRejects(() => backplane.ready(), BrokerError);
+    assertEquals(backplane.connected, false);
+
+    const missed = nextEvent(backplane, "missed");
+    await broker.stop();
+    await allow(">");
+    await broker.start();
+    await missed;
+    await backplane.ready();
+    assertEquals([backplane.connected, timers.pending], [true, 0]);
     await Deno.remove(config);
   },
 });
@@ -622,7 +661,7 @@ Deno.test({
       await using b = await natsNode(two, { interest });
       b.backplane.openRoom?.("lobby");
       const inbox = new Inbox(b.backplane);
-      // The servers find each other and tell of interest in their own time.
+      // The servers need some time to find each other and to exchange interest.
       const repeat = setInterval(() => a.backplane.publish(broadcast("hello")), 10);
       await inbox.has(3);
       clearInterval(repeat);

@@ -33,7 +33,7 @@ function turn(): Promise<void> {
 
 type Listener = (...args: never[]) => void;
 
-/** Both clients need the same of this. */
+/** What both clients have in common. */
 class FakeClient {
   status = "ready";
   readonly listeners = new Map<string, Set<Listener>>();
@@ -142,7 +142,7 @@ Deno.test("redis: after any joins, leaves and broken connections, it is subscrib
         const open = new Set<string>();
         let lastKnown: string[] = [];
         const ready = () => {
-          // As a client does that subscribes again by itself to what it had.
+          // Some clients subscribe again by themselves.
           if (remembers) { for (const channel of lastKnown) subscriber.channels.add(channel); }
           subscriber.change("ready");
         };
@@ -158,7 +158,7 @@ Deno.test("redis: after any joins, leaves and broken connections, it is subscrib
             open.add(what);
             backplane.openRoom?.(what);
           }
-          // One round is under way at most: nothing piles up.
+          // At most one round is under way, so nothing piles up.
           assert(subscriber.pending.length <= 4);
         }
         if (subscriber.status !== "ready") ready();
@@ -183,7 +183,7 @@ Deno.test("redis: a room that closes while Redis is away and opens at once when 
   await subscriber.step();
   subscriber.breakOff();
   backplane.closeRoom?.("lobby");
-  // A client that does not subscribe again by itself.
+  // This client does not subscribe again by itself.
   subscriber.change("ready");
   backplane.openRoom?.("lobby");
   await turn();
@@ -215,7 +215,7 @@ Deno.test("redis: unconfirmed messages have a limit, and are counted when the co
   await turn();
   assertEquals(backplane.stats.queuedBytes, 200);
 
-  // The client knows before it tells, and would keep what it is given now.
+  // The client knows before it reports it, and would keep what it is given now.
   publisher.status = "reconnecting";
   assertEquals(backplane.publish(message), { peers: 0, dropped: 1 });
   assertEquals(publisher.pending.length, 3);
@@ -225,7 +225,7 @@ Deno.test("redis: unconfirmed messages have a limit, and are counted when the co
   publisher.change("ready");
   // It could hear all the time, so it has missed nothing.
   assertEquals([ups.length, missed.length], [1, 0]);
-  // Answers of the old connection, late: none of them counts again.
+  // Late answers on the old connection are not counted again.
   for (const answer of publisher.pending.splice(0)) answer.reject(new Error("gone"));
   await turn();
   assertEquals([backplane.stats.queuedBytes, backplane.stats.dropped], [0, 4]);
@@ -337,7 +337,7 @@ Deno.test("redis: it is up once its subscriptions are in force, and not before",
   subscriber.change("ready");
   await turn();
   assertEquals([ups.length, backplane.connected], [0, false]);
-  // Broken once more before Redis has answered.
+  // The connection breaks once more before Redis has answered.
   subscriber.breakOff();
   subscriber.change("ready");
   await turn();
@@ -352,14 +352,14 @@ Deno.test("redis: ready waits for the rooms that are open now, and for no later 
   let isReady = false;
   const ready = backplane.ready().then(() => isReady = true);
   await turn();
-  // Others join and leave at all times, so that something is always under way.
+  // On a busy server, something is always under way.
   backplane.openRoom?.("another");
   assertEquals(isReady, false);
   await subscriber.step();
   assertEquals([isReady, subscriber.pending.length], [true, 1]);
   await ready;
 
-  // What is under way has to be waited for, too.
+  // It also waits for what is under way already.
   let isNext = false;
   const next = backplane.ready().then(() => isNext = true);
   backplane.openRoom?.("a third");
@@ -390,7 +390,7 @@ Deno.test("redis: ready rejects once the client has been closed for good", async
   subscriber.change("end");
   await waiting;
   await assertRejects(() => backplane.ready(), Error, "closed");
-  // Or so it seemed.
+  // Somebody has told the client to connect after all.
   subscriber.change("ready");
   await turn();
   await Promise.all([backplane.ready(), subscriber.step()]);
@@ -473,7 +473,7 @@ Deno.test("redis: clients that would break a promise are refused, and the error 
 
 const ignore = isSkipped("redis");
 
-/** Resolves when everything published so far has been delivered to those who want it. */
+/** Resolves when everything published so far has been delivered. */
 async function settled(from: BrokerBackplane, to: BrokerBackplane): Promise<void> {
   const inbox = new Inbox(to);
   to.openRoom?.("settled");
@@ -545,13 +545,13 @@ Deno.test({
     await down;
     await a.backplane.shutdown();
     await broker.start();
-    // The client carries out what it kept before this.
+    // The client sends the commands that it kept before this one.
     await a.subscriber.subscribe("some other channel");
     assertEquals(await channels(), []);
   },
 });
 
-/** Two servers of one Redis Cluster. */
+/** Starts two servers of one Redis Cluster. */
 async function startCluster() {
   const folder = await Deno.makeTempDir();
   const servers: Broker[] = [];
@@ -586,7 +586,7 @@ Deno.test({
     await b.backplane.ready();
     await a.publisher.call("CLUSTER", "MEET", "127.0.0.1", two.port, cluster.buses[1]);
     const inbox = new Inbox(b.backplane);
-    // The servers find each other in their own time.
+    // The servers need some time to find each other.
     const repeat = setInterval(() => a.backplane.publish(broadcast("hello")), 20);
     await inbox.has(3);
     clearInterval(repeat);
