@@ -21,9 +21,5 @@ export const TARGETS: readonly Target[] = [
   TLS_MIDDLE,
   NODE_NAME,
   ENVELOPE,
-<<<<<<< HEAD
-=======
-  WORKER_POST,
   ...CLIENT_FRAME_TARGETS,
->>>>>>> ws
 ];
