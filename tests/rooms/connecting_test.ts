@@ -1,8 +1,7 @@
 import { assertEquals } from "@std/assert";
-import v8 from "node:v8";
-import vm from "node:vm";
 import { Rooms } from "../../rooms/mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
+import { collectGarbage } from "./_collect.ts";
 import { FakeBackplane } from "./_fake_backplane.ts";
 import { ConnectingSocket, FakeSocket } from "./_fake_socket.ts";
 
@@ -99,10 +98,7 @@ Deno.test("a socket that never opens can be collected", async () => {
     return new WeakRef(socket);
   };
   const [connecting, open] = [join(new ConnectingSocket()), join(new FakeSocket())];
-  // A WeakRef holds its target until the turn ends in which it was made.
-  await new Promise((resolve) => setTimeout(resolve));
-  v8.setFlagsFromString("--expose-gc");
-  vm.runInNewContext("gc")();
+  await collectGarbage();
   assertEquals([connecting.deref(), open.deref()?.readyState], [undefined, 1]);
   assertEquals(rooms.socketCount, 1);
 });

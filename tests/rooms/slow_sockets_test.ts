@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Rooms } from "../../rooms/mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
+import { collectGarbage } from "./_collect.ts";
 import { FakeSocket, TerminableSocket } from "./_fake_socket.ts";
 
 /** A `Rooms` with a limit of 100 bytes, and the sockets of its `slow` events. */
@@ -74,6 +75,24 @@ Deno.test("a socket that could not be closed begins a new episode when it joins 
     rooms.broadcast("lobby", "x");
   }
   assertEquals([slow.length, errors.length], [2, 2]);
+});
+
+Deno.test("nothing is kept of a slow socket once it has closed, or is to close", async () => {
+  for (const slowSocket of ["close", "skip"] as const) {
+    const rooms = new Rooms<FakeSocket>({ slowSocket, maxBufferedBytes: 100 });
+    const ref = (() => {
+      const socket = new FakeSocket();
+      socket.bufferedAmount = 101;
+      socket.closes = false;
+      rooms.join(socket, "lobby");
+      assertEquals(rooms.broadcast("lobby", "x").slow, 1);
+      if (slowSocket === "skip") socket.emitClose();
+      return new WeakRef(socket);
+    })();
+    await collectGarbage();
+    assertEquals([slowSocket, ref.deref()], [slowSocket, undefined]);
+    assertEquals(rooms.totals.slow, 1);
+  }
 });
 
 Deno.test("an error of terminate goes to onError", () => {
