@@ -31,7 +31,10 @@ import { formatAddress, isSmallerName, type Target } from "./node_name.ts";
 import type { MeshSettings } from "./options.ts";
 import type { Peers } from "./peers.ts";
 import type { TaskGroup } from "./task_group.ts";
-import type { Connection, Listener } from "./transport.ts";
+import type { Address, Connection, Listener } from "./transport.ts";
+
+/** How often connections that are closed unheard during a flood are reported. */
+const FLOOD_REPORT_INTERVAL_MS = 1_000;
 
 /** What a connector works with. */
 export interface ConnectorOptions {
@@ -54,6 +57,7 @@ export class Connector {
   readonly #options: ConnectorOptions;
   readonly #pending: PendingHandshakes;
   readonly #rate: HandshakeRate;
+  #floodReportedAt = -Infinity;
   /** Dials under way, by the name that must answer, or the address if any may. */
   readonly #dials = new Map<string, Promise<Link>>();
 
@@ -109,14 +113,19 @@ export class Connector {
   async #acceptOne(connection: Connection): Promise<void> {
     const { remoteAddress } = connection;
     const isKnown = this.#options.isKnownHost(remoteAddress.hostname);
+    // During a flood, whatever is done for a connection adds up: most are closed at once.
+    if (!this.#rate.admit(remoteAddress.hostname, isKnown)) {
+      connection.close();
+      return this.#reportFlood(remoteAddress);
+    }
     const handshake = new PendingHandshake(remoteAddress, true, isKnown);
     handshake.guard(connection);
     try {
       await this.#pending.run(handshake, async () => {
         await connection.greeted?.();
-        if (connection.greeted) this.#admit(handshake);
+        handshake.hasSpoken = connection.greeted !== undefined;
         const onIdentity = (peer: NodeIdentity) => {
-          if (!handshake.hasSpoken) this.#admit(handshake);
+          handshake.hasSpoken = true;
           handshake.peer = peer;
         };
         const { peer, ack } = await accept(connection, this.#handshake(onIdentity));
@@ -137,18 +146,21 @@ export class Connector {
       // Whoever finds out in the midst of dialling that there is a better way to a link hangs up.
       const superfluous = hasCode(error, "closed") && this.#isWanted(handshake);
       if (!superfluous) this.#options.onRefused(handshake.address, error);
+    } finally {
+      if (!handshake.hasSpoken) this.#rate.refund(handshake.hostname, isKnown);
     }
   }
 
-  /** Lets a handshake go on whose other side has spoken, unless there are too many of them. */
-  #admit(handshake: PendingHandshake): void {
-    const { address, hostname, isKnown } = handshake;
-    handshake.hasSpoken = true;
-    if (this.#rate.admit(hostname, isKnown)) return;
-    const { maxHandshakesPerSecond } = this.#options.settings;
+  /** Reports a connection that was closed at once, unless there has just been such a report. */
+  #reportFlood(remote: Address): void {
+    const { settings: { clock, maxHandshakesPerSecond }, onRefused } = this.#options;
+    const now = clock.now();
+    if (now - this.#floodReportedAt < FLOOD_REPORT_INTERVAL_MS) return;
+    this.#floodReportedAt = now;
+    const address = formatAddress(remote);
     const message = `no handshake with ${address}: unknown addresses may begin ` +
-      `${maxHandshakesPerSecond} a second, one of them a quarter of that`;
-    throw new MeshError("too-many-handshakes", address, message);
+      `${maxHandshakesPerSecond} a second, and one of them a quarter of that`;
+    onRefused(address, new MeshError("too-many-handshakes", address, message));
   }
 
   async #dialNow(target: Target): Promise<Link> {

@@ -57,7 +57,7 @@ export interface LinkListener {
   /** A message was dropped, the first of an episode. */
   onOverflow(link: Link): void;
   /** The link has ended. */
-  onDown(link: Link, reason: PeerDownReason): void;
+  onDown(link: Link, reason: PeerDownReason, cause?: unknown): void;
 }
 
 /** Limits and times of a link. */
@@ -210,7 +210,7 @@ export class Link {
   }
 
   /** Ends the link at once. What waits is lost. */
-  end(reason: PeerDownReason): void {
+  end(reason: PeerDownReason, cause?: unknown): void {
     if (this.#down) return;
     this.#down = true;
     this.#clock.clearTimeout(this.#timer);
@@ -220,7 +220,7 @@ export class Link {
     } catch {
       // A transport's own affair: for the mesh the link is over.
     }
-    this.#listener.onDown(this, this.#leaving ? "shut-down" : reason);
+    this.#listener.onDown(this, this.#leaving ? "shut-down" : reason, cause);
   }
 
   async #run(): Promise<void> {
@@ -261,7 +261,7 @@ export class Link {
         if (this.#delivered > deliveredBefore || decoder.inFrame) this.#acknowledge(now);
       }
     } catch (error) {
-      this.end(error instanceof FrameError ? "frame-too-long" : "failed");
+      this.end(error instanceof FrameError ? "frame-too-long" : "failed", error);
     }
   }
 
@@ -365,8 +365,8 @@ export class Link {
         if (!this.#outbox.hasUrgent) this.#isPingQueued = false;
         this.#overflow.drained(this.#outbox.queuedBytes);
       }
-    } catch {
-      this.end("failed");
+    } catch (error) {
+      this.end("failed", error);
     }
     this.#writing = undefined;
   }

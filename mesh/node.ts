@@ -101,7 +101,7 @@ export class MeshNode extends EventTarget implements Mesh {
         onPeerList: (names) => this.#peerLists.receive(names),
         onMalformed: (link, { code }) => this.dispatchEvent(new MalformedEvent(link.info, code)),
         onOverflow: (link) => this.dispatchEvent(new OverflowEvent(link.info, link.info.dropped)),
-        onDown: (link, reason) => this.#onDown(link, reason),
+        onDown: (link, reason, cause) => this.#onDown(link, reason, cause),
       },
       isKnownHost: (hostname) => this.#discovery.isKnownHost(hostname),
       onLink: (link, replaced) => this.#onLink(link, replaced),
@@ -110,6 +110,7 @@ export class MeshNode extends EventTarget implements Mesh {
     this.#discovery = new Discovery({
       settings,
       selfName: this.name,
+      listenHost: listener.address.hostname,
       peers,
       connector: this.#connector,
       tasks,
@@ -191,10 +192,10 @@ export class MeshNode extends EventTarget implements Mesh {
     this.dispatchEvent(new PeerUpEvent(link.info));
   }
 
-  #onDown(link: Link, reason: PeerDownReason): void {
+  #onDown(link: Link, reason: PeerDownReason, cause: unknown): void {
     const isGone = this.#peers.remove(link);
     if (isGone) this.#discovery.lost(link, reason);
-    this.dispatchEvent(new PeerDownEvent(link.info, reason));
+    this.dispatchEvent(new PeerDownEvent(link.info, reason, cause));
     const { name, incarnation } = link.peer;
     const isReplaced = this.#peers.get(name)?.peer.incarnation === incarnation;
     if (incarnation !== "" && !isReplaced) this.dispatchEvent(new NodeDownEvent(incarnation));
@@ -204,7 +205,8 @@ export class MeshNode extends EventTarget implements Mesh {
     // A node that shuts down expects to be cut off.
     if (this.#tasks.stopped) return;
     const code = error instanceof MeshError ? error.code : "unexpected";
-    // That a link is there already is no refusal, and a node that dials itself stops by itself.
+    // That a link is there already is no refusal. A node may be among its own seeds, for example as
+    // one of several behind a name; where it stands in another's place, the code is `own-address`.
     if (code === "already-linked" || code === "own-name") return;
     this.dispatchEvent(new RefusedEvent(address, code, error));
   }
