@@ -29,8 +29,10 @@ import { Link, type LinkListener } from "./link.ts";
 import { MeshError, type MeshErrorCode } from "./mesh_error.ts";
 import { formatAddress, isSmallerName, type Target } from "./node_name.ts";
 import type { MeshSettings } from "./options.ts";
+import type { KeepAlive } from "./keep_alive.ts";
 import type { Peers } from "./peers.ts";
 import type { TaskGroup } from "./task_group.ts";
+import type { Counters } from "./totals.ts";
 import type { Address, Connection, Listener } from "./transport.ts";
 
 /** How often connections that are closed unheard during a flood are reported. */
@@ -39,10 +41,12 @@ const FLOOD_REPORT_INTERVAL_MS = 1_000;
 /** What a connector works with. */
 export interface ConnectorOptions {
   readonly settings: MeshSettings;
+  readonly totals: Counters;
   readonly self: NodeIdentity;
   readonly cookies: Cookies;
   readonly peers: Peers;
   readonly tasks: TaskGroup;
+  readonly keepAlive: KeepAlive;
   readonly linkListener: LinkListener;
   /** True if a node that this one knows lives at a host. */
   readonly isKnownHost: (hostname: string) => boolean;
@@ -118,6 +122,7 @@ export class Connector {
       connection.close();
       return this.#reportFlood(remoteAddress);
     }
+    this.#options.keepAlive.add(connection);
     const handshake = new PendingHandshake(remoteAddress, true, isKnown);
     handshake.guard(connection);
     try {
@@ -142,7 +147,7 @@ export class Connector {
         this.#addLink(connection, peer, "incoming", ack);
       });
     } catch (error) {
-      connection.close();
+      this.#close(connection);
       // Whoever finds out in the midst of dialling that there is a better way to a link hangs up.
       const superfluous = hasCode(error, "closed") && this.#isWanted(handshake);
       if (!superfluous) this.#options.onRefused(handshake.address, error);
@@ -169,6 +174,7 @@ export class Connector {
     try {
       return await this.#pending.run(handshake, async () => {
         const opened = connection = await this.#open(target, handshake.signal);
+        this.#options.keepAlive.add(opened);
         handshake.guard(opened);
         const onIdentity = (peer: NodeIdentity) => this.#commit(handshake, target, peer);
         const peer = await initiate(opened, this.#handshake(onIdentity));
@@ -176,7 +182,7 @@ export class Connector {
         return this.#addLink(opened, peer, "outgoing");
       });
     } catch (error) {
-      connection?.close();
+      if (connection !== undefined) this.#close(connection);
       const link = await this.#linkInstead(handshake.peer?.name ?? target.name, error);
       if (link) return link;
       throw error;
@@ -246,13 +252,18 @@ export class Connector {
     return this.#options.peers.get(name);
   }
 
+  #close(connection: Connection): void {
+    this.#options.keepAlive.delete(connection);
+    connection.close();
+  }
+
   #addLink(
     connection: Connection,
     peer: NodeIdentity,
     direction: PeerInfo["direction"],
     ack?: Uint8Array,
   ): Link {
-    const { self, settings, peers, tasks, linkListener, onLink } = this.#options;
+    const { self, settings, totals, peers, tasks, keepAlive, linkListener, onLink } = this.#options;
     const initiator = direction === "outgoing" ? self.name : peer.name;
     const { link, replaced } = peers.add(peer, initiator, () =>
       new Link({
@@ -261,9 +272,10 @@ export class Connector {
         direction,
         clock: settings.clock,
         limits: settings,
+        totals,
         listener: linkListener,
       }, ack));
-    tasks.run(link.ended);
+    tasks.run(link.ended.then(() => keepAlive.delete(connection)));
     onLink(link, replaced);
     return link;
   }

@@ -27,6 +27,7 @@ import type { PeerDownReason, PeerInfo } from "./events.ts";
 import { isMeshLang, type NodeIdentity } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Outbox } from "./outbox.ts";
+import type { Counters } from "./totals.ts";
 import type { Address, Connection } from "./transport.ts";
 
 const READ_BUFFER_BYTES = 256 * 1024;
@@ -75,6 +76,8 @@ export interface LinkOptions {
   readonly direction: PeerInfo["direction"];
   readonly limits: LinkLimits;
   readonly clock: Clock;
+  /** Counts for the node as a whole. */
+  readonly totals: Counters;
   readonly listener: LinkListener;
 }
 
@@ -90,6 +93,7 @@ export class Link {
   readonly #connection: Connection;
   readonly #limits: LinkLimits;
   readonly #clock: Clock;
+  readonly #totals: Counters;
   readonly #listener: LinkListener;
   readonly #outbox: Outbox;
   readonly #overflow: Overflow;
@@ -122,13 +126,14 @@ export class Link {
    * which nothing may overtake.
    */
   constructor(options: LinkOptions, opening?: Uint8Array) {
-    const { connection, peer, direction, limits, clock, listener } = options;
+    const { connection, peer, direction, limits, clock, totals, listener } = options;
     this.peer = peer;
     this.direction = direction;
     this.remoteAddress = connection.remoteAddress;
     this.#connection = connection;
     this.#limits = limits;
     this.#clock = clock;
+    this.#totals = totals;
     this.#listener = listener;
     this.#outbox = new Outbox(limits.maxQueuedBytes);
     this.#overflow = new Overflow(limits.maxQueuedBytes, () => listener.onOverflow(this));
@@ -170,6 +175,7 @@ export class Link {
       return true;
     }
     this.#dropped++;
+    this.#totals.dropped++;
     this.#overflow.dropped();
     return false;
   }
@@ -244,6 +250,7 @@ export class Link {
         const now = this.#clock.now();
         if (now - askedAt >= 1) turnEnd = now + TURN_MS;
         this.#bytesIn += size;
+        this.#totals.bytesIn += size;
         this.#heartbeat.moved(now);
         const deliveredBefore = this.#delivered;
         for (const payload of decoder.push(buffer.subarray(0, size))) {
@@ -283,6 +290,7 @@ export class Link {
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.#malformed++;
+      this.#totals.malformed++;
       this.#listener.onMalformed(this, error);
     }
   }
@@ -291,6 +299,7 @@ export class Link {
     switch (payload[0]) {
       case ROOM_BROADCAST:
         this.#messagesIn++;
+        this.#totals.received++;
         return this.#listener.onBroadcast(this, payload);
       case PEER_LIST:
         return this.#listener.onPeerList(decodePeerList(payload));
@@ -357,6 +366,7 @@ export class Link {
           const size = await this.#connection.write(at === 0 ? bytes : bytes.subarray(at));
           at += size;
           this.#bytesOut += size;
+          this.#totals.bytesOut += size;
           this.#unansweredSince = undefined;
           if (this.#isPingQueued) this.#heartbeat.moved(this.#clock.now());
         }

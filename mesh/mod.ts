@@ -58,6 +58,7 @@ export {
 export { MeshError, type MeshErrorCode } from "./mesh_error.ts";
 export { type Mesh, startMesh } from "./mesh.ts";
 export type { MeshOptions, Seeds, SeedsContext, SeedsFunction } from "./options.ts";
+export type { MeshTotals } from "./totals.ts";
 export { tcpTransport } from "./tcp_transport.ts";
 export { type TlsOptions, tlsTransport } from "./tls_transport.ts";
 export type { Address, Connection, Listener, Transport } from "./transport.ts";

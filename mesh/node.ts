@@ -19,6 +19,7 @@ import { INCARNATION_BYTES, SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
 import { Cookies } from "./cookies.ts";
 import { PeerDownEvent, type PeerDownReason, type PeerInfo, PeerUpEvent } from "./events.ts";
 import { newIdentity } from "./handshake.ts";
+import { KeepAlive } from "./keep_alive.ts";
 import type { Link } from "./link.ts";
 import { Connector } from "./connector.ts";
 import type { Mesh } from "./mesh.ts";
@@ -28,6 +29,7 @@ import type { MeshSettings } from "./options.ts";
 import { PeerLists } from "./peer_lists.ts";
 import { Peers } from "./peers.ts";
 import { TaskGroup } from "./task_group.ts";
+import { type MeshTotals, newCounters } from "./totals.ts";
 import type { Address, Listener } from "./transport.ts";
 import { Discovery } from "./discovery.ts";
 
@@ -41,6 +43,8 @@ export class MeshNode extends EventTarget implements Mesh {
   readonly maxMessageBytes: number;
 
   readonly #settings: MeshSettings;
+  readonly #keepAlive: KeepAlive;
+  readonly #totals = newCounters();
   readonly #listener: Listener;
   readonly #tasks: TaskGroup;
   readonly #peers: Peers;
@@ -70,10 +74,12 @@ export class MeshNode extends EventTarget implements Mesh {
     throw shutDown(node.name);
   }
 
-  private constructor(settings: MeshSettings, listener: Listener, cookies: Cookies) {
+  private constructor(options: MeshSettings, listener: Listener, cookies: Cookies) {
     super();
+    const keepAlive = this.#keepAlive = new KeepAlive(options.clock);
+    const settings = this.#settings = { ...options, clock: keepAlive };
     const { name, local, clock, randomBytes, maxPeers, signal } = settings;
-    this.#settings = settings;
+    keepAlive.add(listener);
     this.#listener = listener;
     this.address = listener.address;
     this.name = name.port === 0
@@ -91,10 +97,12 @@ export class MeshNode extends EventTarget implements Mesh {
     const onRefused = (address: string, error: unknown) => this.#onRefused(address, error);
     this.#connector = new Connector({
       settings,
+      totals: this.#totals,
       self,
       cookies,
       peers,
       tasks,
+      keepAlive,
       linkListener: {
         onBroadcast: (link, message) =>
           this.#receivers.deliver(message, link.peer.incarnation || undefined),
@@ -138,11 +146,16 @@ export class MeshNode extends EventTarget implements Mesh {
     return Array.from(this.#peers, (link) => link.info);
   }
 
+  get totals(): MeshTotals {
+    return { ...this.#totals };
+  }
+
   publish(message: Uint8Array, from?: Disposable): PublishReport {
     checkMessage(message, this.maxMessageBytes);
     let peers = 0;
     let dropped = 0;
     if (this.#tasks.stopped) return { peers, dropped };
+    this.#totals.published++;
     for (const link of this.#peers) {
       if (link.publish(message)) peers++;
       else dropped++;
@@ -164,6 +177,14 @@ export class MeshNode extends EventTarget implements Mesh {
       // Known nodes may have been waiting for the place that the dial took.
       this.#discovery.dialDue();
     }
+  }
+
+  unref(): void {
+    this.#keepAlive.set(false);
+  }
+
+  ref(): void {
+    this.#keepAlive.set(true);
   }
 
   shutdown(): Promise<void> {

@@ -1,3 +1,4 @@
+import { newCounters } from "../../mesh/totals.ts";
 import { assertEquals } from "@std/assert";
 import { encodeFrame, encodePeerList, encodeRoomBroadcast } from "../../mod.ts";
 import { Link, type LinkListener } from "../../mesh/link.ts";
@@ -28,6 +29,7 @@ Deno.test("a fault of this node's own in the midst of a message ends the link, a
       heartbeatTimeoutMs: 5_000,
     },
     clock: timers,
+    totals: newCounters(),
     listener,
   });
   for (const payload of [encodeRoomBroadcast("r", "m"), encodePeerList(["c@h:1"])]) {
