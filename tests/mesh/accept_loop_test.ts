@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { acceptAll } from "../../mesh/accept_loop.ts";
-import { MeshError } from "../../mesh/mesh_error.ts";
+import type { MeshError } from "../../mesh/mesh_error.ts";
 import { TaskGroup } from "../../mesh/task_group.ts";
 import type { Connection } from "../../mesh/transport.ts";
 import { FakeTimers } from "../_fake_timers.ts";
