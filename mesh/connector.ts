@@ -5,12 +5,9 @@
  * either to its own dial, by sending its proof, or to the other's, by sending ACK, whichever comes
  * first, and ends the other handshake. The node with the larger name lets the smaller have its way,
  * and a dial of it that is refused waits for the link that made it superfluous. Should two links
- * come up all the same, `admission.ts` says which is kept.
+ * come up all the same, `duplicate_links.ts` says which is kept.
  *
- * A node of the Mesh runtime knows no such rule, and has no incarnation by which to tell that it
- * has restarted. As acceptor it refuses a name that it has a session with; given two sessions, it may
- * keep both and use one. So it is never given two: while a dial of ours is committed to it, or a link
- * to it proves to be alive, what it dials gets no ACK; if these come to nothing, it does.
+ * `mesh_lang.ts` says what is different with a node of the Mesh runtime.
  */
 
 import { acceptAll } from "./accept_loop.ts";
@@ -18,17 +15,12 @@ import { HandshakeRate } from "./handshake_rate.ts";
 import { PendingHandshake, PendingHandshakes } from "./pending_handshakes.ts";
 import type { Cookies } from "./cookies.ts";
 import type { PeerInfo } from "./events.ts";
-import {
-  accept,
-  type HandshakeOptions,
-  initiate,
-  isMeshLang,
-  type NodeIdentity,
-} from "./handshake.ts";
+import { accept, type HandshakeOptions, initiate, type NodeIdentity } from "./handshake.ts";
 import { Link, type LinkListener } from "./link.ts";
 import { MeshError, type MeshErrorCode } from "./mesh_error.ts";
 import { formatAddress, isSmallerName, type Target } from "./node_name.ts";
 import type { MeshSettings } from "./options.ts";
+import { isMeshLang, meshLangRival } from "./mesh_lang.ts";
 import type { KeepAlive } from "./keep_alive.ts";
 import type { Peers } from "./peers.ts";
 import type { TaskGroup } from "./task_group.ts";
@@ -230,11 +222,9 @@ export class Connector {
     }
   }
 
-  /** What a peer of the Mesh runtime that dials must wait for, if anything: true if it stays. */
   #rivalOf(peer: NodeIdentity): Promise<boolean> | undefined {
     if (!isMeshLang(peer)) return undefined;
-    const dial = this.#pending.committedTo(peer);
-    return dial?.over.then(() => false) ?? this.#options.peers.get(peer.name)?.probe();
+    return meshLangRival(peer, this.#pending, this.#options.peers);
   }
 
   /** True if the node that a handshake was with is linked, or about to be by another handshake. */

@@ -24,7 +24,8 @@ import {
 import type { Clock } from "../backplane/clock.ts";
 import { Overflow } from "../backplane/overflow.ts";
 import type { PeerDownReason, PeerInfo } from "./events.ts";
-import { isMeshLang, type NodeIdentity } from "./handshake.ts";
+import type { NodeIdentity } from "./handshake.ts";
+import { isMeshLang } from "./mesh_lang.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Outbox } from "./outbox.ts";
 import type { Counters } from "./totals.ts";

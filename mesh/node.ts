@@ -15,7 +15,7 @@ import type { PublishReport } from "../backplane/backplane.ts";
 import { checkMessage } from "../backplane/check_message.ts";
 import { MalformedEvent, NodeDownEvent, OverflowEvent, RefusedEvent } from "../backplane/events.ts";
 import { Receivers } from "../backplane/receivers.ts";
-import { INCARNATION_BYTES, SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
+import { INCARNATION_BYTES } from "../codec/mod.ts";
 import { Cookies } from "./cookies.ts";
 import { PeerDownEvent, type PeerDownReason, type PeerInfo, PeerUpEvent } from "./events.ts";
 import { newIdentity } from "./handshake.ts";
@@ -23,6 +23,7 @@ import { KeepAlive } from "./keep_alive.ts";
 import type { Link } from "./link.ts";
 import { Connector } from "./connector.ts";
 import type { Mesh } from "./mesh.ts";
+import { meshLangLimit } from "./mesh_lang.ts";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress, formatName, parseTarget } from "./node_name.ts";
 import type { MeshSettings } from "./options.ts";
@@ -85,10 +86,8 @@ export class MeshNode extends EventTarget implements Mesh {
     this.name = name.port === 0
       ? formatName(local, { ...name, port: listener.address.port })
       : name.name;
-    // A longer message would cost a peer of the Mesh runtime its link.
-    this.maxMessageBytes = settings.allowMeshLang
-      ? Math.min(settings.maxMessageBytes, SESSION_MAX_FRAME_BYTES)
-      : settings.maxMessageBytes;
+    const { allowMeshLang, maxMessageBytes } = settings;
+    this.maxMessageBytes = allowMeshLang ? meshLangLimit(maxMessageBytes) : maxMessageBytes;
     const self = newIdentity(this.name, randomBytes(INCARNATION_BYTES));
     this.incarnation = self.incarnation;
 
