@@ -94,10 +94,14 @@ export class Discovery {
     return this.#known.isKnownHost(hostname);
   }
 
-  /** A link has come up. */
-  linked({ peer, remoteAddress }: Link): void {
+  /**
+   * There is a link: one that another node has dialled, or what a dial of this node to `dialled` has
+   * led to. A dial may lead to a link that was there already.
+   */
+  linked({ peer, remoteAddress }: Link, dialled?: Target): void {
     const now = this.#options.settings.clock.now();
-    this.#known.linked(parseNodeName(peer.name), now, this.#isLinked, remoteAddress.hostname);
+    const remoteHost = remoteAddress.hostname;
+    this.#known.linked(parseNodeName(peer.name), now, this.#isLinked, { dialled, remoteHost });
   }
 
   /** A link has ended that nothing has taken the place of. */
@@ -189,15 +193,14 @@ export class Discovery {
   async #dialOne(target: Target): Promise<void> {
     const { connector, onRefused, settings: { clock } } = this.#options;
     try {
-      const link = await connector.dial(target);
-      this.#known.dialled(target, link.peer.name, clock.now());
+      this.linked(await connector.dial(target), target);
     } catch (error) {
       // Even if it was this node itself: behind the name of several, another may answer next time.
       const isMisled = error instanceof MeshError && error.code === "own-name" &&
         target.name !== undefined && target.name !== this.#self.name;
       const name = target.name ?? "";
       onRefused(formatAddress(target), isMisled ? this.#ownAddress(name, error) : error);
-      this.#known.dialled(target, undefined, clock.now());
+      this.#known.failed(target, clock.now());
     }
     this.dialDue();
   }

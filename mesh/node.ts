@@ -171,7 +171,9 @@ export class MeshNode extends EventTarget implements Mesh {
     const target = parseTarget(text);
     if (this.#tasks.stopped) throw shutDown(this.name);
     try {
-      return (await this.#connector.dial(target)).info;
+      const link = await this.#connector.dial(target);
+      this.#discovery.linked(link, target);
+      return link.info;
     } finally {
       // Known nodes may have been waiting for the place that the dial took.
       this.#discovery.dialDue();
@@ -206,7 +208,8 @@ export class MeshNode extends EventTarget implements Mesh {
   }
 
   #onLink(link: Link, replaced: Link | undefined): void {
-    this.#discovery.linked(link);
+    // Of a link that this node has dialled, discovery hears when the dial is over.
+    if (link.direction === "incoming") this.#discovery.linked(link);
     this.#peerLists.send(link);
     replaced?.end("replaced");
     this.dispatchEvent(new PeerUpEvent(link.info));
