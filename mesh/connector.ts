@@ -82,7 +82,8 @@ export class Connector {
 
   /** Takes in connections until the listener is closed. */
   acceptAll(listener: Listener): Promise<void> {
-    const { tasks, onRefused, settings: { clock } } = this.#options;
+    const { tasks, keepAlive, onRefused, settings: { clock } } = this.#options;
+    keepAlive.add(listener);
     const onConnection = (connection: Connection) => tasks.run(this.#acceptOne(connection));
     return acceptAll(listener, { clock, tasks, onConnection, onRefused });
   }
@@ -182,8 +183,14 @@ export class Connector {
   }
 
   async #open(target: Target, signal: AbortSignal): Promise<Connection> {
+    const { transport, localTransport, seeds } = this.#options.settings;
+    const localAddress = localTransport && target.name !== undefined && typeof seeds === "function"
+      ? seeds.localAddressOf?.(target.name)
+      : undefined;
     try {
-      return await this.#options.settings.transport.connect(target, { signal });
+      return localTransport && localAddress
+        ? await localTransport.connect(localAddress, { signal })
+        : await transport.connect(target, { signal });
     } catch (cause) {
       if (cause instanceof MeshError) throw cause;
       const address = formatAddress(target);

@@ -7,6 +7,7 @@
  *          │     └── link ── outbox, heartbeat              what happens on it
  *          ├── discovery ── known nodes                     who should be linked, and is dialled
  *          ├── peer lists                                   peers tell each other of their peers
+ *          ├── shared port                                  one worker of several can be found there
  *          └── task group                                   whatever runs, until shutdown
  * ```
  */
@@ -29,6 +30,7 @@ import { formatAddress, formatName, parseTarget } from "./node_name.ts";
 import type { MeshSettings } from "./options.ts";
 import { PeerLists } from "./peer_lists.ts";
 import { Peers } from "./peers.ts";
+import { listenAtSharedPort, SharedPort } from "./shared_port.ts";
 import { TaskGroup } from "./task_group.ts";
 import { type MeshTotals, newCounters } from "./totals.ts";
 import type { Address, Listener } from "./transport.ts";
@@ -47,43 +49,53 @@ export class MeshNode extends EventTarget implements Mesh {
   readonly #keepAlive: KeepAlive;
   readonly #totals = newCounters();
   readonly #listener: Listener;
+  readonly #localListener: Listener | undefined;
   readonly #tasks: TaskGroup;
   readonly #peers: Peers;
   readonly #connector: Connector;
   readonly #discovery: Discovery;
   readonly #peerLists: PeerLists;
+  readonly #sharedPort: SharedPort | undefined;
   readonly #receivers = new Receivers();
   readonly #onAbort = () => void this.shutdown();
   #shutdown: Promise<void> | undefined;
 
   static async start(settings: MeshSettings): Promise<MeshNode> {
-    const { name, listen, transport, signal } = settings;
+    const { name, listen, sharesPort, transport, signal } = settings;
     if (signal?.aborted) throw shutDown(name.name);
     const cookies = new Cookies(settings.cookies);
     let listener: Listener;
     try {
-      listener = await transport.listen(listen);
+      listener = sharesPort
+        ? await listenAtSharedPort(transport, listen)
+        : await transport.listen(listen);
     } catch (cause) {
       const address = formatAddress(listen);
       const reason = cause instanceof Error ? cause.message : String(cause);
       const message = `cannot listen at ${address}: ${reason}`;
       throw new MeshError("listen-failed", address, message, { cause });
     }
-    const node = new MeshNode(settings, listener, cookies);
+    const node = new MeshNode(settings, listener, await listenLocally(settings), cookies);
     if (!signal?.aborted) return node;
     await node.shutdown();
     throw shutDown(node.name);
   }
 
-  private constructor(options: MeshSettings, listener: Listener, cookies: Cookies) {
+  private constructor(
+    options: MeshSettings,
+    listener: Listener,
+    localListener: Listener | undefined,
+    cookies: Cookies,
+  ) {
     super();
     const keepAlive = this.#keepAlive = new KeepAlive(options.clock);
     const settings = this.#settings = { ...options, clock: keepAlive };
-    const { name, local, clock, randomBytes, maxPeers, signal } = settings;
-    keepAlive.add(listener);
+    const { name, local, listen, sharesPort, clock, randomBytes, maxPeers, signal } = settings;
     this.#listener = listener;
+    this.#localListener = localListener;
     this.address = listener.address;
-    this.name = name.port === 0
+    const isFallback = sharesPort && listen.port !== 0 && listener.address.port !== listen.port;
+    this.name = name.port === 0 || isFallback
       ? formatName(local, { ...name, port: listener.address.port })
       : name.name;
     const { allowMeshLang, maxMessageBytes } = settings;
@@ -118,6 +130,7 @@ export class MeshNode extends EventTarget implements Mesh {
       settings,
       selfName: this.name,
       listenHost: listener.address.hostname,
+      localAddress: localListener?.address,
       peers,
       connector: this.#connector,
       tasks,
@@ -131,8 +144,20 @@ export class MeshNode extends EventTarget implements Mesh {
       tasks,
       onRefused,
     });
+    if (isFallback) {
+      this.#sharedPort = new SharedPort({
+        transport: settings.transport,
+        listen,
+        address: { hostname: name.hostname, port: name.port || listen.port },
+        connector: this.#connector,
+        tasks,
+        onRefused,
+      });
+      tasks.run(this.#sharedPort.follow());
+    }
     signal?.addEventListener("abort", this.#onAbort, { once: true });
     tasks.run(this.#connector.acceptAll(listener));
+    if (localListener !== undefined) tasks.run(this.#connector.acceptAll(localListener));
     tasks.run(this.#discovery.followSeeds());
     tasks.run(this.#peerLists.repeat());
   }
@@ -201,6 +226,8 @@ export class MeshNode extends EventTarget implements Mesh {
     this.#tasks.stop();
     this.#settings.signal?.removeEventListener("abort", this.#onAbort);
     this.#listener.close();
+    this.#localListener?.close();
+    this.#sharedPort?.stop();
     this.#discovery.stop();
     this.#connector.stop();
     await Promise.all(Array.from(this.#peers, (link) => link.leave(LEAVE_LIMIT_MS)));
@@ -237,4 +264,14 @@ export class MeshNode extends EventTarget implements Mesh {
 
 function shutDown(name: string): MeshError {
   return new MeshError("shut-down", name, `${name} has been shut down`);
+}
+
+/** Listens for nodes of the same process, if there can be any. */
+async function listenLocally({ localTransport }: MeshSettings): Promise<Listener | undefined> {
+  try {
+    return await localTransport?.listen({ hostname: "127.0.0.1", port: 0 });
+  } catch {
+    // There is no such interface. The siblings dial the node as all others do.
+    return undefined;
+  }
 }

@@ -36,7 +36,7 @@ Deno.test("two nodes: a broadcast on one reaches the members on the other, and o
   roomsA.join(here, "café");
   roomsB.join(there, "café");
   roomsB.join(elsewhere, "kitchen");
-  const heard = new Promise<string>((resolve) => there.onSend = resolve);
+  const heard = new Promise<unknown>((resolve) => there.onSend = resolve);
 
   const report = roomsA.broadcast("café", "naïve 🎉", { except: sender });
 

@@ -1,7 +1,8 @@
 /** Clusters that cannot form say why. */
 
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { encodePeerList, type Mesh, MeshError, startMesh, tcpTransport } from "../../mod.ts";
+import { encodePeerList } from "../../codec/mod.ts";
+import { type Mesh, MeshError, startMesh, tcpTransport } from "../../mesh/mod.ts";
 import { Simulation } from "../../testing/mod.ts";
 import { collect, COOKIE, nextEvent, startNode, startPlainNode } from "./_cluster.ts";
 import { rawIdentity, RawPeer } from "./_raw_peer.ts";
