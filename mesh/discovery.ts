@@ -79,6 +79,11 @@ export class Discovery {
     return this.#known.isKnownHost(hostname);
   }
 
+  /** This node answers at one more address, and does not dial it. */
+  own(address: Address): void {
+    this.#known.own(address);
+  }
+
   /** A link has come up. */
   linked({ peer, remoteAddress }: Link): void {
     const now = this.#options.settings.clock.now();
