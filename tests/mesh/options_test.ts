@@ -41,6 +41,8 @@ Deno.test("with name and cookie alone, everything else is as documented", () => 
     cookies: [COOKIE],
     listen: { hostname: "10.0.0.5", port: 9001 },
     seeds: [],
+    sharesPort: false,
+    localTransport: undefined,
     maxMessageBytes: 16 * MIB,
     maxQueuedBytes: 16 * MIB,
     maxPeers: 256,
@@ -67,7 +69,8 @@ Deno.test("an option that is undefined is one that was left out", () => {
 Deno.test("what is given is taken as it is", () => {
   const options = allGiven();
   const { name: _name, cookie, seeds: _seeds, ...same } = options;
-  const { name: _, local: _local, cookies, seeds, ...settings } = resolve({ ...options });
+  const { sharesPort: _shares, localTransport: _localTransport, ...rest } = resolve({ ...options });
+  const { name: _, local: _local, cookies, seeds, ...settings } = rest;
   assertEquals(settings, same);
   assertEquals(cookies, [cookie]);
   assertEquals(seeds, [{ hostname: "10.0.0.6", port: 9000 }]);
