@@ -9,6 +9,7 @@ import config from "../deno.json" with { type: "json" };
  * | `mod.ts` | the `mod.ts` of `codec/`, `rooms/` and `mesh/` | no backplane |
  * | `codec/` | `codec/` | and no clock, randomness, I/O or global of the platform |
  * | `rooms/` | `rooms/`, `codec/` | |
+ * | `websocket/` | `websocket/`, `codec/` | and no global of one runtime |
  * | `mesh/` | `mesh/`, `codec/` | and types of `rooms/backplane.ts` |
  * | `backplanes/` | `backplanes/`, `codec/` | and types of `rooms/` |
  *
@@ -22,6 +23,7 @@ const ROOT = new URL("../", import.meta.url);
 const FOLDERS: ReadonlyMap<string, { values: string[]; types: string[] }> = new Map([
   ["codec", { values: [], types: [] }],
   ["rooms", { values: ["codec/"], types: [] }],
+  ["websocket", { values: ["codec/"], types: [] }],
   ["mesh", { values: ["codec/"], types: ["rooms/backplane.ts"] }],
   ["backplanes", { values: ["codec/"], types: ["rooms/"] }],
 ]);
@@ -126,7 +128,8 @@ function violationsOf(path: string, source: string): string[] {
   const folder = path.slice(0, Math.max(0, path.indexOf("/")));
   return scan(path, source).flatMap((find) => {
     if (find.kind === "global") {
-      return folder === "codec" ? [`${path} uses ${find.name}`] : [];
+      const mustNot = folder === "codec" || folder === "websocket" && find.name === "Deno";
+      return mustNot ? [`${path} uses ${find.name}`] : [];
     }
     const reason = objectionTo(path, folder, find.specifier, find.typeOnly);
     return reason === undefined ? [] : [`${path} imports ${find.specifier ?? "…"}: ${reason}`];
@@ -214,6 +217,7 @@ Deno.test("each part can be loaded without those that it does not need", () => {
   };
   assertEquals(foldersOf("codec/mod.ts"), ["codec"]);
   assertEquals(foldersOf("rooms/mod.ts"), ["codec", "rooms"]);
+  assertEquals(foldersOf("websocket/mod.ts"), ["codec", "websocket"]);
   assertEquals(foldersOf("mesh/mod.ts"), ["codec", "mesh"]);
   for (const name of ["broadcast_channel", "compose", "gateway", "nats", "redis"]) {
     assertEquals(foldersOf(`backplanes/${name}.ts`), ["backplanes", "codec"], name);
@@ -266,6 +270,10 @@ const BROKEN: readonly (readonly [path: string, source: string, part: string])[]
   ["rooms/a.ts", `export { x } from "../backplanes/nats.ts";`, "not from rooms/"],
   ["rooms/a.ts", `import { Reader } from "../codec/_reader.ts";`, "another folder's internals"],
   ["rooms/a.ts", `import "../mod.ts";`, "not from rooms/"],
+
+  ["websocket/a.ts", `import { Rooms } from "../rooms/mod.ts";`, "not from websocket/"],
+  ["websocket/a.ts", `import { Reader } from "../codec/_reader.ts";`, "another folder's internals"],
+  ["websocket/a.ts", `const os = Deno.build.os;`, "uses Deno"],
 
   ["mesh/a.ts", `import { Rooms } from "../rooms/mod.ts";`, "not from mesh/"],
   ["mesh/a.ts", `import type { Rooms } from "../rooms/mod.ts";`, "not from mesh/"],

@@ -17,7 +17,7 @@ const HUNTS: Readonly<Record<string, { script: string; mutations: readonly Mutat
 const ROOT = new URL("../", import.meta.url);
 const LIMIT_SECONDS = 60;
 const COPIED = [
-  ...["mod.ts", "deno.json", "codec", "rooms", "mesh", "backplanes"],
+  ...["mod.ts", "deno.json", "codec", "rooms", "mesh", "backplanes", "websocket"],
   ...[
     "tests/_fake_timers.ts",
     "tests/mutation.ts",
@@ -25,6 +25,7 @@ const COPIED = [
     "tests/rooms",
     "tests/simulation",
     "tests/testdata",
+    "tests/websocket",
   ],
 ];
 

@@ -262,6 +262,7 @@ const EXAMPLES = [
   stream(255, 0, 0, [BINARY, "x".repeat(100), { length: 70_000 }]),
   stream(255, 0, 0, [CLOSE, closePayload(1005)]),
   stream(255, 0, 0, [CLOSE, "x"]),
+  stream(255, 0, 0, [PING, "x".repeat(125)], [PING, "x".repeat(126)]),
 ];
 
 export const CLIENT_FRAME_TARGETS: readonly Target[] = [

@@ -1,0 +1,150 @@
+import { assert, assertEquals } from "@std/assert";
+import { Buffer } from "node:buffer";
+import { constants, deflateRawSync } from "node:zlib";
+import { OPCODE } from "../../codec/mod.ts";
+import { Reading, type ReadingTiming } from "../../websocket/_reading.ts";
+import { accept, endAll, turn } from "./_fake_stream.ts";
+import { clientFrame } from "./_raw_client.ts";
+
+/** Turns that end when a test says so, and a clock that it sets. */
+class FakeTiming implements ReadingTiming {
+  nowMs = 0;
+  readonly callbacks: (() => void)[] = [];
+  now(): number {
+    return this.nowMs;
+  }
+  setImmediate(callback: () => void): number {
+    return this.callbacks.push(callback);
+  }
+  /** Ends a turn; false if nothing was to be done. */
+  endTurn(): boolean {
+    const callbacks = this.callbacks.splice(0);
+    for (const callback of callbacks) callback();
+    return callbacks.length > 0;
+  }
+}
+
+Deno.test("a turn has read enough after 10 ms, and the next begins again", () => {
+  const timing = new FakeTiming();
+  const reading = new Reading(timing);
+  assertEquals([reading.isOver, timing.endTurn()], [false, false]);
+  const isOver = reading.begin();
+  timing.nowMs = 9;
+  assertEquals([isOver(), reading.isOver], [false, false]);
+  assertEquals(reading.begin(), isOver);
+  timing.nowMs = 10;
+  assertEquals([isOver(), reading.isOver], [true, true]);
+  timing.endTurn();
+  assertEquals([reading.isOver, timing.endTurn()], [false, false]);
+});
+
+Deno.test("those that wait take turns of 2 ms, and one that wants little does not wait long", () => {
+  const timing = new FakeTiming();
+  const reading = new Reading(timing);
+  const read: string[] = [];
+  const reader = (name: string, ms: number) => {
+    const self = {
+      readOn(isOver: () => boolean) {
+        read.push(name);
+        while (ms > 0 && !isOver()) {
+          ms--;
+          timing.nowMs++;
+        }
+        if (ms > 0) reading.wait(self);
+      },
+    };
+    return self;
+  };
+  for (let i = 0; i < 8; i++) reading.wait(reader(`greedy ${i}`, 20));
+  reading.wait(reader("modest", 1));
+  let turns = 0;
+  while (!read.includes("modest")) {
+    const before = timing.nowMs;
+    assert(timing.endTurn());
+    assert(timing.nowMs - before <= 11);
+    turns++;
+  }
+  assertEquals(turns, 2);
+  while (timing.endTurn());
+  // Nobody was forgotten, and nobody had two turns before all others had one.
+  assertEquals(read.slice(0, 17), [
+    ...Array.from({ length: 8 }, (_, i) => `greedy ${i}`),
+    "modest",
+    ...Array.from({ length: 8 }, (_, i) => `greedy ${i}`),
+  ]);
+  assertEquals(read.length, 8 * 10 + 1);
+});
+
+function burn(ms: number): void {
+  const endsAt = performance.now() + ms;
+  while (performance.now() < endsAt);
+}
+
+Deno.test("a client that sends much at once is read over several turns, in order, and others in between", async () => {
+  const [greedy, modest] = [accept(), accept()];
+  await turn();
+  const heard: string[] = [];
+  greedy.socket.onmessage = ({ data }) => {
+    heard.push(String(data));
+    burn(1);
+  };
+  let heardBefore = -1;
+  modest.socket.onmessage = () => heardBefore = heard.length;
+  const texts = Array.from({ length: 150 }, (_, i) => `${i} `.repeat(50));
+  greedy.stream.receive(Buffer.concat(texts.map((text) => clientFrame(OPCODE.TEXT, text))));
+  assert(heard.length > 0 && heard.length < 50, `${heard.length} in the first turn`);
+  assertEquals(greedy.stream.paused, true);
+  // More that comes in the same turn waits in its place.
+  greedy.stream.receive(clientFrame(OPCODE.TEXT, "last"));
+  modest.stream.receive(clientFrame(OPCODE.TEXT, "hello"));
+  while (heard.length < 151) await turn();
+  assertEquals(heard, [...texts, "last"]);
+  assert(heardBefore >= 0 && heardBefore < 120, `heard after ${heardBefore}`);
+  await turn();
+  assertEquals(greedy.stream.paused, false);
+  await endAll(greedy.socket, modest.socket);
+});
+
+Deno.test("what waits to be read is forgotten when its socket ends", async () => {
+  const { stream, socket } = accept();
+  await turn();
+  let heard = 0;
+  socket.onmessage = () => {
+    heard++;
+    burn(1);
+  };
+  stream.receive(Buffer.concat(Array(100).fill(clientFrame(OPCODE.TEXT, "x".repeat(100)))));
+  const before = heard;
+  await endAll(socket);
+  await turn();
+  assertEquals(heard, before);
+});
+
+Deno.test("a client that does not read is not looked at any more in the middle of a chunk", async () => {
+  const offer = { "sec-websocket-extensions": "permessage-deflate" };
+  const { stream, socket } = accept({ compression: { thresholdBytes: 1e9 } }, offer);
+  await turn();
+  stream.room = 0;
+  let heard = 0;
+  socket.onmessage = ({ data }) => {
+    heard++;
+    socket.send(data);
+  };
+  // In 64 KiB there is room for some sixty messages that inflate to 1 MiB each.
+  const bomb = deflateRawSync(Buffer.alloc(2 ** 20), { finishFlush: constants.Z_SYNC_FLUSH });
+  const frame = clientFrame(OPCODE.BINARY, bomb.subarray(0, -4), { rsv: 4 });
+  stream.receive(Buffer.concat(Array(50).fill(frame)));
+  for (let i = 0; i < 20; i++) await turn();
+  assertEquals([heard, stream.paused], [1, true]);
+  stream.room = 2 ** 22;
+  stream.take(0);
+  for (let i = 0; i < 20; i++) await turn();
+  assertEquals([heard > 1, stream.paused], [true, true]);
+  while (heard < 50) {
+    stream.take();
+    await turn();
+  }
+  await turn();
+  assertEquals(stream.paused, false);
+  await endAll(socket);
+});
