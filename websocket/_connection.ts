@@ -199,7 +199,7 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
   received(chunk: Uint8Array): void {
     this.#isHeard = true;
     if (this.#state === "ending" || this.#state === "closed") return;
-    if (this.#unread !== undefined || sharedReading.isOver) return this.#keep(chunk);
+    if (this.#unread !== undefined || sharedReading.isOver) return this.#keep(chunk, false);
     const isShort = chunk.length <= SHORT_CHUNK_BYTES && this.#limits.compressor === undefined;
     this.#read(chunk, isShort ? undefined : sharedReading.begin());
   }
@@ -221,7 +221,7 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
       this.#reader ??= new FrameReader(this.#limits);
       const isEnough = isOver && (() => this.#outbox.paused || isOver());
       const taken = this.#reader.push(chunk, this, isEnough);
-      if (taken < chunk.length) this.#keep(chunk.subarray(taken));
+      if (taken < chunk.length) this.#keep(chunk.subarray(taken), true);
     } catch (error) {
       if (error instanceof Violation) return this.#fail(error);
       // Such as a text that is longer than a string can be: of no concern to other clients.
@@ -230,18 +230,18 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
   }
 
   /** Keeps what cannot be looked at in this turn. The stream has no more than a chunk to come. */
-  #keep(chunk: Uint8Array): void {
+  #keep(chunk: Uint8Array, isGreedy: boolean): void {
     if (this.#unread === undefined) {
       this.#unread = chunk;
       this.#outbox.holdReading();
     } else {
       this.#unread = Buffer.concat([this.#unread, chunk]);
     }
-    this.#waitToRead();
+    this.#waitToRead(isGreedy);
   }
 
-  #waitToRead(): void {
-    if (!this.#waitsToRead) sharedReading.wait(this);
+  #waitToRead(isGreedy: boolean): void {
+    if (!this.#waitsToRead) sharedReading.wait(this, isGreedy);
     this.#waitsToRead = true;
   }
 
@@ -291,7 +291,7 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
     this.#isHeard = true;
     if (this.#unanswered !== undefined && !this.#closeSent) this.#outbox.add(this.#unanswered);
     this.#unanswered = undefined;
-    if (this.#unread !== undefined) this.#waitToRead();
+    if (this.#unread !== undefined) this.#waitToRead(true);
     if (this.#state === "open") this.#tell({ type: "drain" });
   }
 

@@ -9,7 +9,7 @@ import { setImmediate } from "node:timers";
 /** What the clients of a turn may take together. */
 const TURN_MS = 10;
 
-/** What one of those that wait may take before it is the next one's turn. */
+/** What one client may take before it is the next one's turn. */
 const SLICE_MS = 2;
 
 /** What has been read and waits. */
@@ -31,12 +31,14 @@ const systemTiming: ReadingTiming = {
 
 export class Reading {
   readonly #timing: ReadingTiming;
-  #waiting: Reader[] = [];
+  /** Those that have not been read since they wait. They want little, as far as is known. */
+  #fresh: Reader[] = [];
+  /** Those that have been read, and want more. */
+  #greedy: Reader[] = [];
   /** True from the first long read of a turn until the turn has ended. */
   #isOpen = false;
   #endsAt = 0;
   #sliceEndsAt = 0;
-  readonly #isTurnOver = () => this.#timing.now() >= this.#endsAt;
   readonly #isSliceOver = () => this.#timing.now() >= this.#sliceEndsAt;
 
   constructor(timing: ReadingTiming = systemTiming) {
@@ -45,18 +47,19 @@ export class Reading {
 
   /** True if this turn has read enough. */
   get isOver(): boolean {
-    return this.#isOpen && this.#isTurnOver();
+    return this.#isOpen && this.#timing.now() >= this.#endsAt;
   }
 
-  /** Begins to count, if that has not happened in this turn; gives what says when it is enough. */
+  /** Begins to count for one client; gives what says when it is enough. */
   begin(): () => boolean {
     if (!this.#isOpen) this.#open();
-    return this.#isTurnOver;
+    this.#sliceEndsAt = this.#timing.now() + SLICE_MS;
+    return this.#isSliceOver;
   }
 
-  /** Has `reader` read on in a later turn. */
-  wait(reader: Reader): void {
-    this.#waiting.push(reader);
+  /** Has `reader` read on in a later turn; `isGreedy` if it has just been read. */
+  wait(reader: Reader, isGreedy: boolean): void {
+    (isGreedy ? this.#greedy : this.#fresh).push(reader);
     if (!this.#isOpen) this.#open();
   }
 
@@ -68,17 +71,20 @@ export class Reading {
 
   #run(): void {
     this.#isOpen = false;
-    const waiting = this.#waiting;
-    if (waiting.length === 0) return;
-    this.#waiting = [];
+    if (this.#fresh.length + this.#greedy.length === 0) return;
     this.#open();
+    this.#fresh = this.#read(this.#fresh);
+    const greedy = this.#greedy;
+    // Those that want still more come after all others.
+    this.#greedy = [];
+    this.#greedy = [...this.#read(greedy), ...this.#greedy];
+  }
+
+  /** Reads these in turn, and gives those that the turn is too short for. */
+  #read(readers: readonly Reader[]): Reader[] {
     let next = 0;
-    while (next < waiting.length && !this.#isTurnOver()) {
-      this.#sliceEndsAt = this.#timing.now() + SLICE_MS;
-      waiting[next++].readOn(this.#isSliceOver);
-    }
-    // Those that had no turn come before those that had one and still wait.
-    if (next < waiting.length) this.#waiting = [...waiting.slice(next), ...this.#waiting];
+    while (next < readers.length && !this.isOver) readers[next++].readOn(this.begin());
+    return readers.slice(next);
   }
 }
 
