@@ -50,7 +50,7 @@ export class Flush {
   /** Has `socket` flushed when the turn ends. */
   add(socket: Flushable): void {
     this.#waiting.push(socket);
-    this.#immediate ??= this.#timing.setImmediate(() => this.#run());
+    this.#schedule();
   }
 
   /** A list with only this frame, if a socket of this kind has just begun one. */
@@ -61,7 +61,13 @@ export class Flush {
 
   /** Begins a list. Sockets of different kinds are sent different frames for the same message. */
   begin(kind: number, frame: Uint8Array): FrameList {
+    // A long frame is written at once: then nobody else ends the turn, after which it must be free.
+    this.#schedule();
     return this.#begun[kind] = new FrameList(undefined, frame);
+  }
+
+  #schedule(): void {
+    this.#immediate ??= this.#timing.setImmediate(() => this.#run());
   }
 
   #run(): void {
@@ -75,8 +81,7 @@ export class Flush {
       // The others go on in the next turn, before sockets that are added in the meantime.
       this.#waiting = this.#waiting.slice(this.#flushed);
       this.#flushed = 0;
-      if (this.#waiting.length === 0) return;
-      this.#immediate = this.#timing.setImmediate(() => this.#run());
+      if (this.#waiting.length > 0) this.#schedule();
       return;
     }
     this.#waiting = [];

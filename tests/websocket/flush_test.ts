@@ -1,5 +1,7 @@
 import { assertEquals } from "@std/assert";
+import { encodeWebSocketText } from "../../codec/mod.ts";
 import { Flush, type FlushTiming } from "../../websocket/_flush.ts";
+import { FrameList } from "../../websocket/_frame_list.ts";
 
 /** Turns that end when a test says so, and a clock that it sets. */
 class FakeTiming implements FlushTiming {
@@ -70,4 +72,29 @@ Deno.test("a socket that is sent something while the flush runs is flushed again
   flush.add(socket);
   while (timing.endTurn());
   assertEquals(flushes, 2);
+});
+
+Deno.test("lists that sockets may share are known for one turn", () => {
+  const timing = new FakeTiming();
+  const flush = new Flush(timing);
+  const [a, b] = [encodeWebSocketText("a"), encodeWebSocketText("b")];
+  const list = flush.begin(0, a);
+  assertEquals(flush.begunWith(0, a) === list, true);
+  assertEquals([flush.begunWith(0, b), flush.begunWith(15, a)], [undefined, undefined]);
+  assertEquals(timing.endTurn(), true);
+  assertEquals([flush.begunWith(0, a), timing.endTurn()], [undefined, false]);
+});
+
+Deno.test("a list is shared by those that add the same frame, until it is sealed", () => {
+  const frames = ["a", "b", "c"].map(encodeWebSocketText);
+  const list = new FrameList(undefined, frames[0]);
+  assertEquals(list.followedBy(frames[1]), undefined);
+  const longer = list.append(frames[1]);
+  assertEquals(list.followedBy(frames[1]) === longer, true);
+  assertEquals(list.followedBy(frames[2]), undefined);
+  assertEquals([longer.bytes, longer.pieces.length, longer.pieces[0].length], [6, 1, 6]);
+  assertEquals(longer.pieces === longer.pieces, true);
+  longer.seal();
+  assertEquals([list.followedBy(frames[1]), longer.endsWith(frames[1])], [undefined, false]);
+  assertEquals(longer.pieces[0].length, 6);
 });
