@@ -12,9 +12,12 @@
  * | `message-too-long` | a message above the limit in force |
  * | `frame-too-long` | a frame, or a list in it, above the limit in force |
  * | `bad-length` | a WebSocket frame's length is not in its shortest form |
- * | `bad-close-code` | a close code that a close frame must not carry |
- * | `reason-too-long` | a close reason above 123 bytes |
  * | `target-too-small` | the buffer to encode into ends too early |
+ * | `no-target` | a ROOM_MESSAGE without a room |
+ * | `unknown-flags` | a ROOM_MESSAGE with a flag that this version does not know |
+ * | `unknown-op` | a ROOM_INTEREST with an operation that this version does not know |
+ * | `bad-close-code` | a close code that a close frame or a ROOM_CLOSE must not carry |
+ * | `reason-too-long` | a close reason above 123 bytes, which no close frame has space for |
  */
 export type FrameErrorCode =
   | "truncated"
@@ -26,9 +29,12 @@ export type FrameErrorCode =
   | "message-too-long"
   | "frame-too-long"
   | "bad-length"
+  | "target-too-small"
+  | "no-target"
+  | "unknown-flags"
+  | "unknown-op"
   | "bad-close-code"
-  | "reason-too-long"
-  | "target-too-small";
+  | "reason-too-long";
 
 /**
  * The one error of the codec: something does not fit the wire format.

@@ -7,10 +7,11 @@
  * for `forgetAfterMs`; at most `maxLearnt` of them are known.
  */
 
+import { backoffMs } from "../backplane/backoff.ts";
 import { formatAddress, type Target } from "./node_name.ts";
 
-const FIRST_DELAY_MS = 250;
-const MAX_DELAY_MS = 30_000;
+/** How often a seed that may stand for several nodes is dialled. */
+const ALIAS_INTERVAL_MS = 30_000;
 
 /** A link that breaks sooner than this has not shown that dialling at once again makes sense. */
 const STABLE_MS = 10_000;
@@ -21,17 +22,14 @@ interface KnownNode {
   seed: boolean;
   /** Who was there the last time. */
   name: string | undefined;
+  /** The host that its connections came from or went to, which may be called otherwise. */
+  remoteHost: string | undefined;
   /** Dials or short links in a row that came to nothing. */
   failures: number;
   /** When it was last linked, or got to be known. */
   aliveAt: number;
   dialAt: number;
   dialling: boolean;
-}
-
-/** The delay before a dial after `failures` of them: exponential, with full jitter. */
-export function backoffMs(failures: number, fraction: number): number {
-  return fraction * Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(failures, 16));
 }
 
 /**
@@ -119,18 +117,32 @@ export class KnownNodes {
     } else {
       node.name = name;
       node.aliveAt = now;
-      if (isAlias(node)) node.dialAt = now + MAX_DELAY_MS;
+      if (isAlias(node)) node.dialAt = now + ALIAS_INTERVAL_MS;
     }
   }
 
-  /** A link has come up to the node that others dial at `target`. */
-  linked(target: Target, now: number, isLinked: (name: string) => boolean): void {
+  /** True if a known node lives at a host, by its name or by where it was last linked. */
+  isKnownHost(hostname: string): boolean {
+    for (const { target, remoteHost } of this.#nodes.values()) {
+      if (target.hostname === hostname || remoteHost === hostname) return true;
+    }
+    return false;
+  }
+
+  /** A link has come up to the node that others dial at `target`, with `remoteHost` at its end. */
+  linked(
+    target: Target,
+    now: number,
+    isLinked: (name: string) => boolean,
+    remoteHost?: string,
+  ): void {
     const address = formatAddress(target);
     if (!this.#nodes.has(address) && this.#learnt() >= this.#maxLearnt) this.#forgetOne(isLinked);
     this.#know(target, false, now);
     const node = this.#nodes.get(address);
     if (node === undefined) return;
     node.name = target.name;
+    node.remoteHost = remoteHost;
     node.aliveAt = now;
   }
 
@@ -177,6 +189,7 @@ export class KnownNodes {
         target,
         seed,
         name: target.name,
+        remoteHost: undefined,
         failures: 0,
         aliveAt: now,
         dialAt: now,

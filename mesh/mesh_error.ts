@@ -5,7 +5,7 @@
  * | --- | --- |
  * | `invalid-address` | the target is neither `host:port` nor `local@host:port` |
  * | `listen-failed` | the node cannot listen at its address; see `cause` |
- * | `accept-failed` | a connection could not be accepted; see `cause` |
+ * | `accept-failed` | connections cannot be accepted, for lack of descriptors perhaps; see `cause`. Reported once until accepting has worked for 10 s |
  * | `unreachable` | nobody answers at the address; see `cause` |
  * | `timeout` | the handshake was not over in `handshakeTimeoutMs` |
  * | `peer-speaks-plain` | the other side does not speak TLS, and this node does |
@@ -18,13 +18,14 @@
  * | `wrong-name` | another node answers than the one that was dialled |
  * | `own-name` | the other side is this node itself |
  * | `duplicate-name` | two live nodes go by one name |
- * | `original-handshake` | the other side is a node of the original runtime, or plays one; see `allowOriginal` |
+ * | `mesh-lang-handshake` | the other side is a node of the Mesh runtime, or plays one; see `allowMeshLang` |
  * | `malformed` | what came is not a handshake; see `cause` |
  * | `already-linked` | a link to this node exists and stays |
  * | `too-many-peers` | `maxPeers` links are there already |
- * | `too-many-handshakes` | pushed out by newer connections, `maxPendingHandshakes` at a time |
+ * | `too-many-handshakes` | pushed out by other connections (`maxPendingHandshakes`), or more than `maxHandshakesPerSecond` |
  * | `seeds-failed` | the `seeds` function failed; see `cause` |
  * | `shut-down` | this node has been shut down |
+ * | `unexpected` | a fault that has no code of its own, perhaps one of roomcast; see `cause` |
  */
 export type MeshErrorCode =
   | "invalid-address"
@@ -42,13 +43,14 @@ export type MeshErrorCode =
   | "wrong-name"
   | "own-name"
   | "duplicate-name"
-  | "original-handshake"
+  | "mesh-lang-handshake"
   | "malformed"
   | "already-linked"
   | "too-many-peers"
   | "too-many-handshakes"
   | "seeds-failed"
-  | "shut-down";
+  | "shut-down"
+  | "unexpected";
 
 /**
  * A failure between this node and another.

@@ -1,5 +1,15 @@
 import { SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
-import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock.ts";
+import {
+  checkBoolean,
+  checkFunction,
+  checkMethods,
+  checkObject,
+  describe,
+  MAX_DELAY_MS,
+  type NumberRange,
+  wholeNumber,
+} from "../backplane/checks.ts";
+import { type Clock, type RandomBytes, systemClock, systemRandom } from "../backplane/clock.ts";
 import type { MeshError } from "./mesh_error.ts";
 import { formatName, parseTarget, type Target } from "./node_name.ts";
 import { tcpTransport } from "./tcp_transport.ts";
@@ -8,14 +18,34 @@ import type { Address, Transport } from "./transport.ts";
 
 const MIN_COOKIE_BYTES = 16;
 
-/** The longest delay that a platform timer can wait. */
-const MAX_DELAY_MS = 2 ** 31 - 1;
-
 /** Keeps nothing: the certificate is made when a node begins to listen. */
 const defaultTransport = tlsTransport();
 
 /** Addresses of nodes to begin with: `host:port`, or full names `local@host:port`. */
 export type Seeds = readonly string[];
+
+/** What a {@linkcode SeedsFunction} is told. */
+export interface SeedsRequest {
+  /** Full name of the node that asks. */
+  readonly name: string;
+  /** Aborted when that node shuts down: whatever the function holds for it is to be freed then. */
+  readonly signal: AbortSignal;
+  /** Where nodes of the same process can dial it without TLS; undefined if they cannot. */
+  readonly localAddress?: Address;
+}
+
+/** Gives the seeds as they are now. It is asked again every 5 s. */
+export interface SeedsFunction {
+  (request: SeedsRequest): Seeds | Promise<Seeds>;
+  /**
+   * True: nodes with the same name's port run beside this one, such as other workers of this process.
+   * If the port is taken, the node listens at a free one, which then stands in its name, and takes
+   * the port over when nobody holds it any more. {@linkcode workerSeeds} sets this.
+   */
+  readonly sharesPort?: boolean;
+  /** The `localAddress` of another node, if that node runs in this process. */
+  localAddressOf?(name: string): Address | undefined;
+}
 
 /** Options of {@linkcode startMesh}. */
 export interface MeshOptions {
@@ -27,7 +57,7 @@ export interface MeshOptions {
   name: string;
   /**
    * The secret that makes a node a member, 16 bytes or more of UTF-8 (1 or more with
-   * `allowOriginal`). Of several the first proves and any is accepted, so that it can be changed
+   * `allowMeshLang`). Of several the first proves and any is accepted, so that it can be changed
    * without stopping the cluster.
    */
   cookie: string | readonly string[];
@@ -43,7 +73,7 @@ export interface MeshOptions {
    * it. A function is asked again every 5 s. A host name may stand for several nodes, and addresses of
    * this node itself do no harm.
    */
-  seeds?: Seeds | (() => Seeds | Promise<Seeds>);
+  seeds?: Seeds | SeedsFunction;
   /**
    * Largest message of a session, in bytes with all its lengths; a peer that sends more is cut off,
    * so it must be the same on all nodes. 512 to 2³²−1, default: 16 MiB.
@@ -57,17 +87,30 @@ export interface MeshOptions {
   /** Links at a time; also how many nodes are remembered from hearsay. Default: 256. */
   maxPeers?: number;
   /**
-   * Incoming connections that have not proven themselves. One more pushes out the oldest.
-   * Default: 64.
+   * Incoming connections that have not proven themselves. One more pushes another out: first from
+   * an unknown address that holds more than a quarter of the places, then one that has sent nothing,
+   * then the oldest; connections from hosts of known nodes last. Default: 64.
    */
   maxPendingHandshakes?: number;
+  /**
+   * Handshakes a second that unknown addresses can make this node take part in; each takes up to
+   * 1 ms of the processor. One address may use a quarter of them, and a burst of five seconds'
+   * handshakes is allowed. Further connections are closed as soon as they speak. Hosts of seeds and of
+   * known nodes do not count, and each may make as many. Default: 50.
+   */
+  maxHandshakesPerSecond?: number;
   /** Time for connecting and shaking hands, in milliseconds. Default: 5,000. */
   handshakeTimeoutMs?: number;
-  /** Time between pings, in milliseconds. Default: 10,000. */
+  /**
+   * Time between pings, in milliseconds. Default: 10,000. After a cut, both ends give a link up within
+   * `heartbeatIntervalMs` and 1.2 times `heartbeatTimeoutMs`: 16 s by default. A node that was itself
+   * suspended or busy takes one more timeout.
+   */
   heartbeatIntervalMs?: number;
   /**
-   * Time for the answer to a ping, in milliseconds; it begins anew while bytes move, behind which
-   * ping or pong may be. Default: 5,000.
+   * Time for the answer to a ping, in milliseconds. It starts again whenever something arrives from
+   * the peer, and whenever bytes are written while the ping waits in the queue, so that a slow link is
+   * not taken for a dead one. Use the same on all nodes. Default: 5,000.
    */
   heartbeatTimeoutMs?: number;
   /** How long a lost node is redialled, in milliseconds; a seed is for ever. Default: 600,000. */
@@ -83,7 +126,7 @@ export interface MeshOptions {
    * to their name. A cookie may then be shorter than 16 bytes, and no message that this node sends is
    * longer than 16 MiB, which is what they take. Default: false.
    */
-  allowOriginal?: boolean;
+  allowMeshLang?: boolean;
   /** How bytes reach another node. Default: what `tls` says, over TCP. */
   transport?: Transport;
   /** Shuts the node down when it is aborted. */
@@ -100,17 +143,21 @@ export interface MeshSettings {
   readonly local: string;
   readonly cookies: readonly string[];
   readonly listen: Address;
-  readonly seeds: readonly Target[] | (() => Seeds | Promise<Seeds>);
+  readonly seeds: readonly Target[] | SeedsFunction;
+  readonly sharesPort: boolean;
   readonly maxMessageBytes: number;
   readonly maxQueuedBytes: number;
   readonly maxPeers: number;
   readonly maxPendingHandshakes: number;
+  readonly maxHandshakesPerSecond: number;
   readonly handshakeTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   readonly heartbeatTimeoutMs: number;
   readonly forgetAfterMs: number;
-  readonly allowOriginal: boolean;
+  readonly allowMeshLang: boolean;
   readonly transport: Transport;
+  /** Between nodes of one process, where nobody can listen in: without TLS. */
+  readonly localTransport: Transport | undefined;
   readonly signal: AbortSignal | undefined;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
@@ -123,34 +170,45 @@ export interface MeshSettings {
  * @throws {RangeError} for a value out of range.
  */
 export function resolveOptions(options: MeshOptions): MeshSettings {
-  requireObject("options", options, "name and cookie");
-  const name = parseName(options.name);
-  const allowOriginal = checkBoolean("allowOriginal", options.allowOriginal);
-  const number = (option: keyof MeshOptions, fallback: number, min = 1, max = MAX_DELAY_MS) =>
-    integer(option, options[option], fallback, min, max);
+  checkObject("options", options, "name and cookie");
+  const sharesPort = typeof options.seeds === "function" && options.seeds.sharesPort === true;
+  const name = parseName(options.name, sharesPort);
+  const allowMeshLang = checkBoolean("allowMeshLang", options.allowMeshLang);
+  const number = (option: keyof MeshOptions, fallback: number, range: NumberRange = {}) =>
+    wholeNumber(option, options[option], fallback, range);
+  const delay = (option: keyof MeshOptions, fallback: number) =>
+    number(option, fallback, { max: MAX_DELAY_MS });
   return {
     name,
     local: name.name.slice(0, name.name.indexOf("@")),
-    cookies: checkCookies(options.cookie, allowOriginal ? 1 : MIN_COOKIE_BYTES),
-    listen: checkListen(options.listen, name),
+    cookies: checkCookies(options.cookie, allowMeshLang ? 1 : MIN_COOKIE_BYTES),
+    listen: checkListen(options.listen, name, sharesPort),
     seeds: checkSeeds(options.seeds),
-    maxMessageBytes: number("maxMessageBytes", SESSION_MAX_FRAME_BYTES, 512, 0xffff_ffff),
-    maxQueuedBytes: number("maxQueuedBytes", 16 * 1024 * 1024, 1, Number.MAX_SAFE_INTEGER),
+    sharesPort,
+    maxMessageBytes: number("maxMessageBytes", SESSION_MAX_FRAME_BYTES, {
+      min: 512,
+      max: 0xffff_ffff,
+    }),
+    maxQueuedBytes: number("maxQueuedBytes", 16 * 1024 * 1024),
     maxPeers: number("maxPeers", 256),
     maxPendingHandshakes: number("maxPendingHandshakes", 64),
-    handshakeTimeoutMs: number("handshakeTimeoutMs", 5_000),
-    heartbeatIntervalMs: number("heartbeatIntervalMs", 10_000),
-    heartbeatTimeoutMs: number("heartbeatTimeoutMs", 5_000),
-    forgetAfterMs: number("forgetAfterMs", 600_000, 1, Number.MAX_SAFE_INTEGER),
-    allowOriginal,
+    maxHandshakesPerSecond: number("maxHandshakesPerSecond", 50),
+    handshakeTimeoutMs: delay("handshakeTimeoutMs", 5_000),
+    heartbeatIntervalMs: delay("heartbeatIntervalMs", 10_000),
+    heartbeatTimeoutMs: delay("heartbeatTimeoutMs", 5_000),
+    forgetAfterMs: number("forgetAfterMs", 600_000),
+    allowMeshLang,
     transport: checkTransport(options),
-    signal: withMethods("signal", options.signal, "addEventListener", "removeEventListener"),
-    clock: withMethods("clock", options.clock, "now", "setTimeout", "clearTimeout") ?? systemClock,
+    localTransport: sharesPort && !options.transport && options.tls !== false
+      ? tcpTransport
+      : undefined,
+    signal: checkSignal(options.signal),
+    clock: checkClock(options.clock),
     randomBytes: checkRandomBytes(options.randomBytes),
   };
 }
 
-function parseName(name: unknown): Required<Target> {
+function parseName(name: unknown, sharesPort: boolean): Required<Target> {
   if (typeof name !== "string") {
     throw new TypeError(`name must be a string like "chat-1@10.0.0.5:9000", got ${describe(name)}`);
   }
@@ -158,7 +216,7 @@ function parseName(name: unknown): Required<Target> {
   if (target.name === undefined) {
     throw new RangeError(`name must have a part before "@", as in "chat-1@${name}"`);
   }
-  if (target.port === 0) {
+  if (target.port === 0 || sharesPort) {
     // The port that is picked has up to five digits, and with it the name must not be too long.
     const local = target.name.slice(0, target.name.indexOf("@"));
     parseAddress("name", formatName(local, { ...target, port: 0xffff }));
@@ -189,13 +247,25 @@ function checkCookies(cookie: unknown, minBytes: number): readonly string[] {
   });
 }
 
-function checkListen(listen: MeshOptions["listen"] = {}, name: Address): Address {
-  requireObject("listen", listen, "hostname and port");
-  const { hostname = name.hostname, port }: { hostname?: unknown; port?: unknown } = listen;
+function checkListen(
+  listen: MeshOptions["listen"] = {},
+  name: Address,
+  sharesPort: boolean,
+): Address {
+  checkObject("listen", listen, "hostname and port");
+  const { hostname = name.hostname, port: wanted }: { hostname?: unknown; port?: unknown } = listen;
   if (typeof hostname !== "string") {
     throw new TypeError(`listen.hostname must be a string, got ${describe(hostname)}`);
   }
-  return { hostname, port: integer("listen.port", port, name.port, 0, 0xffff) };
+  const port = wholeNumber("listen.port", wanted, name.port, { min: 0, max: 0xffff });
+  if (sharesPort && port === 0 && name.port !== 0) {
+    // Every worker would find a port, so all would go by one name.
+    throw new RangeError(
+      `listen.port must not be 0 for workers that share a name with port ${name.port}: ` +
+        "give the name port 0 as well",
+    );
+  }
+  return { hostname, port };
 }
 
 function checkSeeds(seeds: MeshOptions["seeds"] = []): MeshSettings["seeds"] {
@@ -211,31 +281,32 @@ function checkSeeds(seeds: MeshOptions["seeds"] = []): MeshSettings["seeds"] {
   });
 }
 
-function integer(
-  option: string,
-  value: unknown,
-  fallback: number,
-  min: number,
-  max: number,
-): number {
-  if (value === undefined) return fallback;
-  if (typeof value !== "number") {
-    throw new TypeError(`${option} must be a number, got ${describe(value)}`);
-  }
-  if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new RangeError(`${option} must be a whole number from ${min} to ${max}, got ${value}`);
+function checkTransport({ transport, tls }: MeshOptions): Transport {
+  if (transport === undefined) return tls === undefined ? defaultTransport : transportFor(tls);
+  checkMethods("transport", transport, "listen", "connect");
+  if (tls) throw new TypeError("tls is not for a transport of your own: see tlsTransport");
+  return transport;
 }
 
-function checkTransport({ transport, tls }: MeshOptions): Transport {
-  const own = withMethods("transport", transport, "listen", "connect");
-  if (own === undefined) return tls === undefined ? defaultTransport : transportFor(tls);
-  if (tls) throw new TypeError("tls is not for a transport of your own: see tlsTransport");
-  return own;
+function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
+  if (signal === undefined) return undefined;
+  checkMethods("signal", signal, "addEventListener", "removeEventListener");
+  return signal;
+}
+
+function checkClock(clock: Clock = systemClock): Clock {
+  checkMethods("clock", clock, "now", "setTimeout", "clearTimeout");
+  return clock;
+}
+
+function checkRandomBytes(randomBytes: RandomBytes = systemRandom): RandomBytes {
+  checkFunction("randomBytes", randomBytes);
+  return randomBytes;
 }
 
 function transportFor(tls: TlsOptions | false): Transport {
   if (tls === false) return tcpTransport;
-  requireObject("tls", tls, "cert and key, or false");
+  checkObject("tls", tls, "cert and key, or false");
   const { cert, key, caCerts = [], serverName = "" }: { [Option in keyof TlsOptions]: unknown } =
     tls;
   const texts = { "tls.cert": cert, "tls.key": key, "tls.serverName": serverName };
@@ -247,35 +318,4 @@ function transportFor(tls: TlsOptions | false): Transport {
     throw new TypeError("tls.caCerts must be a list of certificates in PEM");
   }
   return tlsTransport(tls);
-}
-
-function checkBoolean(option: string, value: unknown = false): boolean {
-  if (typeof value === "boolean") return value;
-  throw new TypeError(`${option} must be true or false, got ${describe(value)}`);
-}
-
-function checkRandomBytes(randomBytes: RandomBytes = systemRandom): RandomBytes {
-  if (typeof randomBytes === "function") return randomBytes;
-  throw new TypeError(`randomBytes must be a function, got ${describe(randomBytes)}`);
-}
-
-function withMethods<T extends object>(
-  option: string,
-  value: T | undefined,
-  ...methods: (keyof T & string)[]
-): T | undefined {
-  if (value === undefined) return undefined;
-  requireObject(option, value, `the methods ${methods.join(", ")}`);
-  const missing = methods.find((method) => typeof value[method] !== "function");
-  if (missing === undefined) return value;
-  throw new TypeError(`${option} must have a method ${missing}, got ${describe(value[missing])}`);
-}
-
-function requireObject(option: string, value: unknown, parts: string): void {
-  if (typeof value === "object" && value !== null) return;
-  throw new TypeError(`${option} must be an object with ${parts}, got ${describe(value)}`);
-}
-
-function describe(value: unknown): string {
-  return value === null ? "null" : typeof value;
 }

@@ -1,87 +1,72 @@
 /**
- * Rooms on all cores, and on other machines: one process with as many workers as there are cores.
+ * Rooms on all cores, and on other machines: one process with a worker for each core.
  *
  * ```sh
- * export ROOMCAST_COOKIE=$(openssl rand -hex 16)
- * NODE_NAME=chat-1@127.0.0.1:9001 deno serve --parallel --allow-net --allow-env \
- *   --port 8001 examples/parallel/server.ts
- * NODE_NAME=chat-2@127.0.0.1:9002 SEEDS=127.0.0.1:9001 deno serve --parallel --allow-net --allow-env \
- *   --port 8002 examples/parallel/server.ts
+ * export ROOMCAST_COOKIE=$(openssl rand -base64 32)
+ * NODE_NAME=chat@127.0.0.1:9001 PORT=8001 deno serve --parallel --allow-net --allow-env \
+ *   --port 8011 examples/parallel/server.ts
+ * NODE_NAME=chat@127.0.0.1:9002 PORT=8002 SEEDS=127.0.0.1:9001 deno serve --parallel --allow-net \
+ *   --allow-env --port 8012 examples/parallel/server.ts
  * ```
  *
- * `deno serve --parallel` runs this module once for each core (or `DENO_JOBS` times). The copies
- * share rooms over a `BroadcastChannel`, and one of them holds the link to other machines for all.
- * The path of a WebSocket is its room: `ws://127.0.0.1:8001/lobby`. What else is asked for is
- * answered with the worker that got the question, how many others it knows, and whether one of them
- * has the link to other machines.
+ * `deno serve --parallel` runs this module once for each core (or `DENO_JOBS` times). Each worker is a
+ * node of the mesh. `workerSeeds` lets the workers find each other, and `SEEDS` names other machines.
+ *
+ * WebSockets are at `PORT`, where the path is the room: `ws://127.0.0.1:8001/lobby`. The system decides
+ * which worker gets a connection. The port of `deno serve` answers with the name of a worker and those
+ * of its peers.
  *
  * @module
  */
 
-import { Rooms, startMesh } from "../../mod.ts";
-import { broadcastChannelBackplane } from "../../backplanes/broadcast_channel.ts";
-import { compose } from "../../backplanes/compose.ts";
-import { gatewayBackplane } from "../../backplanes/gateway.ts";
+import { createServer } from "node:http";
+import { Rooms, startMesh, workerSeeds } from "../../mod.ts";
+import { logEvents } from "../../telemetry/mod.ts";
+import { acceptWebSocket, type ServerWebSocket } from "../../websocket/mod.ts";
 
-const name = Deno.env.get("NODE_NAME") ?? "chat-1@127.0.0.1:9001";
-const cookie = Deno.env.get("ROOMCAST_COOKIE") ?? "";
-const seeds = Deno.env.get("SEEDS")?.split(",").filter((seed) => seed !== "") ?? [];
+const MAX_ROOM_LENGTH = 100;
+const MAX_MESSAGE_BYTES = 10_000;
 
-const workers = broadcastChannelBackplane({ cluster: "chat" });
-const machines = gatewayBackplane({
-  cluster: "chat",
-  async connect() {
-    const mesh = await startMesh({ name, cookie, seeds });
-    mesh.addEventListener("peerup", ({ peer }) => console.log(`${peer.name} is connected`));
-    return mesh;
-  },
+const mesh = await startMesh({
+  name: Deno.env.get("NODE_NAME") ?? "chat@127.0.0.1:9001",
+  cookie: Deno.env.get("ROOMCAST_COOKIE") ?? "",
+  seeds: workerSeeds({ seeds: Deno.env.get("SEEDS")?.split(",").filter(Boolean) }),
 });
-machines.addEventListener("gatewayup", ({ worker, here }) => {
-  if (here) console.log(`worker ${worker} is the gateway`);
-});
-machines.addEventListener("refused", ({ cause }) => {
-  console.warn(`cannot connect: ${cause instanceof Error ? cause.message : cause}`);
-});
-const rooms = new Rooms({ backplane: compose(workers, machines) });
+logEvents(mesh);
+const rooms = new Rooms<ServerWebSocket>({ backplane: mesh });
 
-// At a signal `deno serve` stops listening and waits until nothing is left that runs.
+const sockets = new Set<ServerWebSocket>();
+const server = createServer((_request, response) => {
+  response.writeHead(426).end("This port is for WebSockets.\n");
+});
+server.on("upgrade", (request, stream, head) => {
+  const socket = acceptWebSocket(request, stream, head, { maxMessageBytes: MAX_MESSAGE_BYTES });
+  if (socket === undefined) return; // Refused, and answered.
+  sockets.add(socket);
+  socket.onclose = () => sockets.delete(socket);
+  const [room] = (request.url ?? "/").split("?", 1);
+  if (room.length > MAX_ROOM_LENGTH) return socket.close(1008, "the name of the room is too long");
+  rooms.join(socket, room);
+  socket.send(`You are on ${mesh.name}.`);
+  socket.onmessage = ({ data }) => {
+    if (typeof data !== "string") return socket.close(1003, "text only");
+    rooms.broadcast(room, data, { except: socket });
+  };
+});
+// Without `reusePort` one worker would get the port, and the others fail.
+const port = Number(Deno.env.get("PORT") ?? 8001);
+server.listen({ port, reusePort: true }, () => {
+  console.log(`${mesh.name} takes WebSockets at port ${port}`);
+});
+
+// After a signal, `deno serve` ends as soon as nothing else keeps the workers running.
 for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
 async function stop(): Promise<void> {
-  for (const socket of sockets) socket.close(1001);
-  await machines.shutdown();
-  await workers.shutdown();
+  server.close();
+  for (const socket of sockets) socket.close(1012, "this server restarts");
+  await mesh.shutdown();
 }
 
-const sockets = new Set<WebSocket>();
-
 export default {
-  fetch(request: Request): Response {
-    if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-      const { id, peers } = workers;
-      return Response.json({
-        worker: id,
-        others: peers.length,
-        isLinked: machines.gateway !== undefined,
-      });
-    }
-    const { socket, response } = Deno.upgradeWebSocket(request);
-    const room = new URL(request.url).pathname;
-    sockets.add(socket);
-    socket.onclose = () => sockets.delete(socket);
-    socket.onopen = () => {
-      rooms.join(socket, room);
-      socket.send(JSON.stringify({ worker: workers.id }));
-    };
-    socket.onmessage = ({ data }) => {
-      if (typeof data !== "string" || data.length > 10_000) return socket.close(1008);
-      try {
-        rooms.broadcast(room, data, { except: socket });
-      } catch (error) {
-        // A lone surrogate, for instance: what is thrown in an event would end the process.
-        console.error(error);
-        socket.close(1007);
-      }
-    };
-    return response;
-  },
+  fetch: () => Response.json({ worker: mesh.name, peers: mesh.peers.map(({ name }) => name) }),
 } satisfies Deno.ServeDefaultExport;

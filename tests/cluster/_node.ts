@@ -12,18 +12,17 @@ const [name, ...seeds] = Deno.args;
 const say = (value: Record<string, unknown>) => console.log(JSON.stringify(value));
 
 const mesh = await startMesh({ name, cookie: COOKIE, seeds });
-for (const type of ["peerup", "peerdown"] as const) {
-  mesh.addEventListener(type, ({ detail }: CustomEvent) => {
-    say({ type, peer: detail.peer.name, reason: detail.reason });
-  });
-}
+mesh.addEventListener("peerup", ({ type, peer }) => say({ type, peer: peer.name }));
+mesh.addEventListener("peerdown", ({ type, peer, reason }) => {
+  say({ type, peer: peer.name, reason });
+});
 const rooms = new Rooms<FakeSocket>({ backplane: mesh });
 const socket = new FakeSocket();
 /** The last number heard, by sender and incarnation. */
 const last = new Map<string, number>();
 socket.onSend = (message) => {
   socket.heard.length = 0;
-  const [sender, incarnation, number] = message.split(" ");
+  const [sender, incarnation, number] = String(message).split(" ");
   const key = `${sender} ${incarnation}`;
   const before = last.get(key);
   if (before === undefined) say({ type: "heard", peer: sender });

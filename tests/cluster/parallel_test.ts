@@ -1,198 +1,173 @@
 /**
- * `deno serve --parallel` as people use it: real processes, each with several workers at one port,
- * and sockets that are on different workers, whichever the system has chosen.
+ * `deno serve --parallel` as people use it: each process is a machine with several workers, and clients
+ * are on whichever worker the system has chosen.
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { freePort } from "../../examples/chat/cluster_plan.ts";
-import { lines } from "../../examples/chat/node_process.ts";
-import { COOKIE } from "../mesh/_cluster.ts";
-import { within } from "./_chat_cluster.ts";
+import { concat } from "@std/bytes";
+import { ParallelClient } from "./_parallel_client.ts";
+import { ParallelServer } from "./_parallel_server.ts";
 
-const SCRIPT = new URL("../../examples/parallel/server.ts", import.meta.url).href;
-const WORKERS = 3;
+const ROUNDS = 20;
 
-/** What a server says of itself to those who ask. */
-interface Answer {
-  readonly worker: string;
-  readonly others: number;
-  readonly isLinked: boolean;
-}
-
-/** One process with several workers. */
-class ParallelServer implements AsyncDisposable {
-  readonly name: string;
-  readonly #port = freePort();
-  readonly #child: Deno.ChildProcess;
-  readonly #output: Promise<void[]>;
-  readonly said: string[] = [];
-  #changed = Promise.withResolvers<void>();
-
-  constructor(seeds: readonly ParallelServer[]) {
-    const meshPort = freePort();
-    this.name = `server@127.0.0.1:${meshPort}`;
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["serve", "--no-prompt", "--parallel", "--allow-net", "--allow-env"],
-        ...["--host", "127.0.0.1", "--port", String(this.#port), SCRIPT],
-      ],
-      env: {
-        DENO_JOBS: String(WORKERS),
-        NODE_NAME: this.name,
-        ROOMCAST_COOKIE: COOKIE,
-        SEEDS: seeds.map(({ name }) => name).join(),
-        NO_COLOR: "1",
-      },
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    const read = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>) => {
-      for await (const line of lines(stream)) {
-        this.said.push(line);
-        this.#changed.resolve();
-      }
-    };
-    this.#output = Promise.all([read(this.#child.stdout), read(this.#child.stderr)]);
+/** Has each client say something, and checks that all others hear it, in order and once. */
+async function hearEachOther(clients: readonly ParallelClient[], topic: string): Promise<void> {
+  for (let i = 0; i < ROUNDS; i++) {
+    for (const [from, client] of clients.entries()) client.say(`${topic} ${from} ${i}`);
   }
-
-  /** Resolves when a line that matches has been printed. */
-  async says(pattern: RegExp): Promise<void> {
-    const wait = async () => {
-      while (!this.said.some((line) => pattern.test(line))) {
-        await this.#changed.promise;
-        this.#changed = Promise.withResolvers();
-      }
-    };
-    await within(`${this.name} saying ${pattern}`, wait());
-  }
-
-  /** Resolves when all workers know each other and the gateway. */
-  async ready(): Promise<void> {
-    await this.says(/Listening/);
-    const wait = async () => {
-      const met = new Set<string>();
-      while (met.size < WORKERS) {
-        // A new connection each time, so that the system may choose another worker.
-        using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
-        const response = await fetch(`http://127.0.0.1:${this.#port}/`, { client });
-        const { worker, others, isLinked }: Answer = await response.json();
-        if (others === WORKERS - 1 && isLinked) met.add(worker);
-      }
-    };
-    await within(`all workers of ${this.name}`, wait());
-  }
-
-  /** A socket on each worker. */
-  async connectToEach(room: string): Promise<Client[]> {
-    const wait = async () => {
-      const clients = new Map<string, Client>();
-      while (clients.size < WORKERS) {
-        const client = await Client.connect(`ws://127.0.0.1:${this.#port}/${room}`);
-        if (clients.has(client.worker)) await client.close();
-        else clients.set(client.worker, client);
-      }
-      return [...clients.values()];
-    };
-    return await within(`a socket on each worker of ${this.name}`, wait());
-  }
-
-  /** Ends it as `deno serve` is ended, and returns how that was. */
-  async stop(): Promise<Deno.CommandStatus> {
-    this.#child.kill("SIGTERM");
-    try {
-      return await within(`${this.name} ending`, this.#child.status);
-    } catch (error) {
-      this.#child.kill("SIGKILL");
-      throw error;
-    } finally {
-      await this.#output;
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.#child.kill("SIGKILL");
-    } catch {
-      // It has ended.
-    }
-    await this.#child.status;
-    await this.#output;
-  }
-}
-
-/** A socket, and what it hears. */
-class Client {
-  readonly worker: string;
-  readonly heard: string[] = [];
-  readonly #socket: WebSocket;
-  #changed = Promise.withResolvers<void>();
-
-  private constructor(socket: WebSocket, worker: string) {
-    this.#socket = socket;
-    this.worker = worker;
-    socket.addEventListener("message", ({ data }) => {
-      this.heard.push(data);
-      this.#changed.resolve();
-    });
-  }
-
-  static async connect(url: string): Promise<Client> {
-    const socket = new WebSocket(url);
-    const { promise, resolve } = Promise.withResolvers<MessageEvent<string>>();
-    socket.addEventListener("message", resolve, { once: true });
-    const { worker }: { worker: string } = JSON.parse((await within("a greeting", promise)).data);
-    return new Client(socket, worker);
-  }
-
-  say(text: string): void {
-    this.#socket.send(text);
-  }
-
-  async hears(text: string): Promise<void> {
-    const wait = async () => {
-      while (!this.heard.includes(text)) {
-        await this.#changed.promise;
-        this.#changed = Promise.withResolvers();
-      }
-    };
-    await within(`hearing ${text}`, wait());
-  }
-
-  async close(): Promise<void> {
-    if (this.#socket.readyState === WebSocket.CLOSED) return;
-    const closed = new Promise((resolve) => this.#socket.addEventListener("close", resolve));
-    this.#socket.close();
-    await within("a socket closing", closed);
-  }
-}
-
-Deno.test("deno serve --parallel: sockets on all workers of two processes share rooms, each message once", async () => {
-  await using one = new ParallelServer([]);
-  await one.ready();
-  await using two = new ParallelServer([one]);
-  await two.ready();
-  await Promise.all([one.says(/is connected/), two.says(/is connected/)]);
-  // One process is one node of the mesh, whatever its workers: nobody connects twice.
-  for (const { said } of [one, two]) {
-    assertEquals(said.filter((line) => line.includes("is the gateway")).length, 1);
-    assertEquals(said.filter((line) => line.includes("is connected")).length, 1);
-  }
-
-  const clients = [...await one.connectToEach("lobby"), ...await two.connectToEach("lobby")];
-  assertEquals(new Set(clients.map(({ worker }) => worker)).size, 2 * WORKERS);
-  for (let i = 0; i < 20; i++) {
-    for (const [from, client] of clients.entries()) client.say(`${from} ${i}`);
-  }
+  const last = ROUNDS - 1;
   for (const [to, client] of clients.entries()) {
     for (const from of clients.keys()) {
       if (from === to) continue;
-      await client.hears(`${from} 19`);
-      // Behind the last that its sender has said nothing of it is to come: no echo, no duplicate.
-      const heard = client.heard.filter((message) => message.startsWith(`${from} `));
-      assertEquals(heard, Array.from({ length: 20 }, (_, i) => `${from} ${i}`));
+      await client.hears(`${topic} ${from} ${last}`);
+      // Nothing of this sender comes after its last message: neither a duplicate nor an echo.
+      const heard = client.heard.filter((text) => text.startsWith(`${topic} ${from} `));
+      assertEquals(heard, Array.from({ length: ROUNDS }, (_, i) => `${topic} ${from} ${i}`));
     }
-    assert(!client.heard.some((message) => message.startsWith(`${to} `)));
+    assert(!client.heard.some((text) => text.startsWith(`${topic} ${to} `)));
   }
+}
+
+async function closeAll(clients: readonly ParallelClient[]): Promise<void> {
   await Promise.all(clients.map((client) => client.close()));
-  for (const server of [one, two]) assertEquals((await server.stop()).code, 0);
+}
+
+/** A server on which the port is held by a worker that can die without the process. */
+async function startWithMortalHolder(): Promise<{ server: ParallelServer; names: string[] }> {
+  for (let attempt = 0; attempt < 20; attempt++) {
+    const server = new ParallelServer([]);
+    const names = await server.names();
+    if (names[0] !== server.holder) return { server, names };
+    await server.stop();
+  }
+  throw new Error("the main thread was the first to listen, twenty times");
+}
+
+Deno.test("clients on all workers of two machines hear each other, each message once", async () => {
+  await using one = new ParallelServer([]);
+  await using two = new ParallelServer([one.address]);
+  const [first, second] = [await one.names(), await two.names()];
+  const all = [...first, ...second];
+  assertEquals(new Set(all).size, one.workers + two.workers);
+  assert(first.includes(one.holder) && second.includes(two.holder));
+  await Promise.all([one.linked(first, all), two.linked(second, all)]);
+
+  const clients = [
+    ...await ParallelClient.onEach(one, first, "lobby"),
+    ...await ParallelClient.onEach(two, second, "lobby"),
+  ];
+  await hearEachOther(clients, "a");
+
+  // A machine that joins later.
+  await using three = new ParallelServer([two.address], { workers: 2 });
+  const third = await three.names();
+  await three.linked(third, [...all, ...third]);
+  clients.push(...await ParallelClient.onEach(three, third, "lobby"));
+  await hearEachOther(clients, "b");
+  await closeAll(clients);
+  for (const server of [one, two, three]) assertEquals((await server.stop()).code, 0);
 });
+
+Deno.test("when the worker that holds the port dies, the others go on, and newcomers find them", async () => {
+  const { server: one, names } = await startWithMortalHolder();
+  await using _one = one;
+  await one.linked(names, names);
+  const others = names.filter((name) => name !== one.holder);
+  const clients = await ParallelClient.onEach(one, others, "lobby");
+  await one.kill(one.holder);
+  await one.linked(others, others);
+  await hearEachOther(clients, "a");
+
+  await using two = new ParallelServer([one.address]);
+  const second = await two.names();
+  await two.linked(second, [...others, ...second]);
+  clients.push(...await ParallelClient.onEach(two, second, "lobby"));
+  await hearEachOther(clients, "b");
+
+  // A worker that holds no port of others.
+  const victim = second.slice(1).find((name) => name !== two.holder) ?? "";
+  await closeAll(clients);
+  await two.kill(victim);
+  const left = second.filter((name) => name !== victim);
+  await two.linked(left, [...others, ...left]);
+  const rest = [
+    ...await ParallelClient.onEach(one, others, "lobby"),
+    ...await ParallelClient.onEach(two, left, "lobby"),
+  ];
+  await hearEachOther(rest, "c");
+  await closeAll(rest);
+  // Deno reports the error that a worker has died of, but only when the process ends.
+  for (const server of [one, two]) assertEquals((await server.stop()).code, 1);
+});
+
+Deno.test("whatever a client does, every worker goes on", async () => {
+  await using server = new ParallelServer([]);
+  const names = await server.names();
+  await server.linked(names, names);
+  const clients = await ParallelClient.onEach(server, names, "lobby");
+  for (let round = 0; round < 10; round++) {
+    for (const attack of ATTACKS) await attack(server.port);
+  }
+  await hearEachOther(clients, "a");
+  const newcomers = await ParallelClient.onEach(server, names, "lobby");
+  await hearEachOther(newcomers, "b");
+  await closeAll([...clients, ...newcomers]);
+  assertEquals((await server.stop()).code, 0);
+});
+
+/** Says something to a worker, and either waits for the end or hangs up at once. */
+async function attack(port: number, bytes: Uint8Array, { hangUp = false } = {}): Promise<void> {
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  try {
+    await connection.write(bytes as Uint8Array<ArrayBuffer>);
+    if (hangUp) return;
+    await connection.closeWrite();
+    const buffer = new Uint8Array(4096);
+    while (await connection.read(buffer) !== null);
+  } catch {
+    // It was cut off, which is an answer as well.
+  }
+}
+
+function upgrade(path: string, headers: Record<string, string> = {}): Uint8Array {
+  const all = {
+    "Host": "127.0.0.1",
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    ...headers,
+  };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  return new TextEncoder().encode(`GET ${path} HTTP/1.1\r\n${lines.join("")}\r\n`);
+}
+
+/** A frame of a client, masked with zeros. */
+function frame(opcode: number, payload: Uint8Array): Uint8Array {
+  const length = new Uint8Array(8);
+  new DataView(length.buffer).setBigUint64(0, BigInt(payload.length));
+  return concat([Uint8Array.of(0x80 | opcode, 0xff), length, new Uint8Array(4), payload]);
+}
+
+const NOISE = Uint8Array.from({ length: 1_000 }, (_, i) => i * 151 % 256);
+
+const ATTACKS: readonly ((port: number) => Promise<void>)[] = [
+  NOISE,
+  upgrade(`/${"r".repeat(5_000)}`),
+  upgrade(`/${"r".repeat(100_000)}`),
+  upgrade("//"),
+  upgrade("http://[/%zz"),
+  upgrade("/lobby", { Host: "[:::" }),
+  upgrade("/lobby", { Origin: "null" }),
+  upgrade("/lobby", { "Sec-WebSocket-Key": "short" }),
+  concat([upgrade("/lobby"), NOISE]),
+  concat([upgrade("/lobby"), frame(0x1, NOISE)]),
+  concat([upgrade("/lobby"), frame(0x2, NOISE)]),
+  concat([upgrade("/lobby"), frame(0x1, new Uint8Array(20_000))]),
+  concat([upgrade("/lobby"), frame(0x8, Uint8Array.of(0))]),
+  concat([upgrade("/%ED%A0%80"), frame(0x1, new TextEncoder().encode("\\ud800"))]),
+].flatMap((bytes) => [
+  (port) => attack(port, bytes),
+  (port) => attack(port, bytes, { hangUp: true }),
+  (port) => attack(port, bytes.subarray(0, bytes.length >> 1), { hangUp: true }),
+]);

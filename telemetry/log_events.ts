@@ -1,0 +1,100 @@
+import { clearTimeout, setTimeout } from "node:timers";
+import type { Timers } from "../backplane/clock.ts";
+import { describeEvent, LOGGED_TYPES } from "./_describe_event.ts";
+
+/** A flood is more than this many events of one kind ... */
+const MAX_LINES = 5;
+
+/** ... in this time. A line sums up the others at its end. */
+const PERIOD_MS = 10_000;
+
+/**
+ * Kinds of events that are told apart by address. A stranger can connect from any number of ports,
+ * so beyond these only the type and the code count.
+ */
+const MAX_KINDS = 16;
+
+/** A log must not keep a process alive. */
+const backgroundTimers: Timers = {
+  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs).unref(),
+  clearTimeout: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
+};
+
+/** Options of {@linkcode logEvents}. */
+export interface LogEventsOptions {
+  /** Default: the platform's, which do not keep the process alive. */
+  timers?: Timers;
+}
+
+/**
+ * Logs the events of a mesh, of a broker's backplane or of `Rooms`: one line for each event. Of a
+ * flood, five lines are written at once, and one line every 10 s sums up the others.
+ *
+ * | source | events |
+ * | --- | --- |
+ * | mesh | `peerup`, `peerdown`, `refused`, `malformed`, `overflow`, `missed`, `unsupported` |
+ * | broker | `up`, `down`, `refused`, `malformed`, `overflow`, `missed` |
+ * | `Rooms` | `slow`, `missed` |
+ *
+ * @param log writes a line. Default: `console.log`.
+ * @returns ends the log when it is disposed, after a line for what has been counted.
+ *
+ * @example
+ * ```ts
+ * import { startMesh } from "@roomcast/roomcast/mesh";
+ * import { logEvents } from "@roomcast/roomcast/telemetry";
+ *
+ * const cookie = "a secret of at least 16 bytes";
+ * await using mesh = await startMesh({ name: "a@127.0.0.1:0", cookie });
+ * using _log = logEvents(mesh, (line) => console.error(line));
+ * ```
+ */
+export function logEvents(
+  source: EventTarget,
+  log: (line: string) => void = console.log,
+  { timers = backgroundTimers }: LogEventsOptions = {},
+): Disposable {
+  /** For each kind of event in this period: how many came, and the line of the last. */
+  const kinds = new Map<string, { count: number; line: string }>();
+  let timer: unknown;
+
+  const onEvent = (event: Event) => {
+    const { kind, address, text } = describeEvent(event);
+    const line = `roomcast: ${text}`;
+    const full = `${kind} ${address}`;
+    const key = kinds.size < MAX_KINDS || kinds.has(full) ? full : kind;
+    const count = (kinds.get(key)?.count ?? 0) + 1;
+    kinds.set(key, { count, line });
+    if (count <= MAX_LINES) log(line);
+    timer ??= timers.setTimeout(onPeriod, PERIOD_MS);
+  };
+  const sumUp = () => {
+    for (const [key, { count, line }] of [...kinds]) {
+      if (count <= MAX_LINES) {
+        kinds.delete(key);
+        continue;
+      }
+      const more = count - MAX_LINES - 1;
+      log(more === 0 ? line : `${line} (and ${more} more like this)`);
+      // A flood that goes on has had its lines already.
+      kinds.set(key, { count: MAX_LINES, line });
+    }
+  };
+  const onPeriod = () => {
+    timer = undefined;
+    sumUp();
+    // A flood that goes on gets a line per period. It is over after a period of quiet.
+    if (kinds.size > 0) timer = timers.setTimeout(onPeriod, PERIOD_MS);
+  };
+
+  for (const type of LOGGED_TYPES) source.addEventListener(type, onEvent);
+  return {
+    [Symbol.dispose]() {
+      for (const type of LOGGED_TYPES) source.removeEventListener(type, onEvent);
+      timers.clearTimeout(timer);
+      timer = undefined;
+      sumUp();
+      kinds.clear();
+    },
+  };
+}
