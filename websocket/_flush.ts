@@ -55,8 +55,7 @@ export class Flush {
 
   /** A list with only this frame, if a socket of this kind has just begun one. */
   begunWith(kind: number, frame: Uint8Array): FrameList | undefined {
-    const list = this.#begun[kind];
-    return list?.endsWith(frame) ? list : undefined;
+    return this.#begun[kind]?.shareFor(frame);
   }
 
   /** Begins a list. Sockets of different kinds are sent different frames for the same message. */

@@ -95,6 +95,6 @@ Deno.test("a list is shared by those that add the same frame, until it is sealed
   assertEquals([longer.bytes, longer.pieces.length, longer.pieces[0].length], [6, 1, 6]);
   assertEquals(longer.pieces === longer.pieces, true);
   longer.seal();
-  assertEquals([list.followedBy(frames[1]), longer.endsWith(frames[1])], [undefined, false]);
+  assertEquals([list.followedBy(frames[1]), longer.shareFor(frames[1])], [undefined, undefined]);
   assertEquals(longer.pieces[0].length, 6);
 });
