@@ -3,8 +3,8 @@
  * written when the turn ends, one socket after the other.
  */
 
-import { setImmediate } from "node:timers";
 import { FrameList } from "./_frame_list.ts";
+import { systemTiming, type Timing } from "./_timing.ts";
 
 /** How long a flush may keep the event loop from timers and other input. */
 const PAUSE_AFTER_MS = 20;
@@ -18,27 +18,16 @@ export interface Flushable {
   flush(): void;
 }
 
-/** When a flush runs; to be replaced in tests. */
-export interface FlushTiming {
-  now(): number;
-  setImmediate(callback: () => void): unknown;
-}
-
-const systemTiming: FlushTiming = {
-  now: () => performance.now(),
-  setImmediate: (callback) => setImmediate(callback),
-};
-
 export class Flush {
-  readonly #timing: FlushTiming;
+  readonly #timing: Timing;
   #waiting: Flushable[] = [];
   /** Of those that wait, how many have been flushed. */
   #flushed = 0;
-  #immediate: unknown;
+  #isScheduled = false;
   /** Lists of one frame that were begun in this turn: the latest for each kind of socket. */
   #begun: (FrameList | undefined)[] = [];
 
-  constructor(timing: FlushTiming = systemTiming) {
+  constructor(timing: Timing = systemTiming) {
     this.#timing = timing;
   }
 
@@ -66,11 +55,13 @@ export class Flush {
   }
 
   #schedule(): void {
-    this.#immediate ??= this.#timing.setImmediate(() => this.#run());
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#timing.endOfTurn(() => this.#run());
   }
 
   #run(): void {
-    this.#immediate = undefined;
+    this.#isScheduled = false;
     this.#begun = [];
     const startedAt = this.#timing.now();
     while (this.#flushed < this.#waiting.length) {
@@ -80,7 +71,9 @@ export class Flush {
       // The others go on in the next turn, before sockets that are added in the meantime.
       this.#waiting = this.#waiting.slice(this.#flushed);
       this.#flushed = 0;
-      if (this.#waiting.length > 0) this.#schedule();
+      if (this.#waiting.length === 0) return;
+      this.#isScheduled = true;
+      this.#timing.nextTurn(() => this.#run());
       return;
     }
     this.#waiting = [];

@@ -4,7 +4,7 @@
  * limit, one client could hold up all others, their heartbeats and the application's timers.
  */
 
-import { setImmediate } from "node:timers";
+import { systemTiming, type Timing } from "./_timing.ts";
 
 /** What the clients of a turn may take together. */
 const TURN_MS = 10;
@@ -18,30 +18,21 @@ export interface Reader {
   readOn(isOver: () => boolean): void;
 }
 
-/** When turns end, and what time it is; to be replaced in tests. */
-export interface ReadingTiming {
-  now(): number;
-  setImmediate(callback: () => void): unknown;
-}
-
-const systemTiming: ReadingTiming = {
-  now: () => performance.now(),
-  setImmediate: (callback) => setImmediate(callback),
-};
-
 export class Reading {
-  readonly #timing: ReadingTiming;
+  readonly #timing: Timing;
   /** Those that have not been read since they wait. They want little, as far as is known. */
   #fresh: Reader[] = [];
   /** Those that have been read, and want more. */
   #greedy: Reader[] = [];
   /** True from the first long read of a turn until the turn has ended. */
   #isOpen = false;
+  /** True while it is planned to read on. */
+  #isPlanned = false;
   #endsAt = 0;
   #sliceEndsAt = 0;
   readonly #isSliceOver = () => this.#timing.now() >= this.#sliceEndsAt;
 
-  constructor(timing: ReadingTiming = systemTiming) {
+  constructor(timing: Timing = systemTiming) {
     this.#timing = timing;
   }
 
@@ -60,24 +51,30 @@ export class Reading {
   /** Has `reader` read on in a later turn; `isGreedy` if it has just been read. */
   wait(reader: Reader, isGreedy: boolean): void {
     (isGreedy ? this.#greedy : this.#fresh).push(reader);
-    if (!this.#isOpen) this.#open();
+    if (this.#isPlanned) return;
+    this.#isPlanned = true;
+    this.#timing.nextTurn(() => this.#readOn());
   }
 
   #open(): void {
     this.#isOpen = true;
     this.#endsAt = this.#timing.now() + TURN_MS;
-    this.#timing.setImmediate(() => this.#run());
+    this.#timing.endOfTurn(() => this.#isOpen = false);
   }
 
-  #run(): void {
-    this.#isOpen = false;
-    if (this.#fresh.length + this.#greedy.length === 0) return;
-    this.#open();
-    this.#fresh = this.#read(this.#fresh);
-    const greedy = this.#greedy;
+  #readOn(): void {
+    this.#isPlanned = false;
+    if (!this.#isOpen) this.#open();
+    const [fresh, greedy] = [this.#fresh, this.#greedy];
+    this.#fresh = [];
     // Those that want still more come after all others.
     this.#greedy = [];
-    this.#greedy = [...this.#read(greedy), ...this.#greedy];
+    for (const reader of this.#read(fresh)) this.wait(reader, false);
+    const unread = this.#read(greedy);
+    if (unread.length === 0) return;
+    const stillGreedy = this.#greedy;
+    this.#greedy = [];
+    for (const reader of [...unread, ...stillGreedy]) this.wait(reader, true);
   }
 
   /** Reads these in turn, and gives those that the turn is too short for. */

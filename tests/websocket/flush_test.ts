@@ -1,25 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { encodeWebSocketText } from "../../codec/mod.ts";
-import { Flush, type FlushTiming } from "../../websocket/_flush.ts";
+import { Flush } from "../../websocket/_flush.ts";
 import { FrameList } from "../../websocket/_frame_list.ts";
-
-/** Turns that end when a test says so, and a clock that it sets. */
-class FakeTiming implements FlushTiming {
-  nowMs = 0;
-  readonly callbacks: (() => void)[] = [];
-  now(): number {
-    return this.nowMs;
-  }
-  setImmediate(callback: () => void): number {
-    return this.callbacks.push(callback);
-  }
-  /** Ends a turn; false if nothing was to be done. */
-  endTurn(): boolean {
-    const callbacks = this.callbacks.splice(0);
-    for (const callback of callbacks) callback();
-    return callbacks.length > 0;
-  }
-}
+import { FakeTiming } from "./_fake_timing.ts";
 
 Deno.test("a turn that sends nothing has no flush, and one that sends much has one", () => {
   const timing = new FakeTiming();
@@ -27,7 +10,7 @@ Deno.test("a turn that sends nothing has no flush, and one that sends much has o
   assertEquals(timing.endTurn(), false);
   const flushed: number[] = [];
   for (let i = 0; i < 100; i++) flush.add({ flush: () => flushed.push(i) });
-  assertEquals([timing.callbacks.length, flush.waiting], [1, 100]);
+  assertEquals([timing.isIdle, flush.waiting], [false, 100]);
   timing.endTurn();
   assertEquals(flushed, Array.from({ length: 100 }, (_, i) => i));
   assertEquals([flush.waiting, timing.endTurn()], [0, false]);

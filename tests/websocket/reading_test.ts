@@ -2,27 +2,10 @@ import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { constants, deflateRawSync } from "node:zlib";
 import { OPCODE } from "../../codec/mod.ts";
-import { Reading, type ReadingTiming } from "../../websocket/_reading.ts";
+import { Reading } from "../../websocket/_reading.ts";
+import { FakeTiming } from "./_fake_timing.ts";
 import { accept, endAll, turn } from "./_fake_stream.ts";
 import { clientFrame } from "./_raw_client.ts";
-
-/** Turns that end when a test says so, and a clock that it sets. */
-class FakeTiming implements ReadingTiming {
-  nowMs = 0;
-  readonly callbacks: (() => void)[] = [];
-  now(): number {
-    return this.nowMs;
-  }
-  setImmediate(callback: () => void): number {
-    return this.callbacks.push(callback);
-  }
-  /** Ends a turn; false if nothing was to be done. */
-  endTurn(): boolean {
-    const callbacks = this.callbacks.splice(0);
-    for (const callback of callbacks) callback();
-    return callbacks.length > 0;
-  }
-}
 
 Deno.test("a turn has read enough after 10 ms, one client after 2 ms; the next turn begins again", () => {
   const timing = new FakeTiming();
@@ -70,9 +53,14 @@ Deno.test("those that want more take turns of 2 ms, and one that has just come i
   reading.wait(reader("modest m", 1), false);
   assertEquals(turnOf(), "m56701");
   assertEquals(turnOf(), "23456");
-  while (timing.callbacks.length > 0) turnOf();
+  while (!timing.isIdle) turnOf();
   assertEquals(timing.nowMs, 8 * 20 + 1);
 });
+
+/** Resolves when those that wait have been read on. */
+function later(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
 
 function burn(ms: number): void {
   const endsAt = performance.now() + ms;
@@ -96,10 +84,10 @@ Deno.test("a client that sends much at once is read over several turns, in order
   // More that comes in the same turn waits in its place.
   greedy.stream.receive(clientFrame(OPCODE.TEXT, "last"));
   modest.stream.receive(clientFrame(OPCODE.TEXT, "hello"));
-  while (heard.length < 151) await turn();
+  while (heard.length < 151) await later();
   assertEquals(heard, [...texts, "last"]);
   assert(heardBefore >= 0 && heardBefore < 120, `heard after ${heardBefore}`);
-  await turn();
+  await later();
   assertEquals(greedy.stream.paused, false);
   await endAll(greedy.socket, modest.socket);
 });
@@ -115,7 +103,7 @@ Deno.test("what waits to be read is forgotten when its socket ends", async () =>
   stream.receive(Buffer.concat(Array(100).fill(clientFrame(OPCODE.TEXT, "x".repeat(100)))));
   const before = heard;
   await endAll(socket);
-  await turn();
+  await later();
   assertEquals(heard, before);
 });
 
@@ -133,17 +121,17 @@ Deno.test("a client that does not read is not looked at any more in the middle o
   const bomb = deflateRawSync(Buffer.alloc(2 ** 20), { finishFlush: constants.Z_SYNC_FLUSH });
   const frame = clientFrame(OPCODE.BINARY, bomb.subarray(0, -4), { rsv: 4 });
   stream.receive(Buffer.concat(Array(50).fill(frame)));
-  for (let i = 0; i < 20; i++) await turn();
+  for (let i = 0; i < 20; i++) await later();
   assertEquals([heard, stream.paused], [1, true]);
   stream.room = 2 ** 22;
   stream.take(0);
-  for (let i = 0; i < 20; i++) await turn();
+  for (let i = 0; i < 20; i++) await later();
   assertEquals([heard > 1, stream.paused], [true, true]);
   while (heard < 50) {
     stream.take();
-    await turn();
+    await later();
   }
-  await turn();
+  await later();
   assertEquals(stream.paused, false);
   await endAll(socket);
 });
