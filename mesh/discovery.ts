@@ -72,10 +72,15 @@ export class Discovery {
     return this.#known.learn(target, this.#options.settings.clock.now(), this.#isLinked);
   }
 
+  /** True if a known node lives at a host. */
+  isKnownHost(hostname: string): boolean {
+    return this.#known.isKnownHost(hostname);
+  }
+
   /** A link has come up. */
-  linked({ peer }: Link): void {
+  linked({ peer, remoteAddress }: Link): void {
     const now = this.#options.settings.clock.now();
-    this.#known.linked(parseNodeName(peer.name), now, this.#isLinked);
+    this.#known.linked(parseNodeName(peer.name), now, this.#isLinked, remoteAddress.hostname);
   }
 
   /** A link has ended that nothing has taken the place of. */

@@ -103,6 +103,7 @@ export class MeshNode extends EventTarget implements Mesh {
         onOverflow: (link) => this.dispatchEvent(new OverflowEvent(link.info, link.info.dropped)),
         onDown: (link, reason) => this.#onDown(link, reason),
       },
+      isKnownHost: (hostname) => this.#discovery.isKnownHost(hostname),
       onLink: (link, replaced) => this.#onLink(link, replaced),
       onRefused,
     });

@@ -64,17 +64,30 @@ export interface MeshOptions {
   /** Links at a time; also how many nodes are remembered from hearsay. Default: 256. */
   maxPeers?: number;
   /**
-   * Incoming connections that have not proven themselves. One more pushes out the oldest.
-   * Default: 64.
+   * Incoming connections that have not proven themselves. One more pushes another out: first from
+   * an unknown address that holds more than a quarter of the places, then one that has sent nothing,
+   * then the oldest; connections from hosts of known nodes last. Default: 64.
    */
   maxPendingHandshakes?: number;
+  /**
+   * Handshakes a second that unknown addresses can make this node take part in; each takes up to
+   * 1 ms of the processor. One address may use a quarter of them, and a burst of five seconds'
+   * handshakes is allowed. Further connections are closed as soon as they speak. Hosts of seeds and of
+   * known nodes do not count, and each may make as many. Default: 50.
+   */
+  maxHandshakesPerSecond?: number;
   /** Time for connecting and shaking hands, in milliseconds. Default: 5,000. */
   handshakeTimeoutMs?: number;
-  /** Time between pings, in milliseconds. Default: 10,000. */
+  /**
+   * Time between pings, in milliseconds. Default: 10,000. After a cut, both ends give a link up within
+   * `heartbeatIntervalMs` and 1.2 times `heartbeatTimeoutMs`: 16 s by default. A node that was itself
+   * suspended or busy takes one more timeout.
+   */
   heartbeatIntervalMs?: number;
   /**
-   * Time for the answer to a ping, in milliseconds; it begins anew while bytes move, behind which
-   * ping or pong may be. Default: 5,000.
+   * Time for the answer to a ping, in milliseconds. It starts again whenever something arrives from
+   * the peer, and whenever bytes are written while the ping waits in the queue, so that a slow link is
+   * not taken for a dead one. Use the same on all nodes. Default: 5,000.
    */
   heartbeatTimeoutMs?: number;
   /** How long a lost node is redialled, in milliseconds; a seed is for ever. Default: 600,000. */
@@ -112,6 +125,7 @@ export interface MeshSettings {
   readonly maxQueuedBytes: number;
   readonly maxPeers: number;
   readonly maxPendingHandshakes: number;
+  readonly maxHandshakesPerSecond: number;
   readonly handshakeTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   readonly heartbeatTimeoutMs: number;
@@ -150,6 +164,7 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     maxQueuedBytes: number("maxQueuedBytes", 16 * 1024 * 1024),
     maxPeers: number("maxPeers", 256),
     maxPendingHandshakes: number("maxPendingHandshakes", 64),
+    maxHandshakesPerSecond: number("maxHandshakesPerSecond", 50),
     handshakeTimeoutMs: delay("handshakeTimeoutMs", 5_000),
     heartbeatIntervalMs: delay("heartbeatIntervalMs", 10_000),
     heartbeatTimeoutMs: delay("heartbeatTimeoutMs", 5_000),
