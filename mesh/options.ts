@@ -7,6 +7,7 @@ import {
   describe,
   MAX_DELAY_MS,
   type NumberRange,
+  oneOf,
   wholeNumber,
 } from "../backplane/checks.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "../backplane/clock.ts";
@@ -51,6 +52,13 @@ export interface MeshOptions {
    * this node itself do no harm.
    */
   seeds?: Seeds | (() => Seeds | Promise<Seeds>);
+  /**
+   * What this node asks its peers for. `"cluster"`: every broadcast. `"room"`: only those for rooms
+   * that are open here, which it announces as they open and close; with more than 100,000 of them, or
+   * 8 MiB of names, it asks for every broadcast. Nodes may differ: each honours what its peers
+   * announce. Default: `"cluster"`.
+   */
+  interest?: "cluster" | "room";
   /**
    * Largest message of a session, in bytes with all its lengths; a peer that sends more is cut off,
    * so it must be the same on all nodes. 512 to 2³²−1, default: 16 MiB.
@@ -121,6 +129,7 @@ export interface MeshSettings {
   readonly cookies: readonly string[];
   readonly listen: Address;
   readonly seeds: readonly Target[] | (() => Seeds | Promise<Seeds>);
+  readonly interest: "cluster" | "room";
   readonly maxMessageBytes: number;
   readonly maxQueuedBytes: number;
   readonly maxPeers: number;
@@ -157,6 +166,7 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     cookies: checkCookies(options.cookie, allowMeshLang ? 1 : MIN_COOKIE_BYTES),
     listen: checkListen(options.listen, name),
     seeds: checkSeeds(options.seeds),
+    interest: oneOf("interest", options.interest, ["cluster", "room"]),
     maxMessageBytes: number("maxMessageBytes", SESSION_MAX_FRAME_BYTES, {
       min: 512,
       max: 0xffff_ffff,

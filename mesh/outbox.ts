@@ -57,6 +57,8 @@ export class Outbox {
   fits({ length }: Uint8Array): boolean {
     const bytes = this.#queuedBytes + FRAME_HEADER_BYTES + length;
     return this.#queuedBytes === 0 || bytes <= this.#maxBytes;
+  }
+
   /** True if urgent frames wait. */
   get hasUrgent(): boolean {
     return this.#urgent.length > 0;
