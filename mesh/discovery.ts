@@ -10,7 +10,7 @@ import type { Link } from "./link.ts";
 import type { Connector } from "./connector.ts";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress, parseNodeName, parseTarget, type Target } from "./node_name.ts";
-import type { MeshSettings, Seeds } from "./options.ts";
+import type { MeshSettings, SeedsFunction } from "./options.ts";
 import type { Peers } from "./peers.ts";
 import type { TaskGroup } from "./task_group.ts";
 
@@ -107,10 +107,10 @@ export class Discovery {
     this.dialDue();
   }
 
-  async #askForSeeds(seeds: () => Seeds | Promise<Seeds>): Promise<void> {
-    const { tasks, settings, onRefused } = this.#options;
+  async #askForSeeds(seeds: SeedsFunction): Promise<void> {
+    const { tasks, settings, selfName, onRefused } = this.#options;
     try {
-      const asked = (async () => await seeds())();
+      const asked = (async () => await seeds({ name: selfName, signal: tasks.signal }))();
       // A resolver that never answers must not keep the node from asking again.
       const texts = await tasks.within(SEEDS_TIMEOUT_MS, asked);
       if (tasks.stopped) return;

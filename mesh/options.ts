@@ -25,6 +25,25 @@ const defaultTransport = tlsTransport();
 /** Addresses of nodes to begin with: `host:port`, or full names `local@host:port`. */
 export type Seeds = readonly string[];
 
+/** What a {@linkcode SeedsFunction} is told. */
+export interface SeedsRequest {
+  /** Full name of the node that asks. */
+  readonly name: string;
+  /** Aborted when that node shuts down: whatever the function holds for it is to be freed then. */
+  readonly signal: AbortSignal;
+}
+
+/** Gives the seeds as they are now. It is asked again every 5 s. */
+export interface SeedsFunction {
+  (request: SeedsRequest): Seeds | Promise<Seeds>;
+  /**
+   * True: nodes with the same name's port run beside this one, such as other workers of this process.
+   * If the port is taken, the node listens at a free one, which then stands in its name, and takes
+   * the port over when nobody holds it any more. {@linkcode workerSeeds} sets this.
+   */
+  readonly sharesPort?: boolean;
+}
+
 /** Options of {@linkcode startMesh}. */
 export interface MeshOptions {
   /**
@@ -51,7 +70,7 @@ export interface MeshOptions {
    * it. A function is asked again every 5 s. A host name may stand for several nodes, and addresses of
    * this node itself do no harm.
    */
-  seeds?: Seeds | (() => Seeds | Promise<Seeds>);
+  seeds?: Seeds | SeedsFunction;
   /**
    * What this node asks its peers for. `"cluster"`: every broadcast. `"room"`: only those for rooms
    * that are open here, which it announces as they open and close; with more than 100,000 of them, or
@@ -128,8 +147,9 @@ export interface MeshSettings {
   readonly local: string;
   readonly cookies: readonly string[];
   readonly listen: Address;
-  readonly seeds: readonly Target[] | (() => Seeds | Promise<Seeds>);
   readonly interest: "cluster" | "room";
+  readonly seeds: readonly Target[] | SeedsFunction;
+  readonly sharesPort: boolean;
   readonly maxMessageBytes: number;
   readonly maxQueuedBytes: number;
   readonly maxPeers: number;
@@ -154,7 +174,8 @@ export interface MeshSettings {
  */
 export function resolveOptions(options: MeshOptions): MeshSettings {
   checkObject("options", options, "name and cookie");
-  const name = parseName(options.name);
+  const sharesPort = typeof options.seeds === "function" && options.seeds.sharesPort === true;
+  const name = parseName(options.name, sharesPort);
   const allowMeshLang = checkBoolean("allowMeshLang", options.allowMeshLang);
   const number = (option: keyof MeshOptions, fallback: number, range: NumberRange = {}) =>
     wholeNumber(option, options[option], fallback, range);
@@ -164,9 +185,10 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     name,
     local: name.name.slice(0, name.name.indexOf("@")),
     cookies: checkCookies(options.cookie, allowMeshLang ? 1 : MIN_COOKIE_BYTES),
-    listen: checkListen(options.listen, name),
+    listen: checkListen(options.listen, name, sharesPort),
     seeds: checkSeeds(options.seeds),
     interest: oneOf("interest", options.interest, ["cluster", "room"]),
+    sharesPort,
     maxMessageBytes: number("maxMessageBytes", SESSION_MAX_FRAME_BYTES, {
       min: 512,
       max: 0xffff_ffff,
@@ -187,7 +209,7 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
   };
 }
 
-function parseName(name: unknown): Required<Target> {
+function parseName(name: unknown, sharesPort: boolean): Required<Target> {
   if (typeof name !== "string") {
     throw new TypeError(`name must be a string like "chat-1@10.0.0.5:9000", got ${describe(name)}`);
   }
@@ -195,7 +217,7 @@ function parseName(name: unknown): Required<Target> {
   if (target.name === undefined) {
     throw new RangeError(`name must have a part before "@", as in "chat-1@${name}"`);
   }
-  if (target.port === 0) {
+  if (target.port === 0 || sharesPort) {
     // The port that is picked has up to five digits, and with it the name must not be too long.
     const local = target.name.slice(0, target.name.indexOf("@"));
     parseAddress("name", formatName(local, { ...target, port: 0xffff }));
@@ -226,13 +248,25 @@ function checkCookies(cookie: unknown, minBytes: number): readonly string[] {
   });
 }
 
-function checkListen(listen: MeshOptions["listen"] = {}, name: Address): Address {
+function checkListen(
+  listen: MeshOptions["listen"] = {},
+  name: Address,
+  sharesPort: boolean,
+): Address {
   checkObject("listen", listen, "hostname and port");
-  const { hostname = name.hostname, port }: { hostname?: unknown; port?: unknown } = listen;
+  const { hostname = name.hostname, port: wanted }: { hostname?: unknown; port?: unknown } = listen;
   if (typeof hostname !== "string") {
     throw new TypeError(`listen.hostname must be a string, got ${describe(hostname)}`);
   }
-  return { hostname, port: wholeNumber("listen.port", port, name.port, { min: 0, max: 0xffff }) };
+  const port = wholeNumber("listen.port", wanted, name.port, { min: 0, max: 0xffff });
+  if (sharesPort && port === 0 && name.port !== 0) {
+    // Every worker would find a port, so all would go by one name.
+    throw new RangeError(
+      `listen.port must not be 0 for workers that share a name with port ${name.port}: ` +
+        "give the name port 0 as well",
+    );
+  }
+  return { hostname, port };
 }
 
 function checkSeeds(seeds: MeshOptions["seeds"] = []): MeshSettings["seeds"] {

@@ -10,7 +10,7 @@ export interface Address {
 
 /** Makes connections and takes them in. */
 export interface Transport {
-  /** Begins to listen. Rejects if it cannot. */
+  /** Begins to listen. Rejects if it cannot, with `code` `EADDRINUSE` if the port is taken. */
   listen(address: Address): Promise<Listener>;
   /** Connects. Rejects if it cannot, and soon after `signal` is aborted. */
   connect(address: Address, options: { signal: AbortSignal }): Promise<Connection>;

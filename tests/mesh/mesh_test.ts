@@ -7,20 +7,21 @@ import {
   encodePeerList,
   encodePing,
   encodePong,
-  encodeRoomBroadcast,
-  FrameError,
   GOODBYE,
-  type Mesh,
-  MeshError,
   PEER_LIST,
   PING,
+} from "../../codec/mod.ts";
+import {
+  encodeRoomBroadcast,
+  FrameError,
+  type Mesh,
+  MeshError,
   ROOM_BROADCAST,
   Rooms,
   startMesh,
-  tcpTransport,
-  tlsTransport,
   type Transport,
 } from "../../mod.ts";
+import { tcpTransport, tlsTransport } from "../../mesh/mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 import { FakeSocket } from "../rooms/_fake_socket.ts";
 import {
@@ -75,7 +76,7 @@ Deno.test("two nodes: a broadcast on one reaches the members on the other, and o
   roomsA.join(here, "café");
   roomsB.join(there, "café");
   roomsB.join(elsewhere, "kitchen");
-  const heard = new Promise<string>((resolve) => there.onSend = resolve);
+  const heard = new Promise<unknown>((resolve) => there.onSend = resolve);
 
   const report = roomsA.broadcast("café", "naïve 🎉", { except: sender });
 
@@ -433,7 +434,7 @@ Deno.test("a malformed message is dropped, counted and reported, and the link go
   await raw.send(Uint8Array.of(PEER_LIST, 1));
   await raw.send(Uint8Array.of(PING, 1, 2, 3));
   await raw.send(Uint8Array.of(GOODBYE, 1));
-  const heard = new Promise<string>((resolve) => socket.onSend = resolve);
+  const heard = new Promise<unknown>((resolve) => socket.onSend = resolve);
   await raw.send(encodeRoomBroadcast("r", "still here"));
 
   assertEquals(await heard, "still here");
