@@ -16,6 +16,9 @@ Deno.test("a fault of this node's own in the midst of a message ends the link, a
     },
     onMalformed: () => told.push("malformed"),
     onOverflow: () => told.push("overflow"),
+    onInterest: () => told.push("interest"),
+    onMissed: () => told.push("missed"),
+    onUnsupported: () => told.push("unsupported"),
     onDown: (_link, reason) => told.push(reason),
   };
   const link = new Link({

@@ -82,6 +82,7 @@ function allGiven(): Required<Omit<MeshOptions, "tls">> {
     cookie: "another cookie of ours",
     listen: { hostname: "0.0.0.0", port: 9002 },
     seeds: ["10.0.0.6"],
+    interest: "room",
     maxMessageBytes: 1_001,
     maxQueuedBytes: 1_002,
     maxPeers: 3,
