@@ -18,7 +18,6 @@ import {
   PEER_LIST,
   PING,
   ROOM_BROADCAST,
-  ROOM_CLOSE,
   ROOM_INTEREST,
   ROOM_MESSAGE,
 } from "../../codec/mod.ts";

@@ -41,6 +41,7 @@ Deno.test("with name and cookie alone, everything else is as documented", () => 
     cookies: [COOKIE],
     listen: { hostname: "10.0.0.5", port: 9001 },
     seeds: [],
+    interest: "cluster",
     maxMessageBytes: 16 * MIB,
     maxQueuedBytes: 16 * MIB,
     maxPeers: 256,
