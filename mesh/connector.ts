@@ -175,8 +175,14 @@ export class Connector {
   }
 
   async #open(target: Target, signal: AbortSignal): Promise<Connection> {
+    const { transport, localTransport, seeds } = this.#options.settings;
+    const localAddress = localTransport && target.name !== undefined && typeof seeds === "function"
+      ? seeds.localAddressOf?.(target.name)
+      : undefined;
     try {
-      return await this.#options.settings.transport.connect(target, { signal });
+      return localTransport && localAddress
+        ? await localTransport.connect(localAddress, { signal })
+        : await transport.connect(target, { signal });
     } catch (cause) {
       if (cause instanceof MeshError) throw cause;
       const address = formatAddress(target);

@@ -13,6 +13,7 @@ import { formatAddress, parseNodeName, parseTarget, type Target } from "./node_n
 import type { MeshSettings, SeedsFunction } from "./options.ts";
 import type { Peers } from "./peers.ts";
 import type { TaskGroup } from "./task_group.ts";
+import type { Address } from "./transport.ts";
 
 /** How often a `seeds` function is asked, and how long it may take. */
 const SEEDS_INTERVAL_MS = 5_000;
@@ -22,6 +23,7 @@ const SEEDS_TIMEOUT_MS = 30_000;
 export interface DiscoveryOptions {
   readonly settings: MeshSettings;
   readonly selfName: string;
+  readonly localAddress: Address | undefined;
   readonly peers: Peers;
   readonly connector: Connector;
   readonly tasks: TaskGroup;
@@ -108,9 +110,9 @@ export class Discovery {
   }
 
   async #askForSeeds(seeds: SeedsFunction): Promise<void> {
-    const { tasks, settings, selfName, onRefused } = this.#options;
+    const { tasks, settings, selfName: name, localAddress, onRefused } = this.#options;
     try {
-      const asked = (async () => await seeds({ name: selfName, signal: tasks.signal }))();
+      const asked = (async () => await seeds({ name, signal: tasks.signal, localAddress }))();
       // A resolver that never answers must not keep the node from asking again.
       const texts = await tasks.within(SEEDS_TIMEOUT_MS, asked);
       if (tasks.stopped) return;

@@ -60,6 +60,7 @@ export class MeshNode extends EventTarget implements Mesh {
 
   readonly #settings: MeshSettings;
   readonly #listener: Listener;
+  readonly #localListener: Listener | undefined;
   readonly #tasks: TaskGroup;
   readonly #peers: Peers;
   readonly #connector: Connector;
@@ -87,17 +88,23 @@ export class MeshNode extends EventTarget implements Mesh {
       const message = `cannot listen at ${address}: ${reason}`;
       throw new MeshError("listen-failed", address, message, { cause });
     }
-    const node = new MeshNode(settings, listener, cookies);
+    const node = new MeshNode(settings, listener, await listenLocally(settings), cookies);
     if (!signal?.aborted) return node;
     await node.shutdown();
     throw shutDown(node.name);
   }
 
-  private constructor(settings: MeshSettings, listener: Listener, cookies: Cookies) {
+  private constructor(
+    settings: MeshSettings,
+    listener: Listener,
+    localListener: Listener | undefined,
+    cookies: Cookies,
+  ) {
     super();
     const { name, local, listen, sharesPort, clock, randomBytes, maxPeers, signal } = settings;
     this.#settings = settings;
     this.#listener = listener;
+    this.#localListener = localListener;
     this.address = listener.address;
     const isFallback = sharesPort && listen.port !== 0 && listener.address.port !== listen.port;
     this.name = name.port === 0 || isFallback
@@ -139,6 +146,7 @@ export class MeshNode extends EventTarget implements Mesh {
     this.#discovery = new Discovery({
       settings,
       selfName: this.name,
+      localAddress: localListener?.address,
       peers,
       connector: this.#connector,
       tasks,
@@ -165,6 +173,7 @@ export class MeshNode extends EventTarget implements Mesh {
     }
     signal?.addEventListener("abort", this.#onAbort, { once: true });
     tasks.run(this.#connector.acceptAll(listener));
+    if (localListener !== undefined) tasks.run(this.#connector.acceptAll(localListener));
     tasks.run(this.#discovery.followSeeds());
     tasks.run(this.#peerLists.repeat());
   }
@@ -237,6 +246,7 @@ export class MeshNode extends EventTarget implements Mesh {
     this.#tasks.stop();
     this.#settings.signal?.removeEventListener("abort", this.#onAbort);
     this.#listener.close();
+    this.#localListener?.close();
     this.#sharedPort?.stop();
     this.#discovery.stop();
     this.#interest.stop();
@@ -281,4 +291,14 @@ export class MeshNode extends EventTarget implements Mesh {
 
 function shutDown(name: string): MeshError {
   return new MeshError("shut-down", name, `${name} has been shut down`);
+}
+
+/** Listens for nodes of the same process, if there can be any. */
+async function listenLocally({ localTransport }: MeshSettings): Promise<Listener | undefined> {
+  try {
+    return await localTransport?.listen({ hostname: "127.0.0.1", port: 0 });
+  } catch {
+    // There is no such interface. The siblings dial the node as all others do.
+    return undefined;
+  }
 }

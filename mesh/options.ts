@@ -31,6 +31,8 @@ export interface SeedsRequest {
   readonly name: string;
   /** Aborted when that node shuts down: whatever the function holds for it is to be freed then. */
   readonly signal: AbortSignal;
+  /** Where nodes of the same process can dial it without TLS; undefined if they cannot. */
+  readonly localAddress?: Address;
 }
 
 /** Gives the seeds as they are now. It is asked again every 5 s. */
@@ -42,6 +44,8 @@ export interface SeedsFunction {
    * the port over when nobody holds it any more. {@linkcode workerSeeds} sets this.
    */
   readonly sharesPort?: boolean;
+  /** The `localAddress` of another node, if that node runs in this process. */
+  localAddressOf?(name: string): Address | undefined;
 }
 
 /** Options of {@linkcode startMesh}. */
@@ -161,6 +165,8 @@ export interface MeshSettings {
   readonly forgetAfterMs: number;
   readonly allowMeshLang: boolean;
   readonly transport: Transport;
+  /** Between nodes of one process, where nobody can listen in: without TLS. */
+  readonly localTransport: Transport | undefined;
   readonly signal: AbortSignal | undefined;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
@@ -203,6 +209,9 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     forgetAfterMs: number("forgetAfterMs", 600_000),
     allowMeshLang,
     transport: checkTransport(options),
+    localTransport: sharesPort && !options.transport && options.tls !== false
+      ? tcpTransport
+      : undefined,
     signal: checkSignal(options.signal),
     clock: checkClock(options.clock),
     randomBytes: checkRandomBytes(options.randomBytes),

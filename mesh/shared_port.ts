@@ -21,6 +21,9 @@ import type { Address, Listener, Transport } from "./transport.ts";
 /** How often to try for a port that no node of the cluster holds. */
 const RETRY_INTERVAL_MS = 5_000;
 
+/** When to look for the holder first. */
+const FIRST_LOOK_MS = 500;
+
 /** A holder that ends each link at once must not keep this node busy. */
 const PAUSE_MS = 100;
 
@@ -69,15 +72,15 @@ export class SharedPort {
   /** Waits for the port, takes it, and accepts connections there until the node stops. */
   async follow(): Promise<void> {
     const { tasks, connector } = this.#options;
-    // Not before whoever has started the node can listen to its events.
-    await tasks.delay(0);
+    // The holder is a sibling, most likely, and discovery links to it sooner and without TLS.
+    await tasks.delay(FIRST_LOOK_MS);
     while (!tasks.stopped) {
+      const listener = await this.#take();
+      if (listener !== undefined) return await connector.acceptAll(listener);
+      if (tasks.stopped) return;
       const holder = await this.#findHolder();
       if (holder !== undefined) await holder.ended;
       await tasks.delay(holder === undefined ? RETRY_INTERVAL_MS : PAUSE_MS);
-      const listener = tasks.stopped ? undefined : await this.#take();
-      if (listener === undefined) continue;
-      return await connector.acceptAll(listener);
     }
   }
 
