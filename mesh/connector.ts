@@ -245,11 +245,13 @@ export class Connector {
 
   #addLink(
     connection: Connection,
-    peer: NodeIdentity,
+    identity: NodeIdentity,
     direction: PeerInfo["direction"],
     ack?: Uint8Array,
   ): Link {
     const { self, settings, peers, tasks, linkListener, announcementsFor, onLink } = this.#options;
+    // What only one of the two understands is not spoken.
+    const peer = { ...identity, features: identity.features & self.features };
     const initiator = direction === "outgoing" ? self.name : peer.name;
     const { link, replaced } = peers.add(peer, initiator, () =>
       new Link({

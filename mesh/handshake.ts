@@ -55,8 +55,6 @@ import { formatAddress, parseNodeName } from "./node_name.ts";
 import type { Connection } from "./transport.ts";
 
 const CREATION = 1;
-const FEATURES = FEATURE_GOODBYE | FEATURE_ROOM_MESSAGE | FEATURE_ROOM_INTEREST | FEATURE_MISSED |
-  FEATURE_ROOM_CLOSE;
 const NO_BINDING: Uint8Array = new Uint8Array(BINDING_BYTES);
 
 /** Who a node is to others. */
@@ -68,6 +66,10 @@ export interface NodeIdentity {
   /** Feature bits of WIRE.md. */
   readonly features: number;
 }
+
+/** All that this version understands. */
+export const ALL_FEATURES: number = FEATURE_GOODBYE | FEATURE_ROOM_MESSAGE | FEATURE_ROOM_INTEREST |
+  FEATURE_MISSED | FEATURE_ROOM_CLOSE;
 
 /** True for a node of the Mesh runtime. */
 export function isMeshLang({ incarnation }: NodeIdentity): boolean {
@@ -89,8 +91,12 @@ export interface HandshakeOptions {
 }
 
 /** A new identity for a node that starts. */
-export function newIdentity(name: string, incarnation: Uint8Array): NodeIdentity {
-  return { name, incarnation: toHex(incarnation), features: FEATURES };
+export function newIdentity(
+  name: string,
+  incarnation: Uint8Array,
+  features: number = ALL_FEATURES,
+): NodeIdentity {
+  return { name, incarnation: toHex(incarnation), features };
 }
 
 /**

@@ -114,7 +114,7 @@ export class MeshNode extends EventTarget implements Mesh {
     this.maxMessageBytes = settings.allowMeshLang
       ? Math.min(settings.maxMessageBytes, SESSION_MAX_FRAME_BYTES)
       : settings.maxMessageBytes;
-    const self = newIdentity(this.name, randomBytes(INCARNATION_BYTES));
+    const self = newIdentity(this.name, randomBytes(INCARNATION_BYTES), settings.features);
     this.incarnation = self.incarnation;
 
     const tasks = this.#tasks = new TaskGroup(clock);

@@ -11,6 +11,7 @@ import {
   wholeNumber,
 } from "../backplane/checks.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "../backplane/clock.ts";
+import { ALL_FEATURES } from "./handshake.ts";
 import type { MeshError } from "./mesh_error.ts";
 import { formatName, parseTarget, type Target } from "./node_name.ts";
 import { tcpTransport } from "./tcp_transport.ts";
@@ -164,6 +165,8 @@ export interface MeshSettings {
   readonly heartbeatTimeoutMs: number;
   readonly forgetAfterMs: number;
   readonly allowMeshLang: boolean;
+  /** What this node says that it understands. No option: only a test plays an older node. */
+  readonly features: number;
   readonly transport: Transport;
   /** Between nodes of one process, where nobody can listen in: without TLS. */
   readonly localTransport: Transport | undefined;
@@ -208,6 +211,7 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     heartbeatTimeoutMs: delay("heartbeatTimeoutMs", 5_000),
     forgetAfterMs: number("forgetAfterMs", 600_000),
     allowMeshLang,
+    features: ALL_FEATURES,
     transport: checkTransport(options),
     localTransport: sharesPort && !options.transport && options.tls !== false
       ? tcpTransport

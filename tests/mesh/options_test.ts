@@ -51,6 +51,7 @@ Deno.test("with name and cookie alone, everything else is as documented", () => 
     heartbeatTimeoutMs: 5_000,
     forgetAfterMs: 600_000,
     allowMeshLang: false,
+    features: 0b11111,
     signal: undefined,
     clock: systemClock,
     randomBytes: systemRandom,
