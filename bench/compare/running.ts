@@ -191,7 +191,8 @@ export class Running implements AsyncDisposable {
   }
 
   get #pids(): number[] {
-    return [...new Set([...this.#programs, ...this.nodes].map(({ pid }) => pid))];
+    const programs = this.contender.restarts ? [] : this.#programs;
+    return [...new Set([...programs, ...this.nodes].map(({ pid }) => pid))];
   }
 
   get #brokerPids(): number[] {
@@ -217,10 +218,8 @@ export class Running implements AsyncDisposable {
       if (!others) this.nodes.push(node);
       if (--left === 0) ready.resolve(node);
     };
-    const { command, args } = commandOf(this.contender);
     const program = new Program({
-      command,
-      args: [...args, JSON.stringify(config)],
+      ...commandOf(this.contender, config),
       onLine: (value) => this.#take(value),
     });
     this.#programs.push(program);

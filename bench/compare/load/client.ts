@@ -33,7 +33,7 @@ export class Client {
   constructor(node: number, hostname: string, port: number, dialect: Dialect) {
     this.node = node;
     this.#dialect = dialect;
-    this.#frames = new FrameCounter(dialect.pong !== undefined);
+    this.#frames = new FrameCounter({ pingBytes: dialect.ping?.bytes, hasLines: dialect.hasLines });
     this.socket = connectTo(hostname, port);
     const head = [
       `GET ${dialect.path} HTTP/1.1`,
@@ -108,8 +108,8 @@ export class Client {
     if (this.#head !== undefined) return this.#takeHead(bytes, this.#head);
     const messages = this.#frames.push(bytes);
     for (const { signals } = this.#frames; this.#pongs < signals.pings; this.#pongs++) {
-      const { pong } = this.#dialect;
-      this.send(pong === undefined ? PONG_FRAME : clientFrame(pong));
+      const { ping } = this.#dialect;
+      this.send(ping === undefined ? PONG_FRAME : clientFrame(ping.answer));
     }
     return messages;
   }

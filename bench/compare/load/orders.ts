@@ -40,6 +40,8 @@ export interface SaturateOrder {
   readonly times: number;
   /** Deliveries that may be missing when more is sent. 0: one at a time, in one room, each timed. */
   readonly ahead: number;
+  /** `ahead` doubles up to this, whenever everything has been delivered. */
+  readonly maxAhead?: number;
 }
 
 /** What came of it. */
