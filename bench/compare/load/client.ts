@@ -56,6 +56,11 @@ export class Client {
     return this.#head === undefined && this.heard >= this.#dialect.greetings;
   }
 
+  /** Everything has been sent. */
+  get isIdle(): boolean {
+    return this.#unsent.length === 0;
+  }
+
   /** Sends whole frames, after those before. */
   send(frames: Uint8Array<ArrayBuffer>): void {
     this.#unsent.push(frames);
