@@ -1,0 +1,92 @@
+import { lines } from "../../examples/chat/node_process.ts";
+import { COOKIE } from "../mesh/_cluster.ts";
+import { within } from "./_chat_cluster.ts";
+import type { ExampleServer } from "./_example_servers.ts";
+import { freePort } from "./_process.ts";
+
+/** An example of a server as a process of its own. */
+export class ExampleProcess implements AsyncDisposable {
+  /** Where it takes WebSockets. */
+  readonly port = freePort();
+  readonly said: string[] = [];
+  ended = false;
+  readonly #child: Deno.ChildProcess;
+  readonly #done: Promise<unknown>;
+  readonly #script: string | undefined;
+
+  private constructor(example: ExampleServer, script: string | undefined) {
+    this.#script = script;
+    const target = "file" in example.source ? example.source.file.href : script ?? "";
+    const config = decodeURIComponent(new URL("../../deno.json", import.meta.url).pathname);
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: [
+        ...example.isServed
+          ? ["serve", "--host", "127.0.0.1", "--port", String(freePort())]
+          : ["run"],
+        ...["--quiet", "--no-prompt", "--no-lock", "--config", config],
+        ...["--allow-net", "--allow-env", "--allow-read", "--allow-sys", target],
+        ...example.label.startsWith("examples/chat/")
+          ? ["--name", "chat-1@127.0.0.1:0", "--http", String(this.port)]
+          : [],
+      ],
+      env: {
+        NODE_NAME: `chat-1@127.0.0.1:${freePort()}`,
+        PORT: String(this.port),
+        ROOMCAST_COOKIE: COOKIE,
+        SEEDS: "",
+        NO_COLOR: "1",
+      },
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const read = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>) => {
+      for await (const line of lines(stream)) this.said.push(line);
+    };
+    const status = this.#child.status.then(() => this.ended = true);
+    this.#done = Promise.all([read(this.#child.stdout), read(this.#child.stderr), status]);
+  }
+
+  /** Resolves when the server takes connections. */
+  static async start(example: ExampleServer): Promise<ExampleProcess> {
+    let script: string | undefined;
+    if ("code" in example.source) {
+      script = await Deno.makeTempFile({ prefix: "roomcast_example_", suffix: ".ts" });
+      await Deno.writeTextFile(script, example.source.code);
+    }
+    const process = new ExampleProcess(example, script);
+    try {
+      await within(`${example.label} listening`, process.#listening());
+    } catch (error) {
+      await process[Symbol.asyncDispose]();
+      throw new Error(process.said.join("\n"), { cause: error });
+    }
+    return process;
+  }
+
+  /** Asks it to end, as a supervisor does, and returns how it ended. */
+  async stop(): Promise<Deno.CommandStatus> {
+    this.#child.kill("SIGTERM");
+    const status = await within("the server ending after SIGTERM", this.#child.status);
+    await this.#done;
+    return status;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.ended) this.#child.kill("SIGKILL");
+    await this.#done;
+    if (this.#script !== undefined) await Deno.remove(this.#script);
+  }
+
+  async #listening(): Promise<void> {
+    for (;;) {
+      if (this.ended) throw new Error("it has ended");
+      try {
+        (await Deno.connect({ hostname: "127.0.0.1", port: this.port })).close();
+        return;
+      } catch (error) {
+        if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+  }
+}
