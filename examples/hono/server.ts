@@ -15,8 +15,12 @@ import { createServer } from "node:http";
 import { getRequestListener } from "npm:@hono/node-server@2.1.9";
 // deno-lint-ignore no-import-prefix
 import { Hono } from "npm:hono@4.13.19";
+// deno-lint-ignore no-import-prefix
+import { bodyLimit } from "npm:hono@4.13.19/body-limit";
 import { acceptWebSocket, logEvents, Rooms, startMesh } from "../../mod.ts";
 import { refuseUpgrade } from "../../websocket/mod.ts";
+
+const MAX_MESSAGE_BYTES = 10_000;
 
 const mesh = await startMesh({
   name: Deno.env.get("NODE_NAME") ?? "hono-1@127.0.0.1:9001",
@@ -27,21 +31,20 @@ logEvents(mesh);
 const rooms = new Rooms({ backplane: mesh });
 
 const app = new Hono();
-app.get("/", (context) => context.text("Rooms are at /rooms/NAME.\n"));
+app.get("/", (context) => context.text("WebSockets are at /rooms/NAME.\n"));
 app.get("/ready", (context) => context.body(null, rooms.draining ? 503 : 200));
-app.post("/rooms/:room", async (context) => {
-  const text = await context.req.text();
-  if (text.length > 10_000) return context.text("too long\n", 413);
-  return context.json(rooms.broadcast(context.req.param("room").slice(0, 100), text));
+// Whoever sends a request can talk to a room as well. Here that is anybody: check it in yours.
+app.post("/rooms/:room{\\w{1,100}}", bodyLimit({ maxSize: MAX_MESSAGE_BYTES }), async (context) => {
+  return context.json(rooms.broadcast(context.req.param("room"), await context.req.text()));
 });
 
-// Hono answers requests. Upgrades are an event of their own, and never reach it.
 const server = createServer(getRequestListener(app.fetch));
+// Upgrades are an event of their own, and never reach Hono.
 server.on("upgrade", (request, stream, head) => {
   const room = /^\/rooms\/(\w{1,100})$/.exec(request.url ?? "")?.[1];
-  if (room === undefined) return refuseUpgrade(stream, 404, "no such room");
-  if (rooms.draining) return refuseUpgrade(stream, 503, "this server restarts");
-  const socket = acceptWebSocket(request, stream, head, { maxMessageBytes: 10_000 });
+  if (room === undefined) return refuseUpgrade(stream, 404, "There is nothing here.");
+  if (rooms.draining) return refuseUpgrade(stream, 503, "This server is restarting.");
+  const socket = acceptWebSocket(request, stream, head, { maxMessageBytes: MAX_MESSAGE_BYTES });
   if (socket === undefined) return; // refused, and answered
   rooms.join(socket, room);
   socket.onmessage = ({ data }) => rooms.broadcast(room, data, { except: socket });

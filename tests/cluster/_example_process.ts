@@ -8,21 +8,27 @@ import { freePort } from "./_process.ts";
 export class ExampleProcess implements AsyncDisposable {
   /** Where it takes WebSockets. */
   readonly port = freePort();
+  /** Name of its node, if it is told one. */
+  readonly name = `chat-1@127.0.0.1:${freePort()}`;
   readonly said: string[] = [];
   ended = false;
   readonly #child: Deno.ChildProcess;
   readonly #done: Promise<unknown>;
   readonly #script: string | undefined;
 
-  private constructor(example: ExampleServer, script: string | undefined) {
+  private constructor(
+    example: ExampleServer,
+    script: string | undefined,
+    seeds: readonly string[],
+  ) {
     this.#script = script;
     const target = "file" in example.source ? example.source.file.href : script ?? "";
     const config = decodeURIComponent(new URL("../../deno.json", import.meta.url).pathname);
     this.#child = new Deno.Command(Deno.execPath(), {
       args: [
-        ...example.isServed
-          ? ["serve", "--host", "127.0.0.1", "--port", String(freePort())]
-          : ["run"],
+        ...example.runner === "run" ? ["run"] : ["serve", "--host", "127.0.0.1", "--port"],
+        ...example.runner === "serve" ? [String(this.port)] : [],
+        ...example.runner === "serve beside" ? [String(freePort())] : [],
         ...["--quiet", "--no-prompt", "--no-lock", "--config", config],
         ...["--allow-net", "--allow-env", "--allow-read", "--allow-sys", target],
         ...example.label.startsWith("examples/chat/")
@@ -30,10 +36,10 @@ export class ExampleProcess implements AsyncDisposable {
           : [],
       ],
       env: {
-        NODE_NAME: `chat-1@127.0.0.1:${freePort()}`,
+        NODE_NAME: this.name,
         PORT: String(this.port),
         ROOMCAST_COOKIE: COOKIE,
-        SEEDS: "",
+        SEEDS: seeds.join(),
         NO_COLOR: "1",
       },
       stdout: "piped",
@@ -46,14 +52,22 @@ export class ExampleProcess implements AsyncDisposable {
     this.#done = Promise.all([read(this.#child.stdout), read(this.#child.stderr), status]);
   }
 
+  /** Where other nodes dial its node. */
+  get address(): string {
+    return this.name.split("@")[1];
+  }
+
   /** Resolves when the server takes connections. */
-  static async start(example: ExampleServer): Promise<ExampleProcess> {
+  static async start(
+    example: ExampleServer,
+    { seeds = [] }: { seeds?: readonly string[] } = {},
+  ): Promise<ExampleProcess> {
     let script: string | undefined;
     if ("code" in example.source) {
       script = await Deno.makeTempFile({ prefix: "roomcast_example_", suffix: ".ts" });
       await Deno.writeTextFile(script, example.source.code);
     }
-    const process = new ExampleProcess(example, script);
+    const process = new ExampleProcess(example, script, seeds);
     try {
       await within(`${example.label} listening`, process.#listening());
     } catch (error) {

@@ -30,9 +30,11 @@ export interface ExampleServer {
   readonly label: string;
   /** Its file. For an example in a document: what to write to a file first. */
   readonly source: { readonly file: URL } | { readonly code: string };
+  /** A path at which it takes WebSockets. */
+  readonly path: string;
   readonly purpose: Purpose;
-  /** True for a module that `deno serve` runs. */
-  readonly isServed: boolean;
+  /** What runs it. `deno serve` may or may not be what takes its WebSockets. */
+  readonly runner: "run" | "serve" | "serve beside";
 }
 
 /** All examples of servers, in the order of their labels. */
@@ -58,10 +60,19 @@ export async function findExampleServers(): Promise<ExampleServer[]> {
   return examples.sort((a, b) => a.label < b.label ? -1 : 1);
 }
 
-function natureOf(code: string): { purpose: Purpose; isServed: boolean } {
+type Nature = Pick<ExampleServer, "path" | "purpose" | "runner">;
+
+function natureOf(code: string): Nature {
   const isRoom = /\bbroadcast\(|new Chat\(/.test(code);
   const purpose = isRoom ? "rooms" : /socket\.send\(data\)/.test(code) ? "echo" : "nothing";
-  return { purpose, isServed: /^export default\b/m.test(code) };
+  const path = /new Chat\(/.test(code)
+    ? "/chat"
+    : /rooms\\\//.test(code)
+    ? "/rooms/lobby"
+    : "/lobby";
+  const isServed = /^export default\b/m.test(code);
+  const runner = !isServed ? "run" : /\.listen\(/.test(code) ? "serve beside" : "serve";
+  return { path, purpose, runner };
 }
 
 /** The blocks of TypeScript in a page of Markdown or in the comments of a module. */
@@ -91,8 +102,8 @@ function startable(code: string, exports: Record<string, string>): string {
     .replace(/"(?:jsr:)?@roomcast\/roomcast(\/[a-z]+)?"/g, (_, part = "") => {
       return JSON.stringify(new URL(exports[`.${part}`], ROOT).href);
     })
-    .replace(/(name: ".*?)@[^"]+"/, '$1@127.0.0.1:0"')
-    .replace(/seeds: \[.*?\]/s, "seeds: []")
+    .replace(/name: ".*?@[^"]+"/, `name: Deno.env.get("NODE_NAME") ?? ""`)
+    .replace(/seeds: \[.*?\]/s, `seeds: Deno.env.get("SEEDS")?.split(",").filter(Boolean)`)
     .replace(/\.listen\(\d+/, `.listen(${port}`)
     .replace(/\bport: \d+/, `port: ${port}`)
     .replace(/^server\.close\(\);$/m, "");

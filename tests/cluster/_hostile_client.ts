@@ -128,6 +128,16 @@ attack(`${BROKEN_REQUESTS} requests without a key`, async (target) => {
 attack("a plain request", (target) => {
   return request(target, { headers: { Upgrade: undefined, Connection: "close" } });
 });
+for (const path of ["/", "/rooms/lobby", "/rooms/%ed%a0%80"]) {
+  attack(`a request with a body of 17 MiB at ${path}`, async ({ port }) => {
+    const client = new RawClient(port);
+    const headers = { Upgrade: undefined, Connection: "close", "Content-Length": String(17 * MIB) };
+    client.write(Buffer.from(requestText(port, { method: "POST", path, headers })));
+    client.write(new Uint8Array(17 * MIB).fill(0x61));
+    await reaction(client.response());
+    client.reset();
+  });
+}
 attack("plain requests in a pipeline", async (target) => {
   const client = new RawClient(target.port);
   const text = requestText(target.port, { headers: { Upgrade: undefined, Connection: undefined } });

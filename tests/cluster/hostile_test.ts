@@ -47,7 +47,7 @@ for (const example of examples) {
 async function attackExample(example: ExampleServer): Promise<void> {
   await using server = await ExampleProcess.start(example);
   const isChat = example.label.startsWith("examples/chat/");
-  const target: Target = { port: server.port, path: isChat ? "/chat" : "/lobby" };
+  const target: Target = { port: server.port, path: example.path };
   const check = async (text: string) => {
     if (isChat) await visitChat(target, text);
     else await visit(target, example.purpose, text);
