@@ -20,9 +20,8 @@
  */
 
 import { createServer } from "node:http";
-import { Rooms, startMesh, workerSeeds } from "../../mod.ts";
-import { logEvents } from "../../telemetry/mod.ts";
-import { acceptWebSocket, type ServerWebSocket } from "../../websocket/mod.ts";
+import { acceptWebSocket, logEvents, Rooms, startMesh, workerSeeds } from "../../mod.ts";
+import { refuseUpgrade } from "../../websocket/mod.ts";
 
 const MAX_ROOM_LENGTH = 100;
 const MAX_MESSAGE_BYTES = 10_000;
@@ -33,25 +32,20 @@ const mesh = await startMesh({
   seeds: workerSeeds({ seeds: Deno.env.get("SEEDS")?.split(",").filter(Boolean) }),
 });
 logEvents(mesh);
-const rooms = new Rooms<ServerWebSocket>({ backplane: mesh });
+const rooms = new Rooms({ backplane: mesh });
 
-const sockets = new Set<ServerWebSocket>();
 const server = createServer((_request, response) => {
   response.writeHead(426).end("This port is for WebSockets.\n");
 });
 server.on("upgrade", (request, stream, head) => {
-  const socket = acceptWebSocket(request, stream, head, { maxMessageBytes: MAX_MESSAGE_BYTES });
-  if (socket === undefined) return; // Refused, and answered.
-  sockets.add(socket);
-  socket.onclose = () => sockets.delete(socket);
   const [room] = (request.url ?? "/").split("?", 1);
-  if (room.length > MAX_ROOM_LENGTH) return socket.close(1008, "the name of the room is too long");
+  if (room.length > MAX_ROOM_LENGTH) return refuseUpgrade(stream, 414, "No room is called that.");
+  if (rooms.draining) return refuseUpgrade(stream, 503, "This server is restarting.");
+  const socket = acceptWebSocket(request, stream, head, { maxMessageBytes: MAX_MESSAGE_BYTES });
+  if (socket === undefined) return; // refused, and answered
   rooms.join(socket, room);
   socket.send(`You are on ${mesh.name}.`);
-  socket.onmessage = ({ data }) => {
-    if (typeof data !== "string") return socket.close(1003, "text only");
-    rooms.broadcast(room, data, { except: socket });
-  };
+  socket.onmessage = ({ data }) => rooms.broadcast(room, data, { except: socket });
 });
 // Without `reusePort` one worker would get the port, and the others fail.
 const port = Number(Deno.env.get("PORT") ?? 8001);
@@ -63,7 +57,7 @@ server.listen({ port, reusePort: true }, () => {
 for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
 async function stop(): Promise<void> {
   server.close();
-  for (const socket of sockets) socket.close(1012, "this server restarts");
+  await rooms.drain({ overMs: 1_000 });
   await mesh.shutdown();
 }
 

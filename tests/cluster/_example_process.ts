@@ -15,6 +15,7 @@ export class ExampleProcess implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #done: Promise<unknown>;
   readonly #script: string | undefined;
+  #changed = Promise.withResolvers<void>();
 
   private constructor(
     example: ExampleServer,
@@ -46,7 +47,10 @@ export class ExampleProcess implements AsyncDisposable {
       stderr: "piped",
     }).spawn();
     const read = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>) => {
-      for await (const line of lines(stream)) this.said.push(line);
+      for await (const line of lines(stream)) {
+        this.said.push(line);
+        this.#changed.resolve();
+      }
     };
     const status = this.#child.status.then(() => this.ended = true);
     this.#done = Promise.all([read(this.#child.stdout), read(this.#child.stderr), status]);
@@ -75,6 +79,14 @@ export class ExampleProcess implements AsyncDisposable {
       throw new Error(process.said.join("\n"), { cause: error });
     }
     return process;
+  }
+
+  /** Resolves when it has printed a line that matches. */
+  async says(pattern: RegExp): Promise<void> {
+    while (!this.said.some((line) => pattern.test(line))) {
+      await this.#changed.promise;
+      this.#changed = Promise.withResolvers();
+    }
   }
 
   /** Asks it to end, as a supervisor does, and returns how it ended. */

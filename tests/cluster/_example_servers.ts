@@ -33,6 +33,8 @@ export interface ExampleServer {
   /** A path at which it takes WebSockets. */
   readonly path: string;
   readonly purpose: Purpose;
+  /** Whether it does something when it is told to end. */
+  readonly handlesSigterm: boolean;
   /** What runs it. `deno serve` may or may not be what takes its WebSockets. */
   readonly runner: "run" | "serve" | "serve beside";
 }
@@ -60,7 +62,7 @@ export async function findExampleServers(): Promise<ExampleServer[]> {
   return examples.sort((a, b) => a.label < b.label ? -1 : 1);
 }
 
-type Nature = Pick<ExampleServer, "path" | "purpose" | "runner">;
+type Nature = Pick<ExampleServer, "handlesSigterm" | "path" | "purpose" | "runner">;
 
 function natureOf(code: string): Nature {
   const isRoom = /\bbroadcast\(|new Chat\(/.test(code);
@@ -72,7 +74,7 @@ function natureOf(code: string): Nature {
     : "/lobby";
   const isServed = /^export default\b/m.test(code);
   const runner = !isServed ? "run" : /\.listen\(/.test(code) ? "serve beside" : "serve";
-  return { path, purpose, runner };
+  return { handlesSigterm: code.includes("SIGTERM"), path, purpose, runner };
 }
 
 /** The blocks of TypeScript in a page of Markdown or in the comments of a module. */
