@@ -13,8 +13,8 @@
  * node of the mesh. `workerSeeds` lets the workers find each other, and `SEEDS` names other machines.
  *
  * WebSockets are at `PORT`, where the path is the room: `ws://127.0.0.1:8001/lobby`. The system decides
- * which worker gets a connection. The port of `deno serve` answers with the name of a worker and those
- * of its peers.
+ * which worker gets a connection. The port of `deno serve` is for probes: it answers with the name of a
+ * worker and those of its peers.
  *
  * @module
  */
@@ -57,10 +57,14 @@ server.listen({ port, reusePort: true }, () => {
 for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
 async function stop(): Promise<void> {
   server.close();
-  await rooms.drain({ overMs: 1_000 });
+  await rooms.drain({ overMs: 2_000 });
   await mesh.shutdown();
 }
 
 export default {
-  fetch: () => Response.json({ worker: mesh.name, peers: mesh.peers.map(({ name }) => name) }),
+  fetch: () =>
+    Response.json(
+      { worker: mesh.name, peers: mesh.peers.map(({ name }) => name) },
+      { status: rooms.draining ? 503 : 200 },
+    ),
 } satisfies Deno.ServeDefaultExport;
