@@ -4,12 +4,19 @@ import { within } from "./_chat_cluster.ts";
 import type { ExampleServer } from "./_example_servers.ts";
 import { freePort } from "./_process.ts";
 
+interface StartOptions {
+  /** Addresses of other nodes. */
+  seeds?: readonly string[];
+  /** A server that has ended, whose ports and name this one takes. */
+  like?: ExampleProcess;
+}
+
 /** An example of a server as a process of its own. */
 export class ExampleProcess implements AsyncDisposable {
   /** Where it takes WebSockets. */
-  readonly port = freePort();
+  readonly port: number;
   /** Name of its node, if it is told one. */
-  readonly name = `chat-1@127.0.0.1:${freePort()}`;
+  readonly name: string;
   readonly said: string[] = [];
   ended = false;
   readonly #child: Deno.ChildProcess;
@@ -20,8 +27,10 @@ export class ExampleProcess implements AsyncDisposable {
   private constructor(
     example: ExampleServer,
     script: string | undefined,
-    seeds: readonly string[],
+    { seeds = [], like }: StartOptions,
   ) {
+    this.port = like?.port ?? freePort();
+    this.name = like?.name ?? `chat-1@127.0.0.1:${freePort()}`;
     this.#script = script;
     const target = "file" in example.source ? example.source.file.href : script ?? "";
     const config = decodeURIComponent(new URL("../../deno.json", import.meta.url).pathname);
@@ -64,14 +73,14 @@ export class ExampleProcess implements AsyncDisposable {
   /** Resolves when the server takes connections. */
   static async start(
     example: ExampleServer,
-    { seeds = [] }: { seeds?: readonly string[] } = {},
+    options: StartOptions = {},
   ): Promise<ExampleProcess> {
     let script: string | undefined;
     if ("code" in example.source) {
       script = await Deno.makeTempFile({ prefix: "roomcast_example_", suffix: ".ts" });
       await Deno.writeTextFile(script, example.source.code);
     }
-    const process = new ExampleProcess(example, script, seeds);
+    const process = new ExampleProcess(example, script, options);
     try {
       await within(`${example.label} listening`, process.#listening());
     } catch (error) {

@@ -6,7 +6,7 @@ import { ExampleProcess } from "./_example_process.ts";
 import { exampleOf } from "./_recipe.ts";
 
 /** What logEvents prints when there is a link. */
-const LINKED = /chat-1@\S+ is up/;
+const LINKED = /chat-1@\S+ is linked/;
 
 function next<T extends Event>(target: EventTarget, type: string): Promise<T> {
   const event = new Promise<T>((resolve) => {
