@@ -41,6 +41,8 @@ Deno.test("with name and cookie alone, everything else is as documented", () => 
     cookies: [COOKIE],
     listen: { hostname: "10.0.0.5", port: 9001 },
     seeds: [],
+    sharesPort: false,
+    localTransport: undefined,
     maxMessageBytes: 16 * MIB,
     maxQueuedBytes: 16 * MIB,
     maxPeers: 256,
@@ -68,7 +70,7 @@ Deno.test("what is given is taken as it is", () => {
   const options = allGiven();
   const { name: _name, cookie, seeds: _seeds, ...same } = options;
   const { name: _, local: _local, cookies, seeds, ...settings } = resolve({ ...options });
-  assertEquals(settings, same);
+  assertEquals(settings, { ...same, sharesPort: false, localTransport: undefined });
   assertEquals(cookies, [cookie]);
   assertEquals(seeds, [{ hostname: "10.0.0.6", port: 9000 }]);
   assertStrictEquals(settings.transport, options.transport);
