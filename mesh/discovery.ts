@@ -96,6 +96,11 @@ export class Discovery {
     return this.#known.isKnownHost(hostname);
   }
 
+  /** This node answers at one more address, and does not dial it. */
+  own(address: Address): void {
+    this.#known.own(address);
+  }
+
   /**
    * There is a link: one that another node has dialled, or what a dial of this node to `dialled` has
    * led to. A dial may lead to a link that was there already.

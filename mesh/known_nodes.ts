@@ -9,6 +9,7 @@
 
 import { backoffMs } from "../backplane/backoff.ts";
 import { formatAddress, type Target } from "./node_name.ts";
+import type { Address } from "./transport.ts";
 
 /** How often a seed that may stand for several nodes is dialled. */
 const ALIAS_INTERVAL_MS = 30_000;
@@ -54,7 +55,7 @@ function isSettled(node: KnownNode, isLinked: (name: string) => boolean): boolea
 /** See the file's head. */
 export class KnownNodes {
   readonly #nodes = new Map<string, KnownNode>();
-  readonly #ownAddress: string;
+  readonly #ownAddresses = new Set<string>();
   readonly #maxLearnt: number;
   readonly #forgetAfterMs: number;
   readonly #fraction: () => number;
@@ -63,10 +64,17 @@ export class KnownNodes {
   constructor(
     options: { own: Target; maxLearnt: number; forgetAfterMs: number; fraction: () => number },
   ) {
-    this.#ownAddress = formatAddress(options.own);
+    this.own(options.own);
     this.#maxLearnt = options.maxLearnt;
     this.#forgetAfterMs = options.forgetAfterMs;
     this.#fraction = options.fraction;
+  }
+
+  /** Takes an address at which this node answers itself, and which it does not dial. */
+  own(address: Address): void {
+    const text = formatAddress(address);
+    this.#ownAddresses.add(text);
+    this.#nodes.delete(text);
   }
 
   /** Takes the seeds as they are now; what is a seed no more is treated like a learnt node. */
@@ -193,7 +201,7 @@ export class KnownNodes {
 
   #know(target: Target, seed: boolean, now: number): void {
     const address = formatAddress(target);
-    if (address === this.#ownAddress) return;
+    if (this.#ownAddresses.has(address)) return;
     const known = this.#nodes.get(address);
     if (known === undefined) {
       this.#nodes.set(address, {

@@ -150,6 +150,7 @@ export class MeshNode extends EventTarget implements Mesh {
         listen,
         address: { hostname: name.hostname, port: name.port || listen.port },
         connector: this.#connector,
+        discovery: this.#discovery,
         tasks,
         onRefused,
       });

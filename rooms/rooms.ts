@@ -163,7 +163,8 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
 
   /**
    * Makes a socket a member of a room. A socket that is still connecting becomes one when it opens:
-   * until then it is in no list and no count, and {@linkcode leave} cancels.
+   * until then it is in no list and no count, and {@linkcode leave} cancels. Open listeners that were
+   * added before the first `join` run before it is a member.
    *
    * @param room any text of at most 65,535 bytes of UTF-8.
    * @returns false if it is a member already, if it is closing or closed, if the name is reserved,

@@ -625,3 +625,16 @@ Deno.test("property: in any course of events nobody is dialled who is linked or 
     { numRuns: 300 },
   );
 });
+
+// Addresses of its own.
+
+Deno.test("a node does not dial an address that has become its own, be it known or told of later", () => {
+  const subject = new Subject();
+  subject.seeds(A);
+  subject.learn(B);
+  for (const target of [A, B]) subject.known.own(target);
+  assertEquals([subject.due(), subject.dueIn], [[], undefined]);
+  subject.seeds(A);
+  subject.learn(B);
+  assertEquals([subject.due(), subject.dueIn], [[], undefined]);
+});
