@@ -69,9 +69,8 @@ Deno.test("an option that is undefined is one that was left out", () => {
 Deno.test("what is given is taken as it is", () => {
   const options = allGiven();
   const { name: _name, cookie, seeds: _seeds, ...same } = options;
-  const { sharesPort: _shares, localTransport: _localTransport, ...rest } = resolve({ ...options });
-  const { name: _, local: _local, cookies, seeds, ...settings } = rest;
-  assertEquals(settings, same);
+  const { name: _, local: _local, cookies, seeds, ...settings } = resolve({ ...options });
+  assertEquals(settings, { ...same, sharesPort: false, localTransport: undefined });
   assertEquals(cookies, [cookie]);
   assertEquals(seeds, [{ hostname: "10.0.0.6", port: 9000 }]);
   assertStrictEquals(settings.transport, options.transport);

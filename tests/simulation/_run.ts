@@ -25,7 +25,7 @@ const MAX_GHOSTS = 3;
 const FORM_LIMIT_MS = 4_000;
 const CALM_MS = 30_000;
 const ARRIVAL_LIMIT_MS = 10_000;
-const SLOW_MS = 60_000;
+const SLOW_MS = 30_000;
 /** How much more is sent over a slow path than it carries. */
 const OVERLOAD = 2.5;
 /** How long the writer on a slow path waits, at most, until its buffer takes more. */
