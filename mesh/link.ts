@@ -24,9 +24,11 @@ import {
 import type { Clock } from "../backplane/clock.ts";
 import { Overflow } from "../backplane/overflow.ts";
 import type { PeerDownReason, PeerInfo } from "./events.ts";
-import { isMeshLang, type NodeIdentity } from "./handshake.ts";
+import type { NodeIdentity } from "./handshake.ts";
+import { isMeshLang } from "./mesh_lang.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Outbox } from "./outbox.ts";
+import type { Counters } from "./totals.ts";
 import type { Address, Connection } from "./transport.ts";
 
 const READ_BUFFER_BYTES = 256 * 1024;
@@ -40,7 +42,7 @@ const TURN_MS = 20;
 /** How many messages are delivered between two looks at the clock. */
 const TURN_CHECK = 16;
 
-/** How often, in each timeout, a peer that only sends is told that its bytes arrive. */
+/** How often, in each timeout, a peer that is sending hears at least that its bytes arrive. */
 const ACKNOWLEDGEMENTS = 3;
 
 /** The payload of an empty frame, which means nothing: the receiver skips it. */
@@ -57,7 +59,7 @@ export interface LinkListener {
   /** A message was dropped, the first of an episode. */
   onOverflow(link: Link): void;
   /** The link has ended. */
-  onDown(link: Link, reason: PeerDownReason): void;
+  onDown(link: Link, reason: PeerDownReason, cause?: unknown): void;
 }
 
 /** Limits and times of a link. */
@@ -75,6 +77,8 @@ export interface LinkOptions {
   readonly direction: PeerInfo["direction"];
   readonly limits: LinkLimits;
   readonly clock: Clock;
+  /** Counts for the node as a whole. */
+  readonly totals: Counters;
   readonly listener: LinkListener;
 }
 
@@ -90,6 +94,7 @@ export class Link {
   readonly #connection: Connection;
   readonly #limits: LinkLimits;
   readonly #clock: Clock;
+  readonly #totals: Counters;
   readonly #listener: LinkListener;
   readonly #outbox: Outbox;
   readonly #overflow: Overflow;
@@ -114,25 +119,26 @@ export class Link {
   #delivered = 0;
   /** The ping in flight has not been written yet. */
   #isPingQueued = false;
-  /** When the first bytes came since this node last wrote something. */
-  #unansweredSince: number | undefined;
+  /** When this node last wrote something. */
+  #writtenAt: number;
 
   /**
    * Starts a link. `opening`, if given, is the first payload that travels: the acceptor's ACK,
    * which nothing may overtake.
    */
   constructor(options: LinkOptions, opening?: Uint8Array) {
-    const { connection, peer, direction, limits, clock, listener } = options;
+    const { connection, peer, direction, limits, clock, totals, listener } = options;
     this.peer = peer;
     this.direction = direction;
     this.remoteAddress = connection.remoteAddress;
     this.#connection = connection;
     this.#limits = limits;
     this.#clock = clock;
+    this.#totals = totals;
     this.#listener = listener;
     this.#outbox = new Outbox(limits.maxQueuedBytes);
     this.#overflow = new Overflow(limits.maxQueuedBytes, () => listener.onOverflow(this));
-    this.#since = clock.now();
+    this.#since = this.#writtenAt = clock.now();
     this.#heartbeat = new Heartbeat({
       intervalMs: limits.heartbeatIntervalMs,
       timeoutMs: limits.heartbeatTimeoutMs,
@@ -170,6 +176,7 @@ export class Link {
       return true;
     }
     this.#dropped++;
+    this.#totals.dropped++;
     this.#overflow.dropped();
     return false;
   }
@@ -210,7 +217,7 @@ export class Link {
   }
 
   /** Ends the link at once. What waits is lost. */
-  end(reason: PeerDownReason): void {
+  end(reason: PeerDownReason, cause?: unknown): void {
     if (this.#down) return;
     this.#down = true;
     this.#clock.clearTimeout(this.#timer);
@@ -220,7 +227,7 @@ export class Link {
     } catch {
       // A transport's own affair: for the mesh the link is over.
     }
-    this.#listener.onDown(this, this.#leaving ? "shut-down" : reason);
+    this.#listener.onDown(this, this.#leaving ? "shut-down" : reason, cause);
   }
 
   async #run(): Promise<void> {
@@ -244,6 +251,7 @@ export class Link {
         const now = this.#clock.now();
         if (now - askedAt >= 1) turnEnd = now + TURN_MS;
         this.#bytesIn += size;
+        this.#totals.bytesIn += size;
         this.#heartbeat.moved(now);
         const deliveredBefore = this.#delivered;
         for (const payload of decoder.push(buffer.subarray(0, size))) {
@@ -261,19 +269,17 @@ export class Link {
         if (this.#delivered > deliveredBefore || decoder.inFrame) this.#acknowledge(now);
       }
     } catch (error) {
-      this.end(error instanceof FrameError ? "frame-too-long" : "failed");
+      this.end(error instanceof FrameError ? "frame-too-long" : "failed", error);
     }
   }
 
   /**
-   * Sends an empty frame if the peer has been sending for a while and has heard nothing. Its ping may
-   * wait for minutes in the buffers of a slow path; until then, this is how it knows that its bytes
-   * arrive.
+   * Sends an empty frame if something has come and the peer has heard nothing for a while. Its ping
+   * may wait for minutes in the buffers of a slow path; until then, this is how it knows that its
+   * bytes arrive. Even so, a TLS record of 16 KiB takes 2 s at 64 kbit/s.
    */
   #acknowledge(now: number): void {
-    this.#unansweredSince ??= now;
-    const silentMs = now - this.#unansweredSince;
-    if (silentMs < this.#limits.heartbeatTimeoutMs / ACKNOWLEDGEMENTS) return;
+    if (now - this.#writtenAt < this.#limits.heartbeatTimeoutMs / ACKNOWLEDGEMENTS) return;
     if (this.#writing === undefined && !isMeshLang(this.peer)) this.#sendUrgent(NOTHING);
   }
 
@@ -283,6 +289,7 @@ export class Link {
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.#malformed++;
+      this.#totals.malformed++;
       this.#listener.onMalformed(this, error);
     }
   }
@@ -291,6 +298,7 @@ export class Link {
     switch (payload[0]) {
       case ROOM_BROADCAST:
         this.#messagesIn++;
+        this.#totals.received++;
         return this.#listener.onBroadcast(this, payload);
       case PEER_LIST:
         return this.#listener.onPeerList(decodePeerList(payload));
@@ -357,16 +365,17 @@ export class Link {
           const size = await this.#connection.write(at === 0 ? bytes : bytes.subarray(at));
           at += size;
           this.#bytesOut += size;
-          this.#unansweredSince = undefined;
-          if (this.#isPingQueued) this.#heartbeat.moved(this.#clock.now());
+          this.#totals.bytesOut += size;
+          this.#writtenAt = this.#clock.now();
+          if (this.#isPingQueued) this.#heartbeat.moved(this.#writtenAt);
         }
         this.#outbox.written();
         // The ping is among the urgent frames, and these are taken first.
         if (!this.#outbox.hasUrgent) this.#isPingQueued = false;
         this.#overflow.drained(this.#outbox.queuedBytes);
       }
-    } catch {
-      this.end("failed");
+    } catch (error) {
+      this.end("failed", error);
     }
     this.#writing = undefined;
   }

@@ -16,13 +16,15 @@ import type { PublishReport } from "../backplane/backplane.ts";
 import { checkMessage } from "../backplane/check_message.ts";
 import { MalformedEvent, NodeDownEvent, OverflowEvent, RefusedEvent } from "../backplane/events.ts";
 import { Receivers } from "../backplane/receivers.ts";
-import { INCARNATION_BYTES, SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
+import { INCARNATION_BYTES } from "../codec/mod.ts";
 import { Cookies } from "./cookies.ts";
 import { PeerDownEvent, type PeerDownReason, type PeerInfo, PeerUpEvent } from "./events.ts";
 import { newIdentity } from "./handshake.ts";
+import { KeepAlive } from "./keep_alive.ts";
 import type { Link } from "./link.ts";
 import { Connector } from "./connector.ts";
 import type { Mesh } from "./mesh.ts";
+import { meshLangLimit } from "./mesh_lang.ts";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress, formatName, parseTarget } from "./node_name.ts";
 import type { MeshSettings } from "./options.ts";
@@ -30,6 +32,7 @@ import { PeerLists } from "./peer_lists.ts";
 import { Peers } from "./peers.ts";
 import { listenAtSharedPort, SharedPort } from "./shared_port.ts";
 import { TaskGroup } from "./task_group.ts";
+import { type MeshTotals, newCounters } from "./totals.ts";
 import type { Address, Listener } from "./transport.ts";
 import { Discovery } from "./discovery.ts";
 
@@ -43,6 +46,8 @@ export class MeshNode extends EventTarget implements Mesh {
   readonly maxMessageBytes: number;
 
   readonly #settings: MeshSettings;
+  readonly #keepAlive: KeepAlive;
+  readonly #totals = newCounters();
   readonly #listener: Listener;
   readonly #localListener: Listener | undefined;
   readonly #tasks: TaskGroup;
@@ -77,14 +82,15 @@ export class MeshNode extends EventTarget implements Mesh {
   }
 
   private constructor(
-    settings: MeshSettings,
+    options: MeshSettings,
     listener: Listener,
     localListener: Listener | undefined,
     cookies: Cookies,
   ) {
     super();
+    const keepAlive = this.#keepAlive = new KeepAlive(options.clock);
+    const settings = this.#settings = { ...options, clock: keepAlive };
     const { name, local, listen, sharesPort, clock, randomBytes, maxPeers, signal } = settings;
-    this.#settings = settings;
     this.#listener = listener;
     this.#localListener = localListener;
     this.address = listener.address;
@@ -92,10 +98,8 @@ export class MeshNode extends EventTarget implements Mesh {
     this.name = name.port === 0 || isFallback
       ? formatName(local, { ...name, port: listener.address.port })
       : name.name;
-    // A longer message would cost a peer of the Mesh runtime its link.
-    this.maxMessageBytes = settings.allowMeshLang
-      ? Math.min(settings.maxMessageBytes, SESSION_MAX_FRAME_BYTES)
-      : settings.maxMessageBytes;
+    const { allowMeshLang, maxMessageBytes } = settings;
+    this.maxMessageBytes = allowMeshLang ? meshLangLimit(maxMessageBytes) : maxMessageBytes;
     const self = newIdentity(this.name, randomBytes(INCARNATION_BYTES));
     this.incarnation = self.incarnation;
 
@@ -104,17 +108,19 @@ export class MeshNode extends EventTarget implements Mesh {
     const onRefused = (address: string, error: unknown) => this.#onRefused(address, error);
     this.#connector = new Connector({
       settings,
+      totals: this.#totals,
       self,
       cookies,
       peers,
       tasks,
+      keepAlive,
       linkListener: {
         onBroadcast: (link, message) =>
           this.#receivers.deliver(message, link.peer.incarnation || undefined),
         onPeerList: (names) => this.#peerLists.receive(names),
         onMalformed: (link, { code }) => this.dispatchEvent(new MalformedEvent(link.info, code)),
         onOverflow: (link) => this.dispatchEvent(new OverflowEvent(link.info, link.info.dropped)),
-        onDown: (link, reason) => this.#onDown(link, reason),
+        onDown: (link, reason, cause) => this.#onDown(link, reason, cause),
       },
       isKnownHost: (hostname) => this.#discovery.isKnownHost(hostname),
       onLink: (link, replaced) => this.#onLink(link, replaced),
@@ -123,6 +129,7 @@ export class MeshNode extends EventTarget implements Mesh {
     this.#discovery = new Discovery({
       settings,
       selfName: this.name,
+      listenHost: listener.address.hostname,
       localAddress: localListener?.address,
       peers,
       connector: this.#connector,
@@ -143,6 +150,7 @@ export class MeshNode extends EventTarget implements Mesh {
         listen,
         address: { hostname: name.hostname, port: name.port || listen.port },
         connector: this.#connector,
+        discovery: this.#discovery,
         tasks,
         onRefused,
       });
@@ -163,11 +171,16 @@ export class MeshNode extends EventTarget implements Mesh {
     return Array.from(this.#peers, (link) => link.info);
   }
 
+  get totals(): MeshTotals {
+    return { ...this.#totals };
+  }
+
   publish(message: Uint8Array, from?: Disposable): PublishReport {
     checkMessage(message, this.maxMessageBytes);
     let peers = 0;
     let dropped = 0;
     if (this.#tasks.stopped) return { peers, dropped };
+    this.#totals.published++;
     for (const link of this.#peers) {
       if (link.publish(message)) peers++;
       else dropped++;
@@ -184,11 +197,21 @@ export class MeshNode extends EventTarget implements Mesh {
     const target = parseTarget(text);
     if (this.#tasks.stopped) throw shutDown(this.name);
     try {
-      return (await this.#connector.dial(target)).info;
+      const link = await this.#connector.dial(target);
+      this.#discovery.linked(link, target);
+      return link.info;
     } finally {
       // Known nodes may have been waiting for the place that the dial took.
       this.#discovery.dialDue();
     }
+  }
+
+  unref(): void {
+    this.#keepAlive.set(false);
+  }
+
+  ref(): void {
+    this.#keepAlive.set(true);
   }
 
   shutdown(): Promise<void> {
@@ -213,16 +236,17 @@ export class MeshNode extends EventTarget implements Mesh {
   }
 
   #onLink(link: Link, replaced: Link | undefined): void {
-    this.#discovery.linked(link);
+    // Of a link that this node has dialled, discovery hears when the dial is over.
+    if (link.direction === "incoming") this.#discovery.linked(link);
     this.#peerLists.send(link);
     replaced?.end("replaced");
     this.dispatchEvent(new PeerUpEvent(link.info));
   }
 
-  #onDown(link: Link, reason: PeerDownReason): void {
+  #onDown(link: Link, reason: PeerDownReason, cause: unknown): void {
     const isGone = this.#peers.remove(link);
     if (isGone) this.#discovery.lost(link, reason);
-    this.dispatchEvent(new PeerDownEvent(link.info, reason));
+    this.dispatchEvent(new PeerDownEvent(link.info, reason, cause));
     const { name, incarnation } = link.peer;
     const isReplaced = this.#peers.get(name)?.peer.incarnation === incarnation;
     if (incarnation !== "" && !isReplaced) this.dispatchEvent(new NodeDownEvent(incarnation));
@@ -232,7 +256,8 @@ export class MeshNode extends EventTarget implements Mesh {
     // A node that shuts down expects to be cut off.
     if (this.#tasks.stopped) return;
     const code = error instanceof MeshError ? error.code : "unexpected";
-    // That a link is there already is no refusal, and a node that dials itself stops by itself.
+    // That a link is there already is no refusal. A node may be among its own seeds, for example as
+    // one of several behind a name; where it stands in another's place, the code is `own-address`.
     if (code === "already-linked" || code === "own-name") return;
     this.dispatchEvent(new RefusedEvent(address, code, error));
   }

@@ -52,7 +52,8 @@ export interface MeshOptions {
   /**
    * Who this node is and where others dial it: `"chat-1@10.0.0.5:9000"`. Port 9000 if left out, an
    * IPv6 address in brackets, at most 255 bytes. Port 0 stands for the port that is picked when the
-   * node begins to listen.
+   * node begins to listen. A host like `0.0.0.0` is refused, because others cannot dial it; to listen
+   * on all addresses, use `listen`. With a loopback host, only nodes on the same machine can dial.
    */
   name: string;
   /**
@@ -71,7 +72,8 @@ export interface MeshOptions {
   /**
    * Nodes to dial, `host:port` or full names; one that is up is enough, the others are learnt from
    * it. A function is asked again every 5 s. A host name may stand for several nodes, and addresses of
-   * this node itself do no harm.
+   * this node itself do no harm. The name of another node at this node's address is refused with
+   * `own-address`.
    */
   seeds?: Seeds | SeedsFunction;
   /**
@@ -93,10 +95,11 @@ export interface MeshOptions {
    */
   maxPendingHandshakes?: number;
   /**
-   * Handshakes a second that unknown addresses can make this node take part in; each takes up to
-   * 1 ms of the processor. One address may use a quarter of them, and a burst of five seconds'
-   * handshakes is allowed. Further connections are closed as soon as they speak. Hosts of seeds and of
-   * known nodes do not count, and each may make as many. Default: 50.
+   * How many handshakes unknown addresses can begin in a second. Each takes up to 2 ms of the
+   * processor, so the default keeps an attack below a twentieth of a core. A single address may use a
+   * quarter of them, and ten seconds' worth may come at once. Further connections are closed
+   * immediately, which is reported once a second. Hosts of seeds and of known nodes do not count; each
+   * of them may begin as many. Default: 20.
    */
   maxHandshakesPerSecond?: number;
   /** Time for connecting and shaking hands, in milliseconds. Default: 5,000. */
@@ -192,7 +195,7 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     maxQueuedBytes: number("maxQueuedBytes", 16 * 1024 * 1024),
     maxPeers: number("maxPeers", 256),
     maxPendingHandshakes: number("maxPendingHandshakes", 64),
-    maxHandshakesPerSecond: number("maxHandshakesPerSecond", 50),
+    maxHandshakesPerSecond: number("maxHandshakesPerSecond", 20),
     handshakeTimeoutMs: delay("handshakeTimeoutMs", 5_000),
     heartbeatIntervalMs: delay("heartbeatIntervalMs", 10_000),
     heartbeatTimeoutMs: delay("heartbeatTimeoutMs", 5_000),

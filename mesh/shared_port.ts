@@ -12,6 +12,7 @@
  */
 
 import type { Connector } from "./connector.ts";
+import type { Discovery } from "./discovery.ts";
 import type { Link } from "./link.ts";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress } from "./node_name.ts";
@@ -35,6 +36,7 @@ export interface SharedPortOptions {
   /** Where others dial that. */
   readonly address: Address;
   readonly connector: Connector;
+  readonly discovery: Discovery;
   readonly tasks: TaskGroup;
   /** No node of the cluster can be reached at the address. */
   readonly onRefused: (address: string, error: unknown) => void;
@@ -71,12 +73,15 @@ export class SharedPort {
 
   /** Waits for the port, takes it, and accepts connections there until the node stops. */
   async follow(): Promise<void> {
-    const { tasks, connector } = this.#options;
+    const { tasks, address, connector, discovery } = this.#options;
     // The holder is a sibling, most likely, and discovery links to it sooner and without TLS.
     await tasks.delay(FIRST_LOOK_MS);
     while (!tasks.stopped) {
       const listener = await this.#take();
-      if (listener !== undefined) return await connector.acceptAll(listener);
+      if (listener !== undefined) {
+        discovery.own(address);
+        return await connector.acceptAll(listener);
+      }
       if (tasks.stopped) return;
       const holder = await this.#findHolder();
       if (holder !== undefined) await holder.ended;

@@ -163,7 +163,8 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
 
   /**
    * Makes a socket a member of a room. A socket that is still connecting becomes one when it opens:
-   * until then it is in no list and no count, and {@linkcode leave} cancels.
+   * until then it is in no list and no count, and {@linkcode leave} cancels. Open listeners that were
+   * added before the first `join` run before it is a member.
    *
    * @param room any text of at most 65,535 bytes of UTF-8.
    * @returns false if it is a member already, if it is closing or closed, if the name is reserved,
@@ -386,8 +387,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     listener: unknown,
     options?: boolean | AddEventListenerOptions,
   ): void {
-    if (listener === null) return;
-    super.addEventListener(type, this.#guards.wrap(listener as Listener), options);
+    super.addEventListener(type, this.#guards.wrap(listener as Listener | null), options);
   }
 
   /** Removes a listener. */
@@ -407,8 +407,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     listener: unknown,
     options?: boolean | EventListenerOptions,
   ): void {
-    if (listener === null) return;
-    super.removeEventListener(type, this.#guards.wrap(listener as Listener), options);
+    super.removeEventListener(type, this.#guards.wrap(listener as Listener | null), options);
   }
 
   /** From another node, or another `Rooms` on this backplane. */
@@ -508,6 +507,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
       timers,
       onError,
       isMember: (socket, room) => this.#members.has(socket as S, room),
+      isWaiting: (socket, room) => this.#memberships.isWaiting(socket as S, room),
       openReserved: (room, receive) => this.#reserved.open(room, receive),
       watch: (watcher) => this.#memberships.watch(watcher),
     });

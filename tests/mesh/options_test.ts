@@ -41,10 +41,13 @@ Deno.test("with name and cookie alone, everything else is as documented", () => 
     cookies: [COOKIE],
     listen: { hostname: "10.0.0.5", port: 9001 },
     seeds: [],
+    sharesPort: false,
+    localTransport: undefined,
     maxMessageBytes: 16 * MIB,
     maxQueuedBytes: 16 * MIB,
     maxPeers: 256,
     maxPendingHandshakes: 64,
+    maxHandshakesPerSecond: 20,
     handshakeTimeoutMs: 5_000,
     heartbeatIntervalMs: 10_000,
     heartbeatTimeoutMs: 5_000,
@@ -66,7 +69,8 @@ Deno.test("an option that is undefined is one that was left out", () => {
 Deno.test("what is given is taken as it is", () => {
   const options = allGiven();
   const { name: _name, cookie, seeds: _seeds, ...same } = options;
-  const { name: _, local: _local, cookies, seeds, ...settings } = resolve({ ...options });
+  const { sharesPort: _shares, localTransport: _localTransport, ...rest } = resolve({ ...options });
+  const { name: _, local: _local, cookies, seeds, ...settings } = rest;
   assertEquals(settings, same);
   assertEquals(cookies, [cookie]);
   assertEquals(seeds, [{ hostname: "10.0.0.6", port: 9000 }]);
@@ -86,6 +90,7 @@ function allGiven(): Required<Omit<MeshOptions, "tls">> {
     maxQueuedBytes: 1_002,
     maxPeers: 3,
     maxPendingHandshakes: 4,
+    maxHandshakesPerSecond: 5,
     handshakeTimeoutMs: 1_005,
     heartbeatIntervalMs: 1_006,
     heartbeatTimeoutMs: 1_007,
@@ -266,6 +271,7 @@ const numbers: { option: keyof MeshOptions & keyof MeshSettings; min: number; ma
   { option: "maxQueuedBytes", min: 1, max: UNLIMITED },
   { option: "maxPeers", min: 1, max: UNLIMITED },
   { option: "maxPendingHandshakes", min: 1, max: UNLIMITED },
+  { option: "maxHandshakesPerSecond", min: 1, max: UNLIMITED },
   { option: "handshakeTimeoutMs", min: 1, max: TIMER_MAX },
   { option: "heartbeatIntervalMs", min: 1, max: TIMER_MAX },
   { option: "heartbeatTimeoutMs", min: 1, max: TIMER_MAX },
