@@ -1,5 +1,6 @@
 /**
- * Every byte that travels between two nodes, as pure functions: no clock, no socket, no randomness.
+ * Every byte that travels between two nodes, and the frames of WebSockets, as pure functions: no clock,
+ * no socket, no randomness.
  *
  * The heart is one message, a text for the members of a room (all integers little-endian, both
  * texts strict UTF-8):

@@ -26,6 +26,7 @@ const COPIED = [
     "tests/rooms",
     "tests/simulation",
     "tests/testdata",
+    "tests/websocket",
   ],
 ];
 
