@@ -176,6 +176,21 @@ Deno.test("a worker that is started again after the takeover has a name of its o
   await machine.shutdown();
 });
 
+Deno.test("the node that takes the port over does not dial itself, and reports nothing", async () => {
+  const machine = new Machine();
+  const worker = machine.worker();
+  await machine.simulation.complete(worker.start(NAME));
+  const heir = await machine.start();
+  await machine.simulation.runUntil(() => heir.peers.length === 1);
+  await machine.simulation.run(1_000);
+  worker.die();
+  await machine.simulation.run(1_000);
+  const refused = collect(heir, "refused");
+  await machine.simulation.run(120_000);
+  assertEquals(refused, []);
+  await machine.shutdown();
+});
+
 Deno.test("a process that replaces another one takes the port when it is free", async () => {
   const machine = new Machine();
   const old = await machine.start();
