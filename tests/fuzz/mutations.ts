@@ -252,8 +252,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the Mesh runtime's handshake is accepted without being allowed",
     file: "mesh/handshake.ts",
-    find: "  if (extension === undefined && !allowMeshLang) {\n",
-    replace: '  if (extension === undefined && !allowMeshLang && name === "") {\n',
+    find: "  if (extension === undefined && !allowMeshLang) throw",
+    replace: '  if (extension === undefined && !allowMeshLang && name === "") throw',
   },
   {
     name: "an initiator proves itself before it has looked at the name",
@@ -263,13 +263,13 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a handshake takes a frame of a session's size",
-    file: "mesh/handshake.ts",
+    file: "mesh/handshake_frames.ts",
     find: "length = readFrameLength(header, 0, HANDSHAKE_MAX_FRAME_BYTES);",
     replace: "length = readFrameLength(header, 0, 16 * HANDSHAKE_MAX_FRAME_BYTES);",
   },
   {
     name: "a read that was cut short is taken for whole",
-    file: "mesh/handshake.ts",
+    file: "mesh/handshake_frames.ts",
     find: "    at += size;\n",
     replace: "    at += target.length;\n",
   },
@@ -288,13 +288,13 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a stranger who dials and is silent has no end of time",
     file: "mesh/pending_handshakes.ts",
-    find: "      if (attempt.proven) return;\n",
-    replace: "      if (attempt.incoming) return;\n",
+    find: "      if (handshake.proven) return;\n",
+    replace: "      if (handshake.incoming) return;\n",
   },
   {
     name: "the connection of who is refused stays open",
     file: "mesh/connector.ts",
-    find: "      connection.close();\n      // Whoever finds out",
+    find: "      this.#close(connection);\n      // Whoever finds out",
     replace: "      // Whoever finds out",
   },
   {
@@ -329,8 +329,8 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a bad name in a peer list throws out of the link",
-    file: "mesh/discovery.ts",
-    find: "        onRefused(name, error);\n        break;\n",
+    file: "mesh/peer_lists.ts",
+    find: "        if (unreadable === 0) onRefused(name, error);\n",
     replace: "        throw error;\n",
   },
   {
