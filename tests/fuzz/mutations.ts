@@ -351,4 +351,22 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "this.#unread.unshift(bytes.subarray(fits.length));",
     replace: "this.#unread.unshift(bytes);",
   },
+  {
+    name: "any announcement of rooms clears the flag",
+    file: "mesh/wanted_rooms.ts",
+    find: `    if (op === "only") this.#setEverything(peer, wish, false);\n`,
+    replace: '    this.#setEverything(peer, wish, op === "everything");\n',
+  },
+  {
+    name: "a node that wants everything keeps its rooms",
+    file: "mesh/wanted_rooms.ts",
+    find: "      wish.tooMany = false;\n      this.#removeAll(peer, wish);\n",
+    replace: "      wish.tooMany = false;\n",
+  },
+  {
+    name: "a malformed announcement changes nothing",
+    file: "mesh/interest.ts",
+    find: "      this.#wanted.doubt(link);\n",
+    replace: "",
+  },
 ];
