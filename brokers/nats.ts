@@ -75,6 +75,7 @@ export type {
   FrameErrorCode,
   MalformedEvent,
   MissedEvent,
+  NodeDownEvent,
   OverflowEvent,
   PublishReport,
   RandomBytes,

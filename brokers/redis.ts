@@ -83,6 +83,7 @@ export type {
   FrameErrorCode,
   MalformedEvent,
   MissedEvent,
+  NodeDownEvent,
   OverflowEvent,
   PublishReport,
   RandomBytes,
