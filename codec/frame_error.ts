@@ -12,6 +12,13 @@
  * | `message-too-long` | a message above the limit in force |
  * | `frame-too-long` | a frame, or a list in it, above the limit in force |
  * | `target-too-small` | the buffer to encode into ends too early |
+ * | `unknown-op` | an operation that this version does not know |
+ * | `bad-part` | a part of a presence snapshot that is not one of as many as it says |
+ * | `bad-json` | a presence entry whose meta is not JSON |
+ * | `wrong-node` | a presence message in the name of an instance of another node |
+ * | `id-too-long` | an id of presence above the limit in force |
+ * | `meta-too-long` | a meta of presence above the limit in force |
+ * | `over-limit` | more than this node is willing to hold of what others announce |
  */
 export type FrameErrorCode =
   | "truncated"
@@ -22,7 +29,14 @@ export type FrameErrorCode =
   | "room-too-long"
   | "message-too-long"
   | "frame-too-long"
-  | "target-too-small";
+  | "target-too-small"
+  | "unknown-op"
+  | "bad-part"
+  | "bad-json"
+  | "wrong-node"
+  | "id-too-long"
+  | "meta-too-long"
+  | "over-limit";
 
 /**
  * The one error of the codec: something does not fit the wire format.

@@ -42,5 +42,6 @@ export * from "./goodbye.ts";
 export * from "./handshake.ts";
 export * from "./heartbeat.ts";
 export * from "./peer_list.ts";
+export * from "./presence_message.ts";
 export * from "./room_broadcast.ts";
 export * from "./tags.ts";
