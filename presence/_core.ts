@@ -1,4 +1,9 @@
-import { decodePresenceHead, FrameError, presenceTextLength } from "../codec/mod.ts";
+import {
+  decodePresenceHead,
+  FrameError,
+  type PresenceEntry,
+  presenceTextLength,
+} from "../codec/mod.ts";
 import { Authority } from "./_authority.ts";
 import type { PresenceLimits } from "./_limits.ts";
 import { Replica } from "./_replica.ts";
@@ -29,8 +34,12 @@ export interface CoreOptions extends RosterEvents {
 /** A socket in a room, as this node tracks it. */
 export interface Tracked {
   readonly key: number;
-  entry: Entry;
+  /** Undefined while it is not tracked. */
+  entry: Entry | undefined;
 }
+
+/** What is tracked of a socket. */
+export type Texts = Omit<PresenceEntry, "key">;
 
 /**
  * One instance: what it announces, what others have announced, and who is where for that. It knows
@@ -47,8 +56,8 @@ export class Core {
   readonly #inputs: (() => void)[] = [];
   #isBusy = false;
   #hasEnded = false;
-  /** When a step was last promised to be needed. */
-  #dueAt: number;
+  /** When the next step is due whatever happens: by how late it is a freeze is noticed. */
+  #tickAt: number;
 
   /** Begins at `now`, alone and with nobody. */
   constructor(options: CoreOptions, now: number) {
@@ -57,12 +66,12 @@ export class Core {
     this.#authority = new Authority(options, now);
     const ask = (instances: readonly string[]) => this.#authority.ask(instances);
     this.#replica = new Replica(this.roster, { ...options, ask });
-    this.#dueAt = this.#authority.dueAt;
+    this.#tickAt = now + options.heartbeatIntervalMs;
   }
 
   /** When {@linkcode step} is to be called, in milliseconds; it may become sooner by any call. */
   get dueAt(): number {
-    return Math.min(this.#authority.dueAt, this.#replica.dueAt);
+    return Math.min(this.#tickAt, this.#authority.dueAt, this.#replica.dueAt);
   }
 
   /** True if changes wait for {@linkcode flush}. */
@@ -97,38 +106,51 @@ export class Core {
     this.#authority.ask([]);
   }
 
+  /** Begins to know a socket in a room, which is not tracked yet. */
+  newTracked(): Tracked {
+    return { key: this.#authority.newKey(), entry: undefined };
+  }
+
   /**
-   * Tracks a socket in a room, in place of what `previous` says of it.
+   * Checks that {@linkcode track} can take this.
    *
    * @throws {FrameError} `id-too-long`, `meta-too-long`, or as `Authority.check`.
    */
-  track(
-    texts: { room: string; id: string; meta: string },
-    previous: Tracked | undefined,
-    now: number,
-  ): Tracked {
-    const { room, id, meta } = texts;
+  check(texts: Texts): void {
     const { maxIdBytes, maxMetaBytes } = this.#options.limits;
-    checkSize("id", id, maxIdBytes);
-    checkSize("meta", meta, maxMetaBytes);
+    checkSize("id", texts.id, maxIdBytes);
+    checkSize("meta", texts.meta, maxMetaBytes);
     this.#authority.check(texts);
-    const key = previous?.key ?? this.#authority.newKey();
-    this.#authority.track({ key, ...texts }, now);
-    if (previous === undefined) return { key, entry: this.roster.add(room, id, meta) };
-    if (previous.entry.id === id) {
-      previous.entry.meta = meta;
-    } else {
-      this.roster.remove(previous.entry);
-      previous.entry = this.roster.add(room, id, meta);
+  }
+
+  /** Tracks a socket in a room, in place of what has been tracked of it before. */
+  track(tracked: Tracked, texts: Texts, now: number): void {
+    if (this.#hasEnded) return;
+    const { room, id, meta } = texts;
+    this.#authority.track({ key: tracked.key, ...texts }, now);
+    const previous = tracked.entry;
+    if (previous?.id === id && previous.room === room) {
+      previous.meta = meta;
+      return;
     }
-    return previous;
+    tracked.entry = this.roster.add(room, id, meta);
+    this.#guard(() => {
+      // What is new first: somebody with two ids in succession is there all the time.
+      this.roster.settle();
+      if (previous === undefined) return;
+      this.roster.remove(previous);
+      this.roster.settle();
+    });
   }
 
   /** Ends what {@linkcode track} has begun. */
-  untrack({ key, entry }: Tracked, now: number): void {
-    if (this.#hasEnded) return;
+  untrack(tracked: Tracked, now: number): void {
+    const { key, entry } = tracked;
+    if (this.#hasEnded || entry === undefined) return;
+    tracked.entry = undefined;
     this.#authority.untrack(key, now);
     this.roster.remove(entry);
+    this.#guard(() => this.roster.settle());
   }
 
   /** Sends the changes since it was last called. */
@@ -161,14 +183,15 @@ export class Core {
     if (!this.#hasEnded) this.#authority.hello(now);
   }
 
-  /** Does what is due, and gives when it is to be called again. */
+  /** Does what is due. */
   step(now: number): void {
     this.#enter(() => {
       if (this.#hasEnded) return;
-      const lateMs = now - this.#dueAt;
+      const { heartbeatIntervalMs, timeoutMs } = this.#options;
+      const lateMs = now - this.#tickAt;
+      if (lateMs >= 0) this.#tickAt = now + heartbeatIntervalMs;
       this.#authority.step(now);
-      this.#replica.step(now, lateMs > LATE_SHARE * this.#options.timeoutMs);
-      this.#dueAt = this.dueAt;
+      this.#replica.step(now, lateMs > LATE_SHARE * timeoutMs);
     });
   }
 
@@ -177,8 +200,9 @@ export class Core {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#replica.clear();
-    this.roster.clear();
+    this.roster.close();
     this.#authority.gone(now);
+    this.#tickAt = Infinity;
   }
 
   #receive(bytes: Uint8Array, from: string | undefined, now: number): void {
@@ -197,13 +221,18 @@ export class Core {
     this.#replica.receive(head, bytes, node, now);
   }
 
-  /** Handles one input after the other: applying one runs code of the application. */
+  /** Handles an input, after those before it. */
   #enter(input: () => void): void {
-    this.#inputs.push(input);
-    if (this.#isBusy) return;
+    if (this.#isBusy) this.#inputs.push(input);
+    else this.#guard(input);
+  }
+
+  /** Does something that runs code of the application, and then what has come in meanwhile. */
+  #guard(act: () => void): void {
+    if (this.#isBusy) return act();
     this.#isBusy = true;
     let failure: { readonly error: unknown } | undefined;
-    for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
+    for (let next: (() => void) | undefined = act; next; next = this.#inputs.shift()) {
       try {
         next();
       } catch (error) {

@@ -24,6 +24,7 @@ export interface Instance {
   /** Something was refused for a limit on what is held. */
   isIncomplete: boolean;
   assembly: Assembly | undefined;
+  heardAt: number;
   /** When it counts as gone unless it says something. */
   deadline: number;
   /** The deadline has been extended since it was last heard. */

@@ -21,6 +21,9 @@ export const ASK_RETRY_MS = 500;
 /** The longest time between two questions. */
 export const MAX_ASK_RETRY_MS = 10_000;
 
+/** Who has been silent for so long may not have been within reach. */
+const SILENCE_MS = 2_000;
+
 /** Options of a {@linkcode Replica}. */
 export interface ReplicaOptions {
   /** Time without a message after which an instance counts as gone, in milliseconds. */
@@ -93,6 +96,9 @@ export class Replica {
   receive(head: PresenceHead, bytes: Uint8Array, node: string, now: number): void {
     if (head.kind === "gone") return this.#drop(this.#find(head.instance, node));
     const instance = this.#find(head.instance, node) ?? this.#meet(head.instance, node, now);
+    // Asked while it was out of reach, it has not heard the question.
+    if (now - instance.heardAt > SILENCE_MS) this.#resetQuestion(instance);
+    instance.heardAt = now;
     instance.deadline = now + this.#options.timeoutMs;
     instance.isExtended = false;
     try {
@@ -170,6 +176,7 @@ export class Replica {
       latest: 0,
       isIncomplete: false,
       assembly: undefined,
+      heardAt: now,
       deadline: now,
       isExtended: false,
       askAt: Infinity,
@@ -191,7 +198,7 @@ export class Replica {
     if (siblings?.size === 0) this.#nodes.delete(node);
     this.#abandon(instance);
     for (const entry of entries.values()) this.#held.release(entry);
-    for (const entry of entries.values()) this.#roster.remove(entry);
+    this.#removeAll(entries);
   }
 
   #mentioned(instance: Instance, number: number): void {
@@ -201,12 +208,16 @@ export class Replica {
   #wantIfBehind(instance: Instance, now: number): void {
     const isBehind = instance.number < instance.latest;
     if (!isBehind && !(instance.isIncomplete && this.#held.isLow)) {
-      instance.askAt = Infinity;
-      instance.askDelayMs = ASK_RETRY_MS;
+      this.#resetQuestion(instance);
     } else if (instance.askAt === Infinity) {
       if (instance.number >= 0) this.#gaps++;
       instance.askAt = now + this.#options.random() * ASK_GATHER_MS;
     }
+  }
+
+  #resetQuestion(instance: Instance): void {
+    instance.askAt = Infinity;
+    instance.askDelayMs = ASK_RETRY_MS;
   }
 
   #receiveHeartbeat(instance: Instance, number: number): void {
@@ -243,16 +254,21 @@ export class Replica {
     if (previous !== undefined) {
       entries.delete(key);
       this.#held.release(previous);
-      this.#roster.remove(previous);
     }
-    if (typeof change === "number") return true;
-    if (!this.#fits(change)) return false;
-    if (!this.#held.take(change)) {
-      instance.isIncomplete = true;
-      return false;
+    const isAccepted = typeof change === "number" || this.#accept(instance, change);
+    // After what has come in its place, as where it was tracked.
+    if (previous !== undefined) this.#remove(previous);
+    return isAccepted;
+  }
+
+  #accept(instance: Instance, entry: PresenceEntry): boolean {
+    if (!this.#fits(entry)) return false;
+    if (this.#held.take(entry)) {
+      this.#add(instance.entries, entry);
+      return true;
     }
-    this.#add(entries, change);
-    return true;
+    instance.isIncomplete = true;
+    return false;
   }
 
   #changeMeta(instance: Instance, entry: Entry, meta: string): boolean {
@@ -270,6 +286,16 @@ export class Replica {
 
   #add(entries: Map<number, Entry>, { key, room, id, meta }: PresenceEntry): void {
     entries.set(key, this.#roster.add(room, id, meta));
+    this.#roster.settle();
+  }
+
+  #remove(entry: Entry): void {
+    this.#roster.remove(entry);
+    this.#roster.settle();
+  }
+
+  #removeAll(entries: Map<number, Entry>): void {
+    for (const entry of entries.values()) this.#remove(entry);
   }
 
   /** The sender may have larger limits of its own. */
@@ -357,7 +383,7 @@ export class Replica {
         this.#add(entries, entry);
       }
     }
-    for (const entry of before.values()) this.#roster.remove(entry);
+    this.#removeAll(before);
     this.#countRefused(instance, refused);
   }
 

@@ -6,12 +6,19 @@ const MAX_SPARE = 64;
 /** Longer names are not kept for that, as they would take memory. */
 const MAX_SPARE_NAME_LENGTH = 64;
 
-/** What a roster tells, at the moment when it becomes true. */
+/** What a roster tells, in {@linkcode Roster.settle}. */
 export interface RosterEvents {
   /** The first entry of an id has come to a room. */
   joined(room: string, id: string, meta: string): void;
   /** The last entry of an id has gone from a room. */
   left(room: string, id: string): void;
+}
+
+/** An event that waits: a leave if it has no meta. */
+interface Waiting {
+  readonly room: string;
+  readonly id: string;
+  readonly meta: string | undefined;
 }
 
 /** One socket in one room, in the list of its {@linkcode Person}. */
@@ -68,10 +75,16 @@ export class Place {
  * Neither map has keys removed and put back as one id comes and goes: for that a `Map` of V8 takes
  * time in proportion to its size (its chains keep what was deleted until the table is rebuilt). Ids
  * without entries stay as spare ones, and are swept out together when they outnumber the others.
+ *
+ * Events wait until whoever changes the roster has noted what it has changed, and says so by `settle`:
+ * they run code of the application, which may change it again.
  */
 export class Roster {
   readonly #events: RosterEvents;
   readonly #places = new Map<string, Place>();
+  readonly #waiting: Waiting[] = [];
+  #isSettling = false;
+  #isClosed = false;
   #spareRooms = 0;
   #people = 0;
 
@@ -114,6 +127,7 @@ export class Roster {
 
   /** Adds an entry. */
   add(room: string, id: string, meta: string): Entry {
+    if (this.#isClosed) return new Entry(new Person(new Place(room), id), meta);
     const person = this.#personOf(room, id);
     const { place, last } = person;
     const entry = new Entry(person, meta);
@@ -125,13 +139,14 @@ export class Roster {
       person.first = entry;
       if (place.present++ === 0) this.#spareRooms--;
       this.#people++;
-      this.#events.joined(room, id, meta);
+      this.#waiting.push({ room, id, meta });
     }
     return entry;
   }
 
   /** Removes an entry, once. */
   remove({ person, previous, next }: Entry): void {
+    if (this.#isClosed) return;
     if (previous === undefined) person.first = next;
     else previous.next = next;
     if (next === undefined) person.last = previous;
@@ -141,11 +156,26 @@ export class Roster {
     place.present--;
     this.#people--;
     this.#discard(place, person);
-    this.#events.left(place.room, id);
+    this.#waiting.push({ room: place.room, id, meta: undefined });
   }
 
-  /** Forgets everything, and says nothing about it. */
-  clear(): void {
+  /** Tells of what has changed, in order. Called again meanwhile, it leaves that to the first call. */
+  settle(): void {
+    if (this.#isSettling) return;
+    this.#isSettling = true;
+    for (let i = 0; i < this.#waiting.length; i++) {
+      const { room, id, meta } = this.#waiting[i];
+      if (meta === undefined) this.#events.left(room, id);
+      else this.#events.joined(room, id, meta);
+    }
+    this.#waiting.length = 0;
+    this.#isSettling = false;
+  }
+
+  /** Forgets everything for good, and says nothing about it. */
+  close(): void {
+    this.#isClosed = true;
+    this.#waiting.length = 0;
     this.#places.clear();
     this.#spareRooms = 0;
     this.#people = 0;
