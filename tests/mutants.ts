@@ -5,6 +5,7 @@
  */
 
 import { MUTATIONS as FUZZ } from "./fuzz/mutations.ts";
+import { MUTATIONS as PRESENCE } from "./presence/mutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { MUTATIONS as SIMULATE } from "./simulation/mutations.ts";
 
@@ -12,16 +13,18 @@ import { MUTATIONS as SIMULATE } from "./simulation/mutations.ts";
 const HUNTS: Readonly<Record<string, { script: string; mutations: readonly Mutation[] }>> = {
   simulate: { script: "tests/simulation/simulate.ts", mutations: SIMULATE },
   fuzz: { script: "tests/fuzz/fuzz.ts", mutations: FUZZ },
+  presence: { script: "tests/presence/simulate.ts", mutations: PRESENCE },
 };
 
 const ROOT = new URL("../", import.meta.url);
 const LIMIT_SECONDS = 60;
 const COPIED = [
-  ...["mod.ts", "deno.json", "codec", "rooms", "mesh", "backplanes"],
+  ...["mod.ts", "deno.json", "codec", "rooms", "presence", "mesh", "backplanes"],
   ...[
     "tests/_fake_timers.ts",
     "tests/mutation.ts",
     "tests/fuzz",
+    "tests/presence",
     "tests/rooms",
     "tests/simulation",
     "tests/testdata",

@@ -113,7 +113,6 @@ export class Site {
       }
     }
     this.history.push(asText(this.tracked.map(({ texts }) => texts)));
-    this.checkLists();
   }
 
   /** Has the world call `step` when it is due. */
@@ -136,14 +135,14 @@ export class Site {
     check(!ids.has(id), () => `${id} joins ${room} again without having left`);
     this.told.set(room, ids.add(id));
     check(this.core.roster.has(room, id), () => `${id} joins ${room}, but is not in its list`);
-    this.checkLists();
+    check(this.core.roster.count(room) === ids.size, () => `${room} is counted wrongly`);
   }
 
   #left(room: string, id: string): void {
     const ids = this.told.get(room);
     check(ids?.delete(id) ?? false, () => `${id} leaves ${room} without having joined`);
     check(!this.core.roster.has(room, id), () => `${id} leaves ${room}, but is in its list`);
-    this.checkLists();
+    check(this.core.roster.count(room) === ids?.size, () => `${room} is counted wrongly`);
   }
 
   /** Events, counts and lists say the same at any time. */
@@ -188,6 +187,10 @@ export class Node {
   state: "running" | "frozen" | "dead" = "running";
   /** Broker: cut off from it. */
   isCut = false;
+  /** Until when others may have taken it for dead. */
+  troubleUntil = 0;
+  /** Until when it may take others for dead. */
+  cutUntil = 0;
   readonly #waiting: { what: "timer" | "message"; act: () => void }[] = [];
   readonly #world: World;
 
@@ -293,6 +296,7 @@ export class World {
 
   /** What a site sees of another has been true once, and does not go back in time. */
   checkViews(site: Site): void {
+    site.checkLists();
     const views = site.views();
     check((views.get(site.id) ?? "") === site.own, "a site does not see itself as it is");
     for (const other of this.sites.values()) {
@@ -344,6 +348,10 @@ export class World {
   send(site: Site, message: Uint8Array): void {
     const { node } = site;
     const { schedule, random, plan } = this;
+    // Some brokers give a publisher its own messages as well.
+    if (plan.kind === "broker" && random.chance(0.1)) {
+      schedule.after(1, () => node.run("message", () => this.#deliver(site, node, site, message)));
+    }
     check(message.length <= plan.maxMessageBytes, () => `a message of ${message.length} bytes`);
     this.messages++;
     // Others on the same node hear it before `send` returns.
@@ -519,14 +527,37 @@ export class World {
     this.schedule.after(ms, () => {
       if (node.state !== "frozen") return;
       this.say(`wake ${node.id}`);
-      node.wake(this.random.chance(0.5));
+      this.wake(node);
       this.#reconnect();
     });
+  }
+
+  /** Who was frozen has not heard the others, and must not take them for dead. */
+  wake(node: Node): void {
+    node.wake(this.random.chance(0.5));
+    this.after(node);
+    this.#trouble(node);
+    if (this.plan.kind === "mesh" || this.plan.lossShare > 0.1) return;
+    for (const site of node.sites) {
+      const views = site.views();
+      for (const other of this.sites.values()) {
+        const seen = site.seen.get(other.id);
+        if (seen === undefined || other.node.state !== "running" || views.has(other.id)) continue;
+        if (this.schedule.now < Math.max(other.node.troubleUntil, node.cutUntil)) continue;
+        if (other.history.includes("", seen)) continue;
+        throw new Violation(`${node.id} wakes, and drops ${other.node.id}`);
+      }
+    }
+  }
+
+  #trouble(node: Node): void {
+    node.troubleUntil = this.schedule.now + 2 * TIMEOUT_MS;
   }
 
   cut(node: Node, ms: number): void {
     this.say(`cut ${node.id} off the broker for ${ms} ms`);
     node.isCut = true;
+    for (const one of this.nodes.values()) one.cutUntil = this.schedule.now + ms + 2 * TIMEOUT_MS;
     this.schedule.after(ms, () => {
       this.say(`${node.id} reaches the broker again`);
       node.isCut = false;
@@ -536,6 +567,7 @@ export class World {
 
   partition(hosts: string[], ms: number): void {
     this.say(`partition ${hosts.join()} for ${ms} ms`);
+    for (const one of this.nodes.values()) one.cutUntil = this.schedule.now + ms + 2 * TIMEOUT_MS;
     const sides = [...this.nodes.values()];
     const left = sides.filter(({ host }) => hosts.includes(host));
     const right = sides.filter(({ host }) => !hosts.includes(host));
@@ -566,7 +598,7 @@ export class World {
     for (const node of this.nodes.values()) {
       if (node.isCut) this.#missed(node);
       node.isCut = false;
-      if (node.state === "frozen") node.wake(this.random.chance(0.5));
+      if (node.state === "frozen") this.wake(node);
       else if (node.state === "dead") this.start(node.host);
     }
     this.#reconnect();
