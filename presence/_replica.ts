@@ -329,7 +329,7 @@ export class Replica {
     for (const entry of decodePresenceEntries(bytes)) {
       if (!this.#stage(assembly, entry)) refused++;
     }
-    assembly.next++;
+    assembly.next = part + 1;
     // More is on its way: there is no need to ask again.
     instance.askAt = now + ASK_RETRY_MS;
     try {

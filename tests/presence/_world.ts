@@ -290,7 +290,7 @@ export class World {
     if (node.state !== "running") return;
     for (const site of node.sites) {
       site.arm(this);
-      if (this.random.chance(0.05)) this.checkViews(site);
+      if (this.random.chance(0.03)) this.checkViews(site);
     }
   }
 
@@ -299,13 +299,11 @@ export class World {
     site.checkLists();
     const views = site.views();
     check((views.get(site.id) ?? "") === site.own, "a site does not see itself as it is");
-    for (const other of this.sites.values()) {
+    for (const id of site.seen.keys()) if (!views.has(id)) site.seen.delete(id);
+    for (const [id, view] of views) {
+      const other = this.sites.get(id);
       if (other === site) continue;
-      const view = views.get(other.id) ?? "";
-      if (view === "") {
-        site.seen.delete(other.id);
-        continue;
-      }
+      check(other !== undefined, "a site that there is not");
       check(
         !site.down.has(other.id),
         () => `${site.node.id} sees ${other.node.id}, which went down, without having heard of it`,
