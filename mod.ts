@@ -25,9 +25,8 @@
  * });
  * ```
  *
- * The parts can be had one by one: `@roomcast/roomcast/rooms` for a single node, `/mesh` for the
- * links, `/codec` for the bytes. In place of the mesh there is `/backplanes/nats`,
- * `/backplanes/redis`, and `/backplanes/broadcast-channel` for the workers of one process.
+ * The parts can be imported one by one: `/rooms` for a single node, `/mesh` for the links, `/codec`
+ * for the bytes. Instead of the mesh, `/nats` and `/redis` use a broker that you run already.
  *
  * @module
  */

@@ -56,7 +56,14 @@ export class Reader {
     return { start, end: start + size };
   }
 
-  /** Decodes what {@linkcode skipText16} has found. */
+  /** A text with a `u8` length before it; only the length is checked. */
+  skipText8(): TextSpan {
+    const size = this.u8();
+    const start = this.#advance(size);
+    return { start, end: start + size };
+  }
+
+  /** Decodes what {@linkcode skipText16} or {@linkcode skipText8} has found. */
   text({ start, end }: TextSpan): string {
     return readText(this.#bytes, start, end);
   }

@@ -18,7 +18,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * Writes `text` at `at` and returns the offset behind it. An offset beyond `target.length` means
+ * Writes `text` at `at` and returns the offset after it. An offset beyond `target.length` means
  * that the target is too small; what it then holds is undefined.
  */
 export function writeText(text: string, target: Uint8Array, at: number): number {
@@ -125,12 +125,22 @@ function tail(bytes: Uint8Array, at: number): number {
   return bytes[at] & 0x3f;
 }
 
-function checkUtf8(bytes: Uint8Array, start: number, end: number): void {
-  for (let at = start; at < end;) {
+/** Refuses `bytes[start, end)` unless they are UTF-8. */
+export function checkUtf8(bytes: Uint8Array, start: number, end: number): void {
+  let at = start;
+  while (at < end) {
+    // Most text is ASCII, or has long runs of it.
+    while (at + 8 <= end && isAscii8(bytes, at)) at += 8;
+    if (at >= end) return;
     const size = sequenceLength(bytes, at, end);
     if (size === 0) throw invalidUtf8(bytes, at);
     at += size;
   }
+}
+
+function isAscii8(bytes: Uint8Array, at: number): boolean {
+  const first = bytes[at] | bytes[at + 1] | bytes[at + 2] | bytes[at + 3];
+  return (first | bytes[at + 4] | bytes[at + 5] | bytes[at + 6] | bytes[at + 7]) < 0x80;
 }
 
 /**

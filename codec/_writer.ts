@@ -46,7 +46,16 @@ export class Writer {
     return this;
   }
 
-  /** A text with a `u16` length before it. */
+  /** A text with a `u8` length before it; the caller has checked that it fits. */
+  text8(text: string): this {
+    const start = this.#at + 1;
+    const end = writeText(text, this.bytes, start);
+    this.u8(end - start);
+    this.#at = end;
+    return this;
+  }
+
+  /** A text with a `u16` length before it; the caller has checked that it fits. */
   text16(text: string): this {
     const start = this.#at + 2;
     const end = writeText(text, this.bytes, start);

@@ -12,7 +12,11 @@
  * | `message-too-long` | a message above the limit in force |
  * | `frame-too-long` | a frame, or a list in it, above the limit in force |
  * | `target-too-small` | the buffer to encode into ends too early |
- * | `unknown-op` | an operation that this version does not know |
+ * | `no-target` | a ROOM_MESSAGE without a room |
+ * | `unknown-flags` | a ROOM_MESSAGE with a flag that this version does not know |
+ * | `unknown-op` | a ROOM_INTEREST or a change of presence with an unknown operation |
+ * | `bad-close-code` | a ROOM_CLOSE with a close code that it may not carry |
+ * | `reason-too-long` | a close reason above 123 bytes, which no close frame has space for |
  * | `bad-part` | a part of a presence snapshot that is not one of as many as it says |
  * | `bad-json` | a presence entry whose meta is not JSON |
  * | `wrong-node` | a presence message in the name of an instance of another node |
@@ -30,7 +34,11 @@ export type FrameErrorCode =
   | "message-too-long"
   | "frame-too-long"
   | "target-too-small"
+  | "no-target"
+  | "unknown-flags"
   | "unknown-op"
+  | "bad-close-code"
+  | "reason-too-long"
   | "bad-part"
   | "bad-json"
   | "wrong-node"

@@ -1,5 +1,5 @@
 /**
- * Frames on a stream (WIRE.md): `u32` length, then that many bytes of payload, back to back. A
+ * Frames on a stream (`docs/wire.md`): `u32` length, then that many bytes of payload, back to back. A
  * length of zero is legal and means nothing.
  */
 

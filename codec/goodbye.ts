@@ -2,7 +2,7 @@ import { Reader } from "./_reader.ts";
 import { GOODBYE } from "./tags.ts";
 
 /**
- * Encodes GOODBYE (WIRE.md, roomcast's own): the sender leaves on purpose. Only for a peer that
+ * Encodes GOODBYE (`docs/wire.md`): the sender leaves on purpose. Only for a peer that
  * announced {@linkcode FEATURE_GOODBYE}.
  *
  * @example

@@ -1,8 +1,9 @@
 /**
- * The four messages that open a link, and the bytes that its proofs cover (WIRE.md, Handshake).
+ * The four messages that open a link, and the bytes that its proofs cover (`docs/wire.md`, Handshake).
  * This file lays out bytes only; keys, digests and randomness are the mesh's.
  */
 
+import { checkRange, checkSize } from "./_check.ts";
 import { Reader } from "./_reader.ts";
 import { text16Length, Writer } from "./_writer.ts";
 import { ACK, CHALLENGE, NAME, REPLY } from "./tags.ts";
@@ -16,9 +17,6 @@ export const BINDING_BYTES = 32;
 /** Bytes of an incarnation. */
 export const INCARNATION_BYTES = 8;
 
-/** Feature bit 0: the node understands GOODBYE. */
-export const FEATURE_GOODBYE = 1;
-
 /** Mark and version that the extension begins with. */
 const EXTENSION_HEAD = Uint8Array.of(0x52, 0x43, 0x01);
 const EXTENSION_BYTES = EXTENSION_HEAD.length + INCARNATION_BYTES + 4;
@@ -31,7 +29,7 @@ const ACK_LABEL = new TextEncoder().encode("ack\0");
 export interface HandshakeExtension {
   /** {@linkcode INCARNATION_BYTES} random bytes, chosen once when the node starts. */
   readonly incarnation: Uint8Array;
-  /** `u32` of feature bits, {@linkcode FEATURE_GOODBYE} among them. */
+  /** `u32` of feature bits: {@linkcode FEATURE_GOODBYE} and its siblings. */
   readonly features: number;
 }
 
@@ -307,16 +305,6 @@ function decodeExtension(reader: Reader): HandshakeExtension | undefined {
   const features = reader.u32();
   reader.end();
   return { incarnation, features };
-}
-
-function checkSize(field: string, bytes: Uint8Array, size: number): void {
-  if (bytes.length === size) return;
-  throw new RangeError(`${field} must have ${size} bytes, got ${bytes.length}`);
-}
-
-function checkRange(field: string, value: number, max: number): void {
-  if (Number.isInteger(value) && value >= 0 && value <= max) return;
-  throw new RangeError(`${field} must be an integer from 0 to ${max}, got ${value}`);
 }
 
 function u32(value: number): Uint8Array {

@@ -6,7 +6,7 @@ import { PING, PONG } from "./tags.ts";
 export const HEARTBEAT_TOKEN_BYTES = 8;
 
 /**
- * Encodes PING (WIRE.md): the peer must answer with PONG and the same token.
+ * Encodes PING (`docs/wire.md`): the peer must answer with PONG and the same token.
  *
  * @param token exactly {@linkcode HEARTBEAT_TOKEN_BYTES} bytes.
  * @throws {RangeError} if the token has another length.
@@ -26,7 +26,7 @@ export function encodePing(token: Uint8Array): Uint8Array {
 }
 
 /**
- * Encodes PONG (WIRE.md), the answer to a ping.
+ * Encodes PONG (`docs/wire.md`), the answer to a ping.
  *
  * @param token the ping's {@linkcode HEARTBEAT_TOKEN_BYTES} bytes.
  * @throws {RangeError} if the token has another length.

@@ -11,14 +11,17 @@
  *         +--------+------------+--------------+------------+----------------+
  * ```
  *
- * Around it stand the other messages of a link (peer list, heartbeat, goodbye, the four of the
- * handshake) and the framing that cuts a stream into messages. Decoding is exact: fewer bytes than
- * the lengths inside say, more of them, or a text that is not UTF-8, is a {@linkcode FrameError}
- * with a code and an offset, and nothing else is ever thrown for what came from the wire. Encoding
- * never changes a text: a lone surrogate is an error, not U+FFFD.
+ * A {@linkcode RoomMessage} says what this cannot: bytes instead of text, several rooms, rooms that
+ * are left out. ROOM_CLOSE closes the members of a room. Around these are the other messages of a
+ * link (peer list, interest, missed, heartbeat, goodbye, the four of the handshake) and the framing
+ * that cuts a stream into messages. `docs/wire.md` in the repository describes them all.
  *
- * The format is that of the Mesh language runtime's room layer; what roomcast adds to it (the
- * handshake's extension, GOODBYE) is ignored there.
+ * Decoding is exact: fewer bytes than the lengths inside say, more of them, or a text that is not
+ * UTF-8, is a {@linkcode FrameError} with a code and an offset, and nothing else is ever thrown for
+ * what came from the wire. Encoding never changes a text: a lone surrogate is an error, not U+FFFD.
+ *
+ * The format is that of the Mesh language runtime's room layer. That runtime ignores the handshake's
+ * extension, and is never sent the messages that roomcast adds.
  *
  * @example
  * ```ts
@@ -36,12 +39,20 @@
  * @module
  */
 
+export * from "./broadcast_view.ts";
+export { checkBroadcast, targetRooms } from "./check_broadcast.ts";
+export * from "./features.ts";
 export * from "./frame_error.ts";
 export * from "./framing.ts";
 export * from "./goodbye.ts";
 export * from "./handshake.ts";
 export * from "./heartbeat.ts";
+export * from "./missed.ts";
 export * from "./peer_list.ts";
 export * from "./presence_message.ts";
 export * from "./room_broadcast.ts";
+export * from "./room_close.ts";
+export * from "./room_interest.ts";
+export * from "./room_message.ts";
+export * from "./room_names.ts";
 export * from "./tags.ts";

@@ -6,7 +6,7 @@ import { PEER_LIST } from "./tags.ts";
 const MAX_NAMES = 0xffff;
 
 /**
- * Encodes PEER_LIST: the names of the nodes that the sender is connected to (WIRE.md).
+ * Encodes PEER_LIST: the names of the nodes that the sender is connected to (`docs/wire.md`).
  *
  * @param names at most 65,535 names of at most 65,535 bytes each.
  * @throws {FrameError} `frame-too-long` beyond these limits, `ill-formed-text` for a lone surrogate.

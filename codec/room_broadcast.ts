@@ -1,5 +1,5 @@
 /**
- * ROOM_BROADCAST, the message that roomcast exists for (WIRE.md):
+ * ROOM_BROADCAST, the message that roomcast exists for (`docs/wire.md`):
  *
  * ```text
  * offset  0        1            3              3+R          7+R              7+R+M
@@ -9,18 +9,22 @@
  * ```
  */
 
+import { writeMessage } from "./_message.ts";
+import { targetTooSmall, trailingBytes, truncated, wrongTag } from "./_faults.ts";
+import { checkRoomName, MAX_ROOM_BYTES } from "./_room_name.ts";
 import { checkWellFormed, readText, utf8Length, writeText } from "./_text.ts";
 import { FrameError } from "./frame_error.ts";
 import { ROOM_BROADCAST } from "./tags.ts";
 
-/** Longest room name, in bytes of UTF-8: what its `u16` length can say. */
-export const MAX_ROOM_BYTES = 0xffff;
+export { MAX_ROOM_BYTES };
 
 /** Bytes of a room broadcast that are neither room nor message: the tag and the two lengths. */
 export const ROOM_BROADCAST_OVERHEAD = 7;
 
 const ROOM_START = 3;
 const MESSAGE_LENGTH_SIZE = 4;
+
+const WHAT = "room broadcast";
 
 /** A text on its way to the members of a room. */
 export interface RoomBroadcast {
@@ -33,6 +37,8 @@ export interface RoomBroadcast {
 /**
  * Encodes a room broadcast into memory of its own, exactly as long as the message.
  *
+ * @param message the text, or the UTF-8 that it has been encoded to: the caller vouches that such
+ * bytes are valid, and they are copied as they are.
  * @throws {FrameError} `ill-formed-text` for a lone surrogate in either text, `room-too-long` for a
  * room above {@linkcode MAX_ROOM_BYTES}.
  *
@@ -47,7 +53,7 @@ export interface RoomBroadcast {
  * );
  * ```
  */
-export function encodeRoomBroadcast(room: string, message: string): Uint8Array {
+export function encodeRoomBroadcast(room: string, message: string | Uint8Array): Uint8Array {
   checkRoom(room);
   const roomy = new Uint8Array(roomBroadcastCapacity(room, message));
   return roomy.slice(0, encodeRoomBroadcastInto(room, message, roomy));
@@ -73,7 +79,7 @@ export function encodeRoomBroadcast(room: string, message: string): Uint8Array {
  */
 export function encodeRoomBroadcastInto(
   room: string,
-  message: string,
+  message: string | Uint8Array,
   target: Uint8Array,
   at = 0,
 ): number {
@@ -81,10 +87,8 @@ export function encodeRoomBroadcastInto(
   const roomStart = at + ROOM_START;
   const roomEnd = writeText(room, target, roomStart);
   const messageStart = roomEnd + MESSAGE_LENGTH_SIZE;
-  if (messageStart > target.length) throw targetTooSmall(target);
-  const end = writeText(message, target, messageStart);
-  if (end > target.length) throw targetTooSmall(target);
-  // A JavaScript string has fewer than 2³⁰ units, so neither length can outgrow its field here.
+  if (messageStart > target.length) throw targetTooSmall(target, WHAT);
+  const end = writeMessage(message, target, messageStart, at, WHAT);
   const roomBytes = roomEnd - roomStart;
   const messageBytes = end - messageStart;
   target[at] = ROOM_BROADCAST;
@@ -98,8 +102,8 @@ export function encodeRoomBroadcastInto(
 }
 
 /**
- * Bytes that are enough for a room broadcast, whatever its texts hold: three for each UTF-16 unit.
- * Reserving them costs less than measuring.
+ * Bytes that are enough for a room broadcast, whatever its texts hold: three for each UTF-16 unit,
+ * and for a message of UTF-8 its own. Reserving them costs less than measuring.
  *
  * @example
  * ```ts
@@ -109,8 +113,9 @@ export function encodeRoomBroadcastInto(
  * assertEquals(roomBroadcastCapacity("lobby", "hello"), 7 + 3 * 10);
  * ```
  */
-export function roomBroadcastCapacity(room: string, message: string): number {
-  return ROOM_BROADCAST_OVERHEAD + 3 * (room.length + message.length);
+export function roomBroadcastCapacity(room: string, message: string | Uint8Array): number {
+  const messageBytes = typeof message === "string" ? 3 * message.length : message.length;
+  return ROOM_BROADCAST_OVERHEAD + 3 * room.length + messageBytes;
 }
 
 /**
@@ -129,15 +134,7 @@ export function roomBroadcastCapacity(room: string, message: string): number {
  * ```
  */
 export function checkRoom(room: string): void {
-  checkWellFormed(room);
-  if (3 * room.length <= MAX_ROOM_BYTES) return;
-  const size = utf8Length(room);
-  if (size <= MAX_ROOM_BYTES) return;
-  throw new FrameError(
-    "room-too-long",
-    ROOM_START,
-    `room name has ${size} bytes, at most ${MAX_ROOM_BYTES} are possible`,
-  );
+  checkRoomName(room, ROOM_START);
 }
 
 /**
@@ -209,30 +206,18 @@ export function decodeRoomBroadcast(bytes: Uint8Array): RoomBroadcast {
  * ```
  */
 export function checkRoomBroadcast(bytes: Uint8Array): number {
-  if (bytes.length === 0) throw truncated(bytes, "tag", 1);
-  if (bytes[0] !== ROOM_BROADCAST) {
-    throw new FrameError(
-      "wrong-tag",
-      0,
-      `room broadcast begins with tag ${ROOM_BROADCAST}, not with ${bytes[0]}`,
-    );
-  }
-  if (bytes.length < ROOM_START) throw truncated(bytes, "room length", ROOM_START);
+  if (bytes.length === 0) throw truncated(bytes, WHAT, "tag", 1);
+  if (bytes[0] !== ROOM_BROADCAST) throw wrongTag(bytes, WHAT, ROOM_BROADCAST);
+  if (bytes.length < ROOM_START) throw truncated(bytes, WHAT, "room length", ROOM_START);
   const roomEnd = ROOM_START + (bytes[1] | bytes[2] << 8);
-  if (bytes.length < roomEnd) throw truncated(bytes, "room", roomEnd);
+  if (bytes.length < roomEnd) throw truncated(bytes, WHAT, "room", roomEnd);
   const messageStart = roomEnd + MESSAGE_LENGTH_SIZE;
-  if (bytes.length < messageStart) throw truncated(bytes, "message length", messageStart);
+  if (bytes.length < messageStart) throw truncated(bytes, WHAT, "message length", messageStart);
   const messageBytes = (bytes[roomEnd] | bytes[roomEnd + 1] << 8 | bytes[roomEnd + 2] << 16 |
     bytes[roomEnd + 3] << 24) >>> 0;
   const end = messageStart + messageBytes;
-  if (bytes.length < end) throw truncated(bytes, "message", end);
-  if (bytes.length > end) {
-    throw new FrameError(
-      "trailing-bytes",
-      end,
-      `room broadcast ends at offset ${end}, but ${bytes.length - end} more bytes follow`,
-    );
-  }
+  if (bytes.length < end) throw truncated(bytes, WHAT, "message", end);
+  if (bytes.length > end) throw trailingBytes(bytes, WHAT, end);
   return roomEnd;
 }
 
@@ -256,20 +241,4 @@ export function readRoom(bytes: Uint8Array, roomEnd: number): string {
  */
 export function readMessage(bytes: Uint8Array, roomEnd: number): string {
   return readText(bytes, roomEnd + MESSAGE_LENGTH_SIZE, bytes.length);
-}
-
-function truncated(bytes: Uint8Array, field: string, needed: number): FrameError {
-  return new FrameError(
-    "truncated",
-    bytes.length,
-    `room broadcast ends at offset ${bytes.length} in its ${field}, which needs ${needed} bytes`,
-  );
-}
-
-function targetTooSmall(target: Uint8Array): FrameError {
-  return new FrameError(
-    "target-too-small",
-    target.length,
-    `room broadcast does not fit a target of ${target.length} bytes`,
-  );
 }

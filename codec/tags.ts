@@ -1,5 +1,5 @@
 /**
- * The first byte of every message. The table is WIRE.md's:
+ * The first byte of every message (`docs/wire.md`):
  *
  * | tag | message | body |
  * | --- | --- | --- |
@@ -10,6 +10,11 @@
  * | `0x12` | PEER_LIST | `u16` count, then count × (`u16` length, name) |
  * | `0x1E` | ROOM_BROADCAST | `u16` length, room, `u32` length, message |
  * | `0xE0` | GOODBYE | empty |
+ * | `0xE1` | reserved: begins the envelope of a message on a broker | |
+ * | `0xE2` | ROOM_MESSAGE | `u8` flags, two lists of rooms, `u32` length, message |
+ * | `0xE3` | ROOM_INTEREST | `u8` op, then (`u16` length, room) to the end |
+ * | `0xE4` | MISSED | `u32` count |
+ * | `0xE5` | ROOM_CLOSE | `u16` length, room, `u16` code, `u8` length, reason |
  * | `0xF0` | PING | 8 bytes |
  * | `0xF1` | PONG | the 8 bytes of the ping |
  *
@@ -26,7 +31,7 @@ export const NAME = 0x01;
 export const CHALLENGE = 0x02;
 /** Handshake, from the initiator: its proof, and a challenge of its own. */
 export const REPLY = 0x03;
-/** Handshake, from the acceptor: its proof. The session begins behind it. */
+/** Handshake, from the acceptor: its proof. The session begins after it. */
 export const ACK = 0x04;
 
 /** Names of the nodes that the sender is connected to. */
@@ -35,6 +40,19 @@ export const PEER_LIST = 0x12;
 export const ROOM_BROADCAST = 0x1e;
 /** The sender leaves on purpose. */
 export const GOODBYE = 0xe0;
+/**
+ * Not a message between two nodes: the first byte of the envelope that a message has on a broker.
+ * Reserved here, so that nothing on a link is ever mistaken for one.
+ */
+export const ENVELOPE = 0xe1;
+/** A text or bytes for the members of some rooms, except those of others. */
+export const ROOM_MESSAGE = 0xe2;
+/** Which broadcasts the sender wants from the receiver. */
+export const ROOM_INTEREST = 0xe3;
+/** How many broadcasts the receiver did not get. */
+export const MISSED = 0xe4;
+/** Closes the members of a room. */
+export const ROOM_CLOSE = 0xe5;
 /** Asks for a sign of life. */
 export const PING = 0xf0;
 /** Gives the sign of life that a ping asked for. */

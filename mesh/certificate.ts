@@ -11,7 +11,7 @@
  * ```
  */
 
-import type { RandomBytes } from "./clock.ts";
+import type { RandomBytes } from "../backplane/clock.ts";
 
 const INTEGER = 0x02;
 const BIT_STRING = 0x03;

@@ -1,4 +1,10 @@
-import type { FrameErrorCode } from "../codec/mod.ts";
+import type {
+  MalformedEvent,
+  MissedEvent,
+  NodeDownEvent,
+  OverflowEvent,
+  RefusedEvent,
+} from "../backplane/events.ts";
 import type { MeshErrorCode } from "./mesh_error.ts";
 
 /** A link to another node, as it was when asked for. */
@@ -7,11 +13,11 @@ export interface PeerInfo {
   readonly name: string;
   /**
    * 16 hexadecimal digits, chosen at random when the peer started: a restart shows in it. Empty for
-   * a node of the original runtime.
+   * a node of the Mesh runtime.
    */
   readonly incarnation: string;
-  /** True for a node of the original runtime. */
-  readonly original: boolean;
+  /** True for a node of the Mesh runtime. */
+  readonly meshLang: boolean;
   /** True if the link is encrypted. */
   readonly encrypted: boolean;
   /** Who dialled: `"outgoing"`, this node; `"incoming"`, the peer. */
@@ -60,41 +66,50 @@ export type PeerDownReason =
   | "replaced"
   | "shut-down";
 
-/**
- * An event of a mesh. What it tells stands in `detail`, as in every `CustomEvent`, and for
- * convenience on the event itself.
- */
-export type MeshEvent<Detail> = CustomEvent<Detail> & Detail;
+/** A link has come up. */
+export class PeerUpEvent extends Event {
+  /** The link as it is now. */
+  readonly peer: PeerInfo;
 
-/** What each event of a mesh tells. */
-export interface MeshEventDetails {
-  /** A link has come up. */
-  peerup: { readonly peer: PeerInfo };
-  /**
-   * A link is gone, with whatever was queued for it. With reason `replaced` the peer is connected
-   * all the same: a `peerup` for its new link follows at once. `peers` always shows what is.
-   */
-  peerdown: { readonly peer: PeerInfo; readonly reason: PeerDownReason };
-  /** A connection did not become a link, or a known node could not be reached. */
-  refused: { readonly address: string; readonly code: MeshErrorCode };
-  /** A message of a peer could not be decoded; it was dropped and the link goes on. */
-  malformed: { readonly peer: PeerInfo; readonly code: FrameErrorCode };
-  /**
-   * A message did not fit what waits for a peer. Sent once when this begins, and again only after
-   * half of the queue has drained; `dropped` counts all messages lost for the peer so far.
-   */
-  overflow: { readonly peer: PeerInfo; readonly dropped: number };
+  /** Makes a `peerup` event. */
+  constructor(peer: PeerInfo) {
+    super("peerup");
+    this.peer = peer;
+  }
 }
 
-/** The events of a mesh, by name. */
-export type MeshEventMap = {
-  [Type in keyof MeshEventDetails]: MeshEvent<MeshEventDetails[Type]>;
-};
+/**
+ * A link is gone, with whatever was queued for it. With reason `replaced` the peer is still
+ * connected: a `peerup` for its new link follows at once.
+ */
+export class PeerDownEvent extends Event {
+  /** The link as it was at its end. */
+  readonly peer: PeerInfo;
+  /** Why it ended. */
+  readonly reason: PeerDownReason;
 
-/** Makes an event. */
-export function meshEvent<Type extends keyof MeshEventDetails>(
-  type: Type,
-  detail: MeshEventDetails[Type],
-): Event {
-  return Object.assign(new CustomEvent(type, { detail }), detail);
+  /** Makes a `peerdown` event. */
+  constructor(peer: PeerInfo, reason: PeerDownReason) {
+    super("peerdown");
+    this.peer = peer;
+    this.reason = reason;
+  }
+}
+
+/** The events of a mesh, by type. */
+export interface MeshEventMap {
+  /** A link has come up. */
+  peerup: PeerUpEvent;
+  /** A link is gone. */
+  peerdown: PeerDownEvent;
+  /** A connection did not become a link, or a known node could not be reached. */
+  refused: RefusedEvent<MeshErrorCode>;
+  /** A message of a peer could not be decoded. */
+  malformed: MalformedEvent<PeerInfo>;
+  /** A message did not fit the queue of a link. */
+  overflow: OverflowEvent<PeerInfo>;
+  /** Messages of a peer did not reach this node. */
+  missed: MissedEvent<PeerInfo>;
+  /** A node has gone; a link that is replaced by another to the same node does not count. */
+  nodedown: NodeDownEvent;
 }

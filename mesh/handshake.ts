@@ -14,7 +14,7 @@
  * challenges, the role of who proves, and the channel's binding. A failed proof ends the connection
  * without a word.
  *
- * A node of the original runtime sends no extension, and its proof covers the other side's challenge
+ * A node of the Mesh runtime sends no extension, and its proof covers the other side's challenge
  * alone: a person in the middle can pass it on. So whoever takes the extension away from a message
  * gets that far only with a node that was started to accept this.
  *
@@ -34,24 +34,20 @@ import {
   encodeAck,
   encodeAckProof,
   encodeChallenge,
-  encodeFrame,
   encodeName,
   encodeReply,
   encodeReplyProof,
   encodeTranscript,
   FEATURE_GOODBYE,
-  FRAME_HEADER_BYTES,
-  type FrameError,
-  HANDSHAKE_MAX_FRAME_BYTES,
   type HandshakeName,
   type HandshakeReply,
-  readFrameLength,
 } from "../codec/mod.ts";
-import type { RandomBytes } from "./clock.ts";
+import type { RandomBytes } from "../backplane/clock.ts";
+import { fromHex, toHex } from "../backplane/hex.ts";
 import type { Cookies } from "./cookies.ts";
+import { malformedHandshake, readFrame, writeFrame } from "./handshake_frames.ts";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress, parseNodeName } from "./node_name.ts";
-import { looksLikeTls, peerSpeaksTls, PLAIN_ANSWER } from "./tls_mismatch.ts";
 import type { Connection } from "./transport.ts";
 
 const CREATION = 1;
@@ -61,22 +57,22 @@ const NO_BINDING: Uint8Array = new Uint8Array(BINDING_BYTES);
 export interface NodeIdentity {
   /** Full name, `local@host:port`. */
   readonly name: string;
-  /** 16 hexadecimal digits, chosen at random when the node starts; none at the original runtime. */
+  /** 16 hexadecimal digits, chosen at random when the node starts; none at the Mesh runtime. */
   readonly incarnation: string;
   /** Feature bits of WIRE.md. */
   readonly features: number;
 }
 
-/** True for a node of the original runtime. */
-export function isOriginal({ incarnation }: NodeIdentity): boolean {
+/** True for a node of the Mesh runtime. */
+export function isMeshLang({ incarnation }: NodeIdentity): boolean {
   return incarnation === "";
 }
 
 /** What this node brings to a handshake. */
 export interface HandshakeOptions {
   readonly self: NodeIdentity;
-  /** Nodes of the original runtime are spoken to in their way. */
-  readonly allowOriginal: boolean;
+  /** Nodes of the Mesh runtime are spoken to in their way. */
+  readonly allowMeshLang: boolean;
   readonly cookies: Cookies;
   readonly randomBytes: RandomBytes;
   /**
@@ -95,21 +91,21 @@ export function newIdentity(name: string, incarnation: Uint8Array): NodeIdentity
  * Plays the initiator to the end.
  *
  * @throws {MeshError} what `onIdentity` throws, `own-name`, `duplicate-name`, `wrong-cookie`,
- * `not-accepted`, `malformed`, `invalid-address`, `original-handshake`, `peer-speaks-tls`, `closed`.
+ * `not-accepted`, `malformed`, `invalid-address`, `mesh-lang-handshake`, `peer-speaks-tls`, `closed`.
  */
 export async function initiate(
   connection: Connection,
-  { self, allowOriginal, cookies, randomBytes, onIdentity }: HandshakeOptions,
+  { self, allowMeshLang, cookies, randomBytes, onIdentity }: HandshakeOptions,
 ): Promise<NodeIdentity> {
   const name = encodeName(toMessage(self));
   await writeFrame(connection, name);
   const challengeMessage = await readFrame(connection);
   const message = decode(connection, decodeChallenge, challengeMessage);
-  const peer = identify(connection, message, allowOriginal);
+  const peer = identify(connection, message, allowMeshLang);
   refuseOwnName(self, peer);
   onIdentity(peer);
-  const proven = isOriginal(peer)
-    ? originalProofs(message.challenge)
+  const proven = isMeshLang(peer)
+    ? meshLangProofs(message.challenge)
     : boundProofs(name, challengeMessage, connection.binding);
   const challenge = randomBytes(CHALLENGE_BYTES);
   const proof = cookies.prove(proven.byReply(challenge));
@@ -131,14 +127,14 @@ export interface Accepted {
  * Plays the acceptor up to, but not including, the last message.
  *
  * @throws {MeshError} what `onIdentity` throws, `own-name`, `duplicate-name`, `wrong-cookie`,
- * `malformed`, `invalid-address`, `original-handshake`, `peer-speaks-tls`, `closed`.
+ * `malformed`, `invalid-address`, `mesh-lang-handshake`, `peer-speaks-tls`, `closed`.
  */
 export async function accept(
   connection: Connection,
-  { self, allowOriginal, cookies, randomBytes, onIdentity }: HandshakeOptions,
+  { self, allowMeshLang, cookies, randomBytes, onIdentity }: HandshakeOptions,
 ): Promise<Accepted> {
   const name = await readFrame(connection);
-  const peer = identify(connection, decode(connection, decodeName, name), allowOriginal);
+  const peer = identify(connection, decode(connection, decodeName, name), allowMeshLang);
   onIdentity(peer);
   const challenge = randomBytes(CHALLENGE_BYTES);
   const challengeMessage = encodeChallenge({ ...toMessage(self), challenge });
@@ -146,8 +142,8 @@ export async function accept(
   // Only now, so that the other side learns from CHALLENGE why this ends.
   refuseOwnName(self, peer);
   const reply = decode(connection, decodeReply, await readFrame(connection));
-  const proven = isOriginal(peer)
-    ? originalProofs(challenge)
+  const proven = isMeshLang(peer)
+    ? meshLangProofs(challenge)
     : boundProofs(name, challengeMessage, connection.binding);
   const index = cookies.verify(proven.byReply(reply.challenge), reply.proof);
   if (index < 0) throw wrongCookie(connection);
@@ -185,7 +181,7 @@ function boundProofs(
 }
 
 /** Each side answers the other's challenge, whose 32 bytes no bound proof is made over. */
-function originalProofs(acceptorsChallenge: Uint8Array): Proofs {
+function meshLangProofs(acceptorsChallenge: Uint8Array): Proofs {
   return { byReply: () => acceptorsChallenge, byAck: ({ challenge }) => challenge };
 }
 
@@ -197,13 +193,13 @@ function toMessage({ name, incarnation, features }: NodeIdentity): HandshakeName
 function identify(
   connection: Connection,
   { name, extension }: HandshakeName,
-  allowOriginal: boolean,
+  allowMeshLang: boolean,
 ): NodeIdentity {
-  if (extension === undefined && !allowOriginal) {
+  if (extension === undefined && !allowMeshLang) {
     throw new MeshError(
-      "original-handshake",
+      "mesh-lang-handshake",
       name,
-      `${name} at ${formatAddress(connection.remoteAddress)} uses the original handshake, ` +
+      `${name} at ${formatAddress(connection.remoteAddress)} uses the Mesh runtime's handshake, ` +
         `which is not accepted`,
     );
   }
@@ -220,113 +216,11 @@ function decode<T>(
   try {
     return decoder(bytes);
   } catch (error) {
-    throw malformed(connection, error);
+    throw malformedHandshake(connection, error);
   }
-}
-
-async function writeFrame(connection: Connection, payload: Uint8Array): Promise<void> {
-  try {
-    await writeAll(connection, encodeFrame(payload));
-  } catch (cause) {
-    throw closed(connection, cause);
-  }
-}
-
-async function writeAll(connection: Connection, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
-}
-
-/** Reads exactly one frame: what follows the handshake stays in the stream for the session. */
-async function readFrame(
-  connection: Connection,
-  codeIfClosed: "closed" | "not-accepted" = "closed",
-): Promise<Uint8Array> {
-  const header = new Uint8Array(FRAME_HEADER_BYTES);
-  for (;;) {
-    await readFull(connection, header, codeIfClosed);
-    let length: number;
-    try {
-      length = readFrameLength(header, 0, HANDSHAKE_MAX_FRAME_BYTES);
-    } catch (error) {
-      if (looksLikeTls(header)) throw await answerTls(connection, header);
-      throw malformed(connection, error);
-    }
-    if (length === 0) continue;
-    const payload = new Uint8Array(length);
-    await readFull(connection, payload, codeIfClosed);
-    return payload;
-  }
-}
-
-async function readFull(
-  connection: Connection,
-  target: Uint8Array,
-  codeIfClosed: "closed" | "not-accepted",
-): Promise<void> {
-  for (let at = 0; at < target.length;) {
-    const size = await readOrClosed(connection, target.subarray(at));
-    if (size === null) {
-      const address = formatAddress(connection.remoteAddress);
-      throw codeIfClosed === "closed" ? closed(connection) : new MeshError(
-        "not-accepted",
-        address,
-        `${address} closed the connection on our proof: it has another cookie, ` +
-          `a link to a node of our name, or no place for us`,
-      );
-    }
-    at += size;
-  }
-}
-
-/** A reset says no more than an end does: the other side may close with our bytes unread. */
-async function readOrClosed(connection: Connection, target: Uint8Array): Promise<number | null> {
-  try {
-    return await connection.read(target);
-  } catch (error) {
-    if (error instanceof MeshError) throw error;
-    return null;
-  }
-}
-
-/** Tells a node that speaks TLS, of whose first record `header` has been read, that we do not. */
-async function answerTls(connection: Connection, header: Uint8Array): Promise<MeshError> {
-  try {
-    const last = new Uint8Array(1);
-    await readFull(connection, last, "closed");
-    // Closing with bytes unread would take the answer back.
-    const piece = new Uint8Array(HANDSHAKE_MAX_FRAME_BYTES);
-    for (let left = header[3] << 8 | last[0]; left > 0; left -= piece.length) {
-      await readFull(connection, piece.subarray(0, left), "closed");
-    }
-    await writeAll(connection, PLAIN_ANSWER);
-  } catch {
-    // It has hung up, and will not be told.
-  }
-  return peerSpeaksTls(connection.remoteAddress);
-}
-
-function closed(connection: Connection, cause?: unknown): MeshError {
-  const address = formatAddress(connection.remoteAddress);
-  const message = `${address} closed the connection in the handshake`;
-  return new MeshError("closed", address, message, { cause });
-}
-
-function malformed(connection: Connection, cause: unknown): MeshError {
-  const address = formatAddress(connection.remoteAddress);
-  const { message } = cause as FrameError; // A decoder throws nothing else.
-  return new MeshError("malformed", address, `no handshake from ${address}: ${message}`, { cause });
 }
 
 function wrongCookie(connection: Connection): MeshError {
   const address = formatAddress(connection.remoteAddress);
   return new MeshError("wrong-cookie", address, `${address} does not know our cookie`);
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-function fromHex(hex: string): Uint8Array {
-  const byte = (at: number) => parseInt(hex.slice(2 * at, 2 * at + 2), 16);
-  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => byte(i));
 }

@@ -7,10 +7,11 @@
  * for `forgetAfterMs`; at most `maxLearnt` of them are known.
  */
 
+import { backoffMs } from "../backplane/backoff.ts";
 import { formatAddress, type Target } from "./node_name.ts";
 
-const FIRST_DELAY_MS = 250;
-const MAX_DELAY_MS = 30_000;
+/** How often a seed that may stand for several nodes is dialled. */
+const ALIAS_INTERVAL_MS = 30_000;
 
 /** A link that breaks sooner than this has not shown that dialling at once again makes sense. */
 const STABLE_MS = 10_000;
@@ -27,11 +28,6 @@ interface KnownNode {
   aliveAt: number;
   dialAt: number;
   dialling: boolean;
-}
-
-/** The delay before a dial after `failures` of them: exponential, with full jitter. */
-export function backoffMs(failures: number, fraction: number): number {
-  return fraction * Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(failures, 16));
 }
 
 /**
@@ -119,7 +115,7 @@ export class KnownNodes {
     } else {
       node.name = name;
       node.aliveAt = now;
-      if (isAlias(node)) node.dialAt = now + MAX_DELAY_MS;
+      if (isAlias(node)) node.dialAt = now + ALIAS_INTERVAL_MS;
     }
   }
 

@@ -21,9 +21,10 @@ import {
   PONG,
   ROOM_BROADCAST,
 } from "../codec/mod.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../backplane/clock.ts";
+import { Overflow } from "../backplane/overflow.ts";
 import type { PeerDownReason, PeerInfo } from "./events.ts";
-import { isOriginal, type NodeIdentity } from "./handshake.ts";
+import { isMeshLang, type NodeIdentity } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Outbox } from "./outbox.ts";
 import type { Connection } from "./transport.ts";
@@ -42,7 +43,7 @@ const TURN_CHECK = 16;
 /** What a link tells its owner. */
 export interface LinkListener {
   /** A room broadcast has come; the bytes are lent. Throws `FrameError` if it is malformed. */
-  onBroadcast(message: Uint8Array): void;
+  onBroadcast(link: Link, message: Uint8Array): void;
   /** A list of the peer's peers has come. */
   onPeerList(names: string[]): void;
   /** A message could not be decoded. */
@@ -83,6 +84,7 @@ export class Link {
   readonly #clock: Clock;
   readonly #listener: LinkListener;
   readonly #outbox: Outbox;
+  readonly #overflow: Overflow;
   readonly #heartbeat: Heartbeat;
   readonly #since: number;
   #timer: unknown;
@@ -90,7 +92,6 @@ export class Link {
   #leaving = false;
   #halfClosed = false;
   #writing: Promise<void> | undefined;
-  #overflowing = false;
   #bytesIn = 0;
   #bytesOut = 0;
   #messagesIn = 0;
@@ -122,6 +123,7 @@ export class Link {
     this.#clock = clock;
     this.#listener = listener;
     this.#outbox = new Outbox(limits.maxQueuedBytes);
+    this.#overflow = new Overflow(limits.maxQueuedBytes, () => listener.onOverflow(this));
     this.#since = clock.now();
     this.#heartbeat = new Heartbeat({
       intervalMs: limits.heartbeatIntervalMs,
@@ -137,7 +139,7 @@ export class Link {
     return {
       name: this.peer.name,
       incarnation: this.peer.incarnation,
-      original: isOriginal(this.peer),
+      meshLang: isMeshLang(this.peer),
       encrypted: this.#connection.binding !== undefined,
       direction: this.direction,
       since: this.#since,
@@ -160,10 +162,7 @@ export class Link {
       return true;
     }
     this.#dropped++;
-    if (!this.#overflowing) {
-      this.#overflowing = true;
-      this.#listener.onOverflow(this);
-    }
+    this.#overflow.dropped();
     return false;
   }
 
@@ -268,7 +267,7 @@ export class Link {
     switch (payload[0]) {
       case ROOM_BROADCAST:
         this.#messagesIn++;
-        return this.#listener.onBroadcast(payload);
+        return this.#listener.onBroadcast(this, payload);
       case PEER_LIST:
         return this.#listener.onPeerList(decodePeerList(payload));
       case PING:
@@ -343,7 +342,7 @@ export class Link {
           this.#bytesOut += size;
         }
         this.#outbox.written();
-        if (this.#outbox.queuedBytes <= this.#limits.maxQueuedBytes / 2) this.#overflowing = false;
+        this.#overflow.drained(this.#outbox.queuedBytes);
       }
     } catch {
       this.end("failed");

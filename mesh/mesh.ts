@@ -1,4 +1,5 @@
-import type { Backplane, PublishReport } from "../rooms/backplane.ts";
+import type { Backplane, PublishReport } from "../backplane/backplane.ts";
+import type { TypedEventTarget } from "../backplane/typed_event_target.ts";
 import type { Address } from "./transport.ts";
 import type { MeshEventMap, PeerInfo } from "./events.ts";
 import { MeshNode } from "./node.ts";
@@ -7,14 +8,19 @@ import { type MeshOptions, resolveOptions } from "./options.ts";
 /**
  * A running node: its links to all other nodes of the cluster, and the backplane over them.
  *
- * Events: `peerup`, `peerdown`, `refused`, `malformed`, `overflow`; see
- * {@linkcode MeshEventDetails} for what each tells.
+ * {@linkcode MeshEventMap} lists its events.
  */
-export interface Mesh extends EventTarget, Backplane, AsyncDisposable {
+export interface Mesh
+  extends
+    TypedEventTarget<MeshEventMap>,
+    Omit<Backplane, "addEventListener" | "removeEventListener">,
+    AsyncDisposable {
   /** Full name of this node, `local@host:port`. */
   readonly name: string;
   /** 16 hexadecimal digits, chosen at random when this node started. */
   readonly incarnation: string;
+  /** The incarnation. */
+  readonly nodeId: string;
   /** Where this node listens. */
   readonly address: Address;
   /** The links as they are now, one for each connected node. */
@@ -22,15 +28,15 @@ export interface Mesh extends EventTarget, Backplane, AsyncDisposable {
   /** Largest message that {@linkcode publish} takes, in bytes. */
   readonly maxMessageBytes: number;
   /**
-   * Queues an encoded ROOM_BROADCAST for every connected node, and returns at once. After shutdown
-   * it reaches nobody.
+   * Queues a message for every connected node that wants it, and returns at once. After shutdown it
+   * reaches nobody.
    *
-   * @throws {FrameError} `wrong-tag` or `truncated` if it is no room broadcast, `message-too-long`
-   * above `maxMessageBytes`.
+   * @throws {FrameError} `wrong-tag`, `truncated`, `trailing-bytes` if it is no message;
+   * `message-too-long` above `maxMessageBytes`.
    */
-  publish(message: Uint8Array): PublishReport;
-  /** See {@linkcode Backplane.subscribe}. What `receive` throws but `FrameError` is an uncaught error. */
-  subscribe(receive: (message: Uint8Array) => void): void;
+  publish(message: Uint8Array, from?: Disposable): PublishReport;
+  /** See {@linkcode Backplane.subscribe}. Other errors than `FrameError` go to `console.error`. */
+  subscribe(receive: (message: Uint8Array, from?: string) => void): Disposable;
   /**
    * Dials a node, once, and resolves when the link is up; at once if it is up already.
    *
@@ -43,30 +49,6 @@ export interface Mesh extends EventTarget, Backplane, AsyncDisposable {
    * some 2 s. Resolves when nothing is left running. May be called again.
    */
   shutdown(): Promise<void>;
-  /** Has `listener` called with each event of a type. */
-  addEventListener<Type extends keyof MeshEventMap>(
-    type: Type,
-    listener: (event: MeshEventMap[Type]) => void,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  /** As any event target. */
-  addEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  /** Calls a listener off. */
-  removeEventListener<Type extends keyof MeshEventMap>(
-    type: Type,
-    listener: (event: MeshEventMap[Type]) => void,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  /** As any event target. */
-  removeEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | EventListenerOptions,
-  ): void;
 }
 
 /**

@@ -18,13 +18,14 @@
  * | `wrong-name` | another node answers than the one that was dialled |
  * | `own-name` | the other side is this node itself |
  * | `duplicate-name` | two live nodes go by one name |
- * | `original-handshake` | the other side is a node of the original runtime, or plays one; see `allowOriginal` |
+ * | `mesh-lang-handshake` | the other side is a node of the Mesh runtime, or plays one; see `allowMeshLang` |
  * | `malformed` | what came is not a handshake; see `cause` |
  * | `already-linked` | a link to this node exists and stays |
  * | `too-many-peers` | `maxPeers` links are there already |
  * | `too-many-handshakes` | pushed out by newer connections, `maxPendingHandshakes` at a time |
  * | `seeds-failed` | the `seeds` function failed; see `cause` |
  * | `shut-down` | this node has been shut down |
+ * | `unexpected` | a fault that has no code of its own, perhaps one of roomcast; see `cause` |
  */
 export type MeshErrorCode =
   | "invalid-address"
@@ -42,13 +43,14 @@ export type MeshErrorCode =
   | "wrong-name"
   | "own-name"
   | "duplicate-name"
-  | "original-handshake"
+  | "mesh-lang-handshake"
   | "malformed"
   | "already-linked"
   | "too-many-peers"
   | "too-many-handshakes"
   | "seeds-failed"
-  | "shut-down";
+  | "shut-down"
+  | "unexpected";
 
 /**
  * A failure between this node and another.

@@ -23,8 +23,8 @@
  * cookie is trusted. A weak cookie can be guessed off-line by whoever a node dials, so make it random:
  * `openssl rand -base64 32`.
  *
- * **The original runtime.** Messages are those of the Mesh language runtime's room layer. Its nodes are
- * let in with `allowOriginal: true`. Their proof covers nothing but a challenge, so somebody in the
+ * **The Mesh runtime.** Messages are those of the Mesh language runtime's room layer. Its nodes are
+ * let in with `allowMeshLang: true`. Their proof covers nothing but a challenge, so somebody in the
  * middle is not kept out then; they have no incarnation, so which of two links to one is kept is found
  * out by having the older prove that it is alive; they are never sent a message of ours.
  *
@@ -46,14 +46,14 @@
  * @module
  */
 
-export type { Clock, RandomBytes } from "./clock.ts";
+export type { Clock, RandomBytes } from "../backplane/clock.ts";
 export { dnsSeeds, type DnsSeedsOptions, type ResolveDns } from "./dns_seeds.ts";
-export type {
-  MeshEvent,
-  MeshEventDetails,
-  MeshEventMap,
-  PeerDownReason,
-  PeerInfo,
+export {
+  type MeshEventMap,
+  PeerDownEvent,
+  type PeerDownReason,
+  type PeerInfo,
+  PeerUpEvent,
 } from "./events.ts";
 export { MeshError, type MeshErrorCode } from "./mesh_error.ts";
 export { type Mesh, startMesh } from "./mesh.ts";

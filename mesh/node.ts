@@ -2,42 +2,34 @@
  * A node of the mesh. It holds the parts together and turns what they report into events:
  *
  * ```text
- *   node ──┬── linker ── attempts, handshake    connections become links
- *          ├── peers ── admission               one link for each peer
- *          │     └── link ── outbox, heartbeat  what happens on it
- *          ├── upkeep ── known nodes            who should be linked, and is dialled
- *          └── tasks                            whatever runs, until shutdown
+ *   node ──┬── connector ── pending handshakes, handshake    connections become links
+ *          ├── peers ── duplicate links                     one link for each peer
+ *          │     └── link ── outbox, heartbeat              what happens on it
+ *          ├── discovery ── known nodes                     who should be linked, and is dialled
+ *          ├── peer lists                                   peers tell each other of their peers
+ *          └── task group                                   whatever runs, until shutdown
  * ```
  */
 
-import {
-  encodePeerList,
-  FrameError,
-  INCARNATION_BYTES,
-  ROOM_BROADCAST,
-  ROOM_BROADCAST_OVERHEAD,
-  SESSION_MAX_FRAME_BYTES,
-} from "../codec/mod.ts";
-import type { PublishReport } from "../rooms/backplane.ts";
+import type { PublishReport } from "../backplane/backplane.ts";
+import { checkMessage } from "../backplane/check_message.ts";
+import { MalformedEvent, NodeDownEvent, OverflowEvent, RefusedEvent } from "../backplane/events.ts";
+import { Receivers } from "../backplane/receivers.ts";
+import { INCARNATION_BYTES, SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
 import { Cookies } from "./cookies.ts";
-import { meshEvent, type MeshEventDetails, type PeerDownReason, type PeerInfo } from "./events.ts";
+import { PeerDownEvent, type PeerDownReason, type PeerInfo, PeerUpEvent } from "./events.ts";
 import { newIdentity } from "./handshake.ts";
 import type { Link } from "./link.ts";
-import { Linker } from "./linker.ts";
+import { Connector } from "./connector.ts";
 import type { Mesh } from "./mesh.ts";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress, formatName, parseTarget } from "./node_name.ts";
 import type { MeshSettings } from "./options.ts";
+import { PeerLists } from "./peer_lists.ts";
 import { Peers } from "./peers.ts";
-import { Tasks } from "./tasks.ts";
+import { TaskGroup } from "./task_group.ts";
 import type { Address, Listener } from "./transport.ts";
-import { Upkeep } from "./upkeep.ts";
-
-/**
- * How often peers are told of each other after the first time. Two that were cut off from one another
- * for so long that they have forgotten each other find together again through a third.
- */
-const PEER_LIST_INTERVAL_MS = 60_000;
+import { Discovery } from "./discovery.ts";
 
 /** How long a link may take to write what waits and say goodbye. */
 const LEAVE_LIMIT_MS = 2_000;
@@ -50,11 +42,12 @@ export class MeshNode extends EventTarget implements Mesh {
 
   readonly #settings: MeshSettings;
   readonly #listener: Listener;
-  readonly #tasks: Tasks;
+  readonly #tasks: TaskGroup;
   readonly #peers: Peers;
-  readonly #linker: Linker;
-  readonly #upkeep: Upkeep;
-  readonly #receivers: ((message: Uint8Array) => void)[] = [];
+  readonly #connector: Connector;
+  readonly #discovery: Discovery;
+  readonly #peerLists: PeerLists;
+  readonly #receivers = new Receivers();
   readonly #onAbort = () => void this.shutdown();
   #shutdown: Promise<void> | undefined;
 
@@ -86,52 +79,65 @@ export class MeshNode extends EventTarget implements Mesh {
     this.name = name.port === 0
       ? formatName(local, { ...name, port: listener.address.port })
       : name.name;
-    // A longer message would cost an original peer its link.
-    this.maxMessageBytes = settings.allowOriginal
+    // A longer message would cost a peer of the Mesh runtime its link.
+    this.maxMessageBytes = settings.allowMeshLang
       ? Math.min(settings.maxMessageBytes, SESSION_MAX_FRAME_BYTES)
       : settings.maxMessageBytes;
     const self = newIdentity(this.name, randomBytes(INCARNATION_BYTES));
     this.incarnation = self.incarnation;
 
-    const tasks = this.#tasks = new Tasks(clock);
+    const tasks = this.#tasks = new TaskGroup(clock);
     const peers = this.#peers = new Peers(this.name, maxPeers);
     const onRefused = (address: string, error: unknown) => this.#onRefused(address, error);
-    this.#linker = new Linker({
+    this.#connector = new Connector({
       settings,
       self,
       cookies,
       peers,
       tasks,
       linkListener: {
-        onBroadcast: (message) => this.#onBroadcast(message),
-        onPeerList: (names) => this.#upkeep.learn(names),
-        onMalformed: (link, { code }) => this.#emit("malformed", { peer: link.info, code }),
-        onOverflow: (link) => this.#onOverflow(link),
+        onBroadcast: (link, message) =>
+          this.#receivers.deliver(message, link.peer.incarnation || undefined),
+        onPeerList: (names) => this.#peerLists.receive(names),
+        onMalformed: (link, { code }) => this.dispatchEvent(new MalformedEvent(link.info, code)),
+        onOverflow: (link) => this.dispatchEvent(new OverflowEvent(link.info, link.info.dropped)),
         onDown: (link, reason) => this.#onDown(link, reason),
       },
       onLink: (link, replaced) => this.#onLink(link, replaced),
       onRefused,
     });
-    this.#upkeep = new Upkeep({
+    this.#discovery = new Discovery({
       settings,
       selfName: this.name,
       peers,
-      linker: this.#linker,
+      connector: this.#connector,
+      tasks,
+      onRefused,
+    });
+    this.#peerLists = new PeerLists({
+      selfName: this.name,
+      maxMessageBytes: this.maxMessageBytes,
+      peers,
+      discovery: this.#discovery,
       tasks,
       onRefused,
     });
     signal?.addEventListener("abort", this.#onAbort, { once: true });
-    tasks.run(this.#linker.acceptAll(listener));
-    tasks.run(this.#upkeep.followSeeds());
-    tasks.run(this.#repeatPeerLists());
+    tasks.run(this.#connector.acceptAll(listener));
+    tasks.run(this.#discovery.followSeeds());
+    tasks.run(this.#peerLists.repeat());
+  }
+
+  get nodeId(): string {
+    return this.incarnation;
   }
 
   get peers(): readonly PeerInfo[] {
     return Array.from(this.#peers, (link) => link.info);
   }
 
-  publish(message: Uint8Array): PublishReport {
-    checkPublished(message, this.maxMessageBytes);
+  publish(message: Uint8Array, from?: Disposable): PublishReport {
+    checkMessage(message, this.maxMessageBytes);
     let peers = 0;
     let dropped = 0;
     if (this.#tasks.stopped) return { peers, dropped };
@@ -139,21 +145,22 @@ export class MeshNode extends EventTarget implements Mesh {
       if (link.publish(message)) peers++;
       else dropped++;
     }
+    this.#receivers.deliverLocally(message, this.nodeId, from);
     return { peers, dropped };
   }
 
-  subscribe(receive: (message: Uint8Array) => void): void {
-    this.#receivers.push(receive);
+  subscribe(receive: (message: Uint8Array, from?: string) => void): Disposable {
+    return this.#receivers.add(receive);
   }
 
   async connect(text: string): Promise<PeerInfo> {
     const target = parseTarget(text);
     if (this.#tasks.stopped) throw shutDown(this.name);
     try {
-      return (await this.#linker.dial(target)).info;
+      return (await this.#connector.dial(target)).info;
     } finally {
       // Known nodes may have been waiting for the place that the dial took.
-      this.#upkeep.dialDue();
+      this.#discovery.dialDue();
     }
   }
 
@@ -170,90 +177,35 @@ export class MeshNode extends EventTarget implements Mesh {
     this.#tasks.stop();
     this.#settings.signal?.removeEventListener("abort", this.#onAbort);
     this.#listener.close();
-    this.#upkeep.stop();
-    this.#linker.stop();
+    this.#discovery.stop();
+    this.#connector.stop();
     await Promise.all(Array.from(this.#peers, (link) => link.leave(LEAVE_LIMIT_MS)));
     await this.#tasks.ended();
   }
 
-  #emit<Type extends keyof MeshEventDetails>(type: Type, detail: MeshEventDetails[Type]): void {
-    this.dispatchEvent(meshEvent(type, detail));
-  }
-
   #onLink(link: Link, replaced: Link | undefined): void {
-    this.#upkeep.linked(link);
-    this.#sendPeerList(link);
+    this.#discovery.linked(link);
+    this.#peerLists.send(link);
     replaced?.end("replaced");
-    this.#emit("peerup", { peer: link.info });
-  }
-
-  async #repeatPeerLists(): Promise<void> {
-    while (!this.#tasks.stopped) {
-      await this.#tasks.delay(PEER_LIST_INTERVAL_MS);
-      for (const link of this.#peers) this.#sendPeerList(link);
-    }
-  }
-
-  #sendPeerList(link: Link): void {
-    const names = Array.from(this.#peers, ({ peer }) => peer.name);
-    let rest = names.filter((name) => name !== link.peer.name);
-    while (rest.length > 0) {
-      // In several messages, should the limit for one be that small.
-      let count = rest.length;
-      while (encodePeerList(rest.slice(0, count)).length > this.maxMessageBytes) count >>= 1;
-      link.send(encodePeerList(rest.slice(0, count)));
-      rest = rest.slice(count);
-    }
-  }
-
-  #onBroadcast(message: Uint8Array): void {
-    for (const receive of this.#receivers) {
-      try {
-        receive(message);
-      } catch (error) {
-        if (error instanceof FrameError) throw error;
-        // A fault of the application must neither hide nor cost the link.
-        reportError(error);
-      }
-    }
-  }
-
-  #onOverflow(link: Link): void {
-    // Later, so that a listener that publishes does not do so in the midst of a publish.
-    queueMicrotask(() => {
-      const peer = link.info;
-      this.#emit("overflow", { peer, dropped: peer.dropped });
-    });
+    this.dispatchEvent(new PeerUpEvent(link.info));
   }
 
   #onDown(link: Link, reason: PeerDownReason): void {
-    if (this.#peers.remove(link)) this.#upkeep.lost(link, reason);
-    this.#emit("peerdown", { peer: link.info, reason });
+    const isGone = this.#peers.remove(link);
+    if (isGone) this.#discovery.lost(link, reason);
+    this.dispatchEvent(new PeerDownEvent(link.info, reason));
+    const { name, incarnation } = link.peer;
+    const isReplaced = this.#peers.get(name)?.peer.incarnation === incarnation;
+    if (incarnation !== "" && !isReplaced) this.dispatchEvent(new NodeDownEvent(incarnation));
   }
 
   #onRefused(address: string, error: unknown): void {
     // A node that shuts down expects to be cut off.
     if (this.#tasks.stopped) return;
-    const code = error instanceof MeshError ? error.code : "closed";
+    const code = error instanceof MeshError ? error.code : "unexpected";
     // That a link is there already is no refusal, and a node that dials itself stops by itself.
     if (code === "already-linked" || code === "own-name") return;
-    this.#emit("refused", { address, code });
-  }
-}
-
-function checkPublished(message: Uint8Array, maxMessageBytes: number): void {
-  if (message.length < ROOM_BROADCAST_OVERHEAD) {
-    throw new FrameError("truncated", message.length, "what is published must be a room broadcast");
-  }
-  if (message[0] !== ROOM_BROADCAST) {
-    throw new FrameError("wrong-tag", 0, "what is published must be a room broadcast");
-  }
-  if (message.length > maxMessageBytes) {
-    throw new FrameError(
-      "message-too-long",
-      maxMessageBytes,
-      `message has ${message.length} bytes, the mesh carries at most ${maxMessageBytes}`,
-    );
+    this.dispatchEvent(new RefusedEvent(address, code, error));
   }
 }
 

@@ -1,5 +1,15 @@
 import { SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
-import { type Clock, type RandomBytes, systemClock, systemRandom } from "./clock.ts";
+import {
+  checkBoolean,
+  checkFunction,
+  checkMethods,
+  checkObject,
+  describe,
+  MAX_DELAY_MS,
+  type NumberRange,
+  wholeNumber,
+} from "../backplane/checks.ts";
+import { type Clock, type RandomBytes, systemClock, systemRandom } from "../backplane/clock.ts";
 import type { MeshError } from "./mesh_error.ts";
 import { formatName, parseTarget, type Target } from "./node_name.ts";
 import { tcpTransport } from "./tcp_transport.ts";
@@ -7,9 +17,6 @@ import { type TlsOptions, tlsTransport } from "./tls_transport.ts";
 import type { Address, Transport } from "./transport.ts";
 
 const MIN_COOKIE_BYTES = 16;
-
-/** The longest delay that a platform timer can wait. */
-const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /** Keeps nothing: the certificate is made when a node begins to listen. */
 const defaultTransport = tlsTransport();
@@ -27,7 +34,7 @@ export interface MeshOptions {
   name: string;
   /**
    * The secret that makes a node a member, 16 bytes or more of UTF-8 (1 or more with
-   * `allowOriginal`). Of several the first proves and any is accepted, so that it can be changed
+   * `allowMeshLang`). Of several the first proves and any is accepted, so that it can be changed
    * without stopping the cluster.
    */
   cookie: string | readonly string[];
@@ -83,7 +90,7 @@ export interface MeshOptions {
    * to their name. A cookie may then be shorter than 16 bytes, and no message that this node sends is
    * longer than 16 MiB, which is what they take. Default: false.
    */
-  allowOriginal?: boolean;
+  allowMeshLang?: boolean;
   /** How bytes reach another node. Default: what `tls` says, over TCP. */
   transport?: Transport;
   /** Shuts the node down when it is aborted. */
@@ -109,7 +116,7 @@ export interface MeshSettings {
   readonly heartbeatIntervalMs: number;
   readonly heartbeatTimeoutMs: number;
   readonly forgetAfterMs: number;
-  readonly allowOriginal: boolean;
+  readonly allowMeshLang: boolean;
   readonly transport: Transport;
   readonly signal: AbortSignal | undefined;
   readonly clock: Clock;
@@ -123,29 +130,34 @@ export interface MeshSettings {
  * @throws {RangeError} for a value out of range.
  */
 export function resolveOptions(options: MeshOptions): MeshSettings {
-  requireObject("options", options, "name and cookie");
+  checkObject("options", options, "name and cookie");
   const name = parseName(options.name);
-  const allowOriginal = checkBoolean("allowOriginal", options.allowOriginal);
-  const number = (option: keyof MeshOptions, fallback: number, min = 1, max = MAX_DELAY_MS) =>
-    integer(option, options[option], fallback, min, max);
+  const allowMeshLang = checkBoolean("allowMeshLang", options.allowMeshLang);
+  const number = (option: keyof MeshOptions, fallback: number, range: NumberRange = {}) =>
+    wholeNumber(option, options[option], fallback, range);
+  const delay = (option: keyof MeshOptions, fallback: number) =>
+    number(option, fallback, { max: MAX_DELAY_MS });
   return {
     name,
     local: name.name.slice(0, name.name.indexOf("@")),
-    cookies: checkCookies(options.cookie, allowOriginal ? 1 : MIN_COOKIE_BYTES),
+    cookies: checkCookies(options.cookie, allowMeshLang ? 1 : MIN_COOKIE_BYTES),
     listen: checkListen(options.listen, name),
     seeds: checkSeeds(options.seeds),
-    maxMessageBytes: number("maxMessageBytes", SESSION_MAX_FRAME_BYTES, 512, 0xffff_ffff),
-    maxQueuedBytes: number("maxQueuedBytes", 16 * 1024 * 1024, 1, Number.MAX_SAFE_INTEGER),
+    maxMessageBytes: number("maxMessageBytes", SESSION_MAX_FRAME_BYTES, {
+      min: 512,
+      max: 0xffff_ffff,
+    }),
+    maxQueuedBytes: number("maxQueuedBytes", 16 * 1024 * 1024),
     maxPeers: number("maxPeers", 256),
     maxPendingHandshakes: number("maxPendingHandshakes", 64),
-    handshakeTimeoutMs: number("handshakeTimeoutMs", 5_000),
-    heartbeatIntervalMs: number("heartbeatIntervalMs", 10_000),
-    heartbeatTimeoutMs: number("heartbeatTimeoutMs", 5_000),
-    forgetAfterMs: number("forgetAfterMs", 600_000, 1, Number.MAX_SAFE_INTEGER),
-    allowOriginal,
+    handshakeTimeoutMs: delay("handshakeTimeoutMs", 5_000),
+    heartbeatIntervalMs: delay("heartbeatIntervalMs", 10_000),
+    heartbeatTimeoutMs: delay("heartbeatTimeoutMs", 5_000),
+    forgetAfterMs: number("forgetAfterMs", 600_000),
+    allowMeshLang,
     transport: checkTransport(options),
-    signal: withMethods("signal", options.signal, "addEventListener", "removeEventListener"),
-    clock: withMethods("clock", options.clock, "now", "setTimeout", "clearTimeout") ?? systemClock,
+    signal: checkSignal(options.signal),
+    clock: checkClock(options.clock),
     randomBytes: checkRandomBytes(options.randomBytes),
   };
 }
@@ -190,12 +202,12 @@ function checkCookies(cookie: unknown, minBytes: number): readonly string[] {
 }
 
 function checkListen(listen: MeshOptions["listen"] = {}, name: Address): Address {
-  requireObject("listen", listen, "hostname and port");
+  checkObject("listen", listen, "hostname and port");
   const { hostname = name.hostname, port }: { hostname?: unknown; port?: unknown } = listen;
   if (typeof hostname !== "string") {
     throw new TypeError(`listen.hostname must be a string, got ${describe(hostname)}`);
   }
-  return { hostname, port: integer("listen.port", port, name.port, 0, 0xffff) };
+  return { hostname, port: wholeNumber("listen.port", port, name.port, { min: 0, max: 0xffff }) };
 }
 
 function checkSeeds(seeds: MeshOptions["seeds"] = []): MeshSettings["seeds"] {
@@ -211,31 +223,32 @@ function checkSeeds(seeds: MeshOptions["seeds"] = []): MeshSettings["seeds"] {
   });
 }
 
-function integer(
-  option: string,
-  value: unknown,
-  fallback: number,
-  min: number,
-  max: number,
-): number {
-  if (value === undefined) return fallback;
-  if (typeof value !== "number") {
-    throw new TypeError(`${option} must be a number, got ${describe(value)}`);
-  }
-  if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new RangeError(`${option} must be a whole number from ${min} to ${max}, got ${value}`);
+function checkTransport({ transport, tls }: MeshOptions): Transport {
+  if (transport === undefined) return tls === undefined ? defaultTransport : transportFor(tls);
+  checkMethods("transport", transport, "listen", "connect");
+  if (tls) throw new TypeError("tls is not for a transport of your own: see tlsTransport");
+  return transport;
 }
 
-function checkTransport({ transport, tls }: MeshOptions): Transport {
-  const own = withMethods("transport", transport, "listen", "connect");
-  if (own === undefined) return tls === undefined ? defaultTransport : transportFor(tls);
-  if (tls) throw new TypeError("tls is not for a transport of your own: see tlsTransport");
-  return own;
+function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
+  if (signal === undefined) return undefined;
+  checkMethods("signal", signal, "addEventListener", "removeEventListener");
+  return signal;
+}
+
+function checkClock(clock: Clock = systemClock): Clock {
+  checkMethods("clock", clock, "now", "setTimeout", "clearTimeout");
+  return clock;
+}
+
+function checkRandomBytes(randomBytes: RandomBytes = systemRandom): RandomBytes {
+  checkFunction("randomBytes", randomBytes);
+  return randomBytes;
 }
 
 function transportFor(tls: TlsOptions | false): Transport {
   if (tls === false) return tcpTransport;
-  requireObject("tls", tls, "cert and key, or false");
+  checkObject("tls", tls, "cert and key, or false");
   const { cert, key, caCerts = [], serverName = "" }: { [Option in keyof TlsOptions]: unknown } =
     tls;
   const texts = { "tls.cert": cert, "tls.key": key, "tls.serverName": serverName };
@@ -247,35 +260,4 @@ function transportFor(tls: TlsOptions | false): Transport {
     throw new TypeError("tls.caCerts must be a list of certificates in PEM");
   }
   return tlsTransport(tls);
-}
-
-function checkBoolean(option: string, value: unknown = false): boolean {
-  if (typeof value === "boolean") return value;
-  throw new TypeError(`${option} must be true or false, got ${describe(value)}`);
-}
-
-function checkRandomBytes(randomBytes: RandomBytes = systemRandom): RandomBytes {
-  if (typeof randomBytes === "function") return randomBytes;
-  throw new TypeError(`randomBytes must be a function, got ${describe(randomBytes)}`);
-}
-
-function withMethods<T extends object>(
-  option: string,
-  value: T | undefined,
-  ...methods: (keyof T & string)[]
-): T | undefined {
-  if (value === undefined) return undefined;
-  requireObject(option, value, `the methods ${methods.join(", ")}`);
-  const missing = methods.find((method) => typeof value[method] !== "function");
-  if (missing === undefined) return value;
-  throw new TypeError(`${option} must have a method ${missing}, got ${describe(value[missing])}`);
-}
-
-function requireObject(option: string, value: unknown, parts: string): void {
-  if (typeof value === "object" && value !== null) return;
-  throw new TypeError(`${option} must be an object with ${parts}, got ${describe(value)}`);
-}
-
-function describe(value: unknown): string {
-  return value === null ? "null" : typeof value;
 }

@@ -1,4 +1,4 @@
-import { admit } from "./admission.ts";
+import { admit } from "./duplicate_links.ts";
 import type { NodeIdentity } from "./handshake.ts";
 import type { Link } from "./link.ts";
 import { MeshError } from "./mesh_error.ts";

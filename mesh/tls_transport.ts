@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { connect, createSecureContext, TLSSocket } from "node:tls";
 import { isVersion3, makeCertificate } from "./certificate.ts";
-import { systemRandom } from "./clock.ts";
+import { systemRandom } from "../backplane/clock.ts";
 import { tcpTransport } from "./tcp_transport.ts";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress } from "./node_name.ts";

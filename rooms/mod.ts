@@ -2,7 +2,7 @@
  * Rooms of WebSockets on one node, and the port through which they reach other nodes.
  *
  * {@linkcode Rooms} knows which sockets of this node are in which room and delivers to them. With a
- * {@linkcode Backplane} (the mesh, or one from `backplanes/`) a broadcast reaches the members on
+ * {@linkcode Backplane} (the mesh, or one from `brokers/`) a broadcast reaches the members on
  * all other nodes as well. Membership is never replicated: each node knows its own sockets.
  *
  * **Slow sockets.** A socket with more than `maxBufferedBytes` unsent is not sent more. By default
@@ -36,7 +36,7 @@
  * @module
  */
 
-export type { Backplane, PublishReport } from "./backplane.ts";
+export type { Backplane, PublishReport } from "../backplane/mod.ts";
 export type { RoomSocket } from "./room_socket.ts";
 export {
   type BroadcastOptions,

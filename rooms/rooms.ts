@@ -20,7 +20,7 @@ import {
   SESSION_MAX_FRAME_BYTES,
 } from "../codec/mod.ts";
 import { BroadcastEncoder } from "./_broadcast_encoder.ts";
-import type { Backplane } from "./backplane.ts";
+import type { Backplane } from "../backplane/backplane.ts";
 import { CLOSING, OPEN, type RoomSocket } from "./room_socket.ts";
 
 /** RFC 6455's registry: *try again later*. Tells the client that it has missed something. */
@@ -86,10 +86,10 @@ export interface DeliveryReport {
 
 /** What became of a broadcast: here, and on its way to other nodes. */
 export interface BroadcastReport extends DeliveryReport {
-  /** Other nodes that it is on its way to; an engine between nodes counts as one. */
+  /** Other nodes that it is on its way to; a broker between nodes counts as one. */
   readonly peers: number;
   /**
-   * Connected nodes that it is lost for, since too much already waits for them; an engine that is
+   * Connected nodes that it is lost for, since too much already waits for them; a broker that is
    * out of reach counts as one.
    */
   readonly dropped: number;

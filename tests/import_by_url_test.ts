@@ -122,53 +122,40 @@ Deno.test("mod.ts can be imported by URL, with no import map and nothing else at
     heard: ["from a to b", "from a to b"],
   });
 
-  const allowed = /^\/(mod\.ts|(codec|rooms|mesh)\/([\w/]+\/)?\w+\.ts)$/;
+  const allowed = /^\/(mod\.ts|(codec|backplane|rooms|mesh)\/\w+\.ts)$/;
   assertEquals(requested.filter((path) => !allowed.test(path)), []);
   for (const path of ["/mod.ts", "/codec/mod.ts", "/rooms/mod.ts", "/mesh/mod.ts"]) {
     assert(requested.includes(path), `${path} was not loaded`);
   }
 });
 
-/** Imports each backplane by itself. `HOST` stands for where the tree is. */
-const BACKPLANES_PROGRAM = `
-import { Rooms } from "HOST/rooms/mod.ts";
-import { broadcastChannelBackplane } from "HOST/backplanes/broadcast_channel.ts";
-import { compose } from "HOST/backplanes/compose.ts";
-import { gatewayBackplane } from "HOST/backplanes/gateway.ts";
-import { type NatsConnection, natsBackplane } from "HOST/backplanes/nats.ts";
-import { redisBackplane, type RedisPublisher } from "HOST/backplanes/redis.ts";
+/** Imports each broker's backplane by itself. `HOST` stands for where the tree is. */
+const BROKERS_PROGRAM = `
+import { type NatsConnection, natsBackplane } from "HOST/brokers/nats.ts";
+import { redisBackplane, type RedisPublisher } from "HOST/brokers/redis.ts";
 
-await using workers = broadcastChannelBackplane({ cluster: "chat" });
-await using _other = broadcastChannelBackplane({ cluster: "chat" });
-const rooms = new Rooms({ backplane: compose(workers) });
-await new Promise((resolve) => workers.addEventListener("peerup", resolve, { once: true }));
-const { peers } = rooms.broadcast("lobby", "hello");
 const types: [NatsConnection?, RedisPublisher?] = [];
-const functions = [gatewayBackplane, natsBackplane, redisBackplane].map((each) => typeof each);
-console.log(JSON.stringify({ peers, functions, types }));
+const functions = [natsBackplane, redisBackplane].map((each) => typeof each);
+console.log(JSON.stringify({ functions, types }));
 `;
 
-Deno.test("the backplanes can be imported by URL too, and load no client of any engine", async () => {
+Deno.test("the brokers' backplanes can be imported by URL, and load no client of any broker", async () => {
   const { server, requested } = serveTree();
   await using _ = server;
   const host = `127.0.0.1:${server.addr.port}`;
-  const program = BACKPLANES_PROGRAM.replaceAll("HOST", `http://${host}`);
+  const program = BROKERS_PROGRAM.replaceAll("HOST", `http://${host}`);
   const { success, stdout, stderr } = await runAlone(program, host);
 
   assert(success, stderr);
-  assertEquals(JSON.parse(stdout), {
-    peers: 1,
-    functions: ["function", "function", "function"],
-    types: [],
-  });
-  const allowed = /^\/(codec|rooms|backplanes)\/\w+\.ts$/;
+  assertEquals(JSON.parse(stdout), { functions: ["function", "function"], types: [] });
+  const allowed = /^\/(codec|backplane|brokers)\/\w+\.ts$/;
   assertEquals(requested.filter((path) => !allowed.test(path)), []);
 });
 
 /** A cluster of two in a simulation. `HOST` stands for where the tree is. */
 const TESTING_PROGRAM = `
 import { startMesh } from "HOST/mod.ts";
-import { Simulation } from "HOST/mesh/simulation/mod.ts";
+import { Simulation } from "HOST/testing/mod.ts";
 
 const simulation = new Simulation({ seed: 7 });
 const cookie = "a secret of 16 bytes or more";
@@ -190,7 +177,7 @@ Deno.test("the simulation for users' own tests can be imported by URL too", asyn
 
   assert(success, stderr);
   assertEquals(stdout, "linked\n");
-  const allowed = /^\/(mod\.ts|(codec|rooms|mesh)\/([\w/]+\/)?\w+\.ts)$/;
+  const allowed = /^\/(mod\.ts|(codec|backplane|rooms|mesh|testing)\/\w+\.ts)$/;
   assertEquals(requested.filter((path) => !allowed.test(path)), []);
 });
 

@@ -2,15 +2,19 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
 
 /**
- * Who may import whom (DESIGN.md, "The house"), held against every file of the library:
+ * Who may import whom, held against every file of the library:
  *
  * | in | imports | |
  * | --- | --- | --- |
- * | `mod.ts` | the `mod.ts` of `codec/`, `rooms/` and `mesh/` | no backplane |
+ * | `mod.ts` | the `mod.ts` of the folders that most people need | no broker |
  * | `codec/` | `codec/` | and no clock, randomness, I/O or global of the platform |
- * | `rooms/` | `rooms/`, `codec/` | |
- * | `mesh/` | `mesh/`, `codec/` | and types of `rooms/backplane.ts` |
- * | `backplanes/` | `backplanes/`, `codec/` | and types of `rooms/` |
+ * | `backplane/` | `codec/` | |
+ * | `websocket/` | `codec/` | |
+ * | `rooms/` | `backplane/`, `codec/` | |
+ * | `presence/` | `rooms/`, `backplane/`, `codec/` | |
+ * | `mesh/`, `brokers/` | `backplane/`, `codec/` | |
+ * | `telemetry/` | types of everything; `backplane/` | |
+ * | `testing/` | `mesh/`, `backplane/` | |
  *
  * All by relative specifiers with `.ts`, or `node:` outside `codec/`; from another folder never a
  * file whose name begins with `_`.
@@ -21,9 +25,14 @@ const ROOT = new URL("../", import.meta.url);
 /** For each folder, beside itself: what it may import, and what of it types only. */
 const FOLDERS: ReadonlyMap<string, { values: string[]; types: string[] }> = new Map([
   ["codec", { values: [], types: [] }],
-  ["rooms", { values: ["codec/"], types: [] }],
-  ["mesh", { values: ["codec/"], types: ["rooms/backplane.ts"] }],
-  ["backplanes", { values: ["codec/"], types: ["rooms/"] }],
+  ["backplane", { values: ["codec/"], types: [] }],
+  ["websocket", { values: ["codec/"], types: [] }],
+  ["rooms", { values: ["backplane/", "codec/"], types: [] }],
+  ["presence", { values: ["rooms/", "backplane/", "codec/"], types: [] }],
+  ["mesh", { values: ["backplane/", "codec/"], types: [] }],
+  ["brokers", { values: ["backplane/", "codec/"], types: [] }],
+  ["telemetry", { values: ["backplane/"], types: ["mesh/", "rooms/", "presence/", "brokers/"] }],
+  ["testing", { values: ["backplane/", "mesh/"], types: [] }],
 ]);
 const MOD_IMPORTS = ["codec/mod.ts", "rooms/mod.ts", "mesh/mod.ts"];
 
@@ -198,11 +207,10 @@ Deno.test("the library consists of TypeScript", () => {
   assertEquals(others, []);
 });
 
-Deno.test("mod.ts loads codec, rooms and mesh, and neither backplane nor simulation", () => {
+Deno.test("mod.ts loads neither a broker nor the simulation", () => {
   const loaded = loadedBy("mod.ts", readLibrary());
   for (const path of MOD_IMPORTS) assert(loaded.has(path), path);
-  const expected =
-    /^(mod\.ts$|codec\/|rooms\/|mesh\/(?!simulation\/)|node:(crypto|process|stream|tls)$)/;
+  const expected = /^(mod\.ts$|(codec|backplane|rooms|mesh)\/|node:(crypto|process|stream|tls)$)/;
   assertEquals([...loaded].filter((path) => !expected.test(path)), []);
 });
 
@@ -213,20 +221,19 @@ Deno.test("each part can be loaded without those that it does not need", () => {
     return [...new Set(paths.map((path) => path.slice(0, path.indexOf("/"))))].sort();
   };
   assertEquals(foldersOf("codec/mod.ts"), ["codec"]);
-  assertEquals(foldersOf("rooms/mod.ts"), ["codec", "rooms"]);
-  assertEquals(foldersOf("mesh/mod.ts"), ["codec", "mesh"]);
-  for (const name of ["broadcast_channel", "compose", "gateway", "nats", "redis"]) {
-    assertEquals(foldersOf(`backplanes/${name}.ts`), ["backplanes", "codec"], name);
+  assertEquals(foldersOf("backplane/mod.ts"), ["backplane", "codec"]);
+  assertEquals(foldersOf("rooms/mod.ts"), ["backplane", "codec", "rooms"]);
+  assertEquals(foldersOf("mesh/mod.ts"), ["backplane", "codec", "mesh"]);
+  for (const name of ["nats", "redis"]) {
+    assertEquals(foldersOf(`brokers/${name}.ts`), ["backplane", "brokers", "codec"], name);
   }
 });
 
-Deno.test("each backplane can be loaded without the others, and without any engine's client", () => {
+Deno.test("each broker's backplane can be loaded without the other, and without a client", () => {
   const files = readLibrary();
-  const modules = ["broadcast_channel", "compose", "gateway", "nats", "redis"];
-  for (const name of modules) {
-    const loaded = [...loadedBy(`backplanes/${name}.ts`, files)];
-    const others = modules.filter((other) => other !== name);
-    assertEquals(loaded.filter((path) => others.some((x) => path === `backplanes/${x}.ts`)), []);
+  for (const [name, other] of [["nats", "redis"], ["redis", "nats"]]) {
+    const loaded = [...loadedBy(`brokers/${name}.ts`, files)];
+    assert(!loaded.includes(`brokers/${other}.ts`), name);
     const foreign = loaded.filter((path) => !files.has(path));
     assertEquals(foreign.filter((path) => !/^node:(buffer|crypto)$/.test(path)), []);
   }
@@ -237,7 +244,7 @@ Deno.test("each backplane can be loaded without the others, and without any engi
 /** A file, a source that breaks a rule there, and what must be said about it. */
 const BROKEN: readonly (readonly [path: string, source: string, part: string])[] = [
   ["codec/a.ts", `import { Rooms } from "../rooms/mod.ts";`, "not from codec/"],
-  ["codec/a.ts", `import type { Backplane } from "../rooms/backplane.ts";`, "not from codec/"],
+  ["codec/a.ts", `import type { Backplane } from "../backplane/mod.ts";`, "not from codec/"],
   ["codec/a.ts", `import { inspect } from "node:util";`, "not in codec/"],
   ["codec/a.ts", `export const now = Date.now();`, "uses Date"],
   ["codec/a.ts", `export const now = () => new Date();`, "uses Date"],
@@ -263,23 +270,26 @@ const BROKEN: readonly (readonly [path: string, source: string, part: string])[]
 
   ["rooms/a.ts", `import { startMesh } from "../mesh/mod.ts";`, "not from rooms/"],
   ["rooms/a.ts", `import type { Mesh } from "../mesh/mod.ts";`, "not from rooms/"],
-  ["rooms/a.ts", `export { x } from "../backplanes/nats.ts";`, "not from rooms/"],
+  ["rooms/a.ts", `export { x } from "../brokers/nats.ts";`, "not from rooms/"],
   ["rooms/a.ts", `import { Reader } from "../codec/_reader.ts";`, "another folder's internals"],
   ["rooms/a.ts", `import "../mod.ts";`, "not from rooms/"],
 
   ["mesh/a.ts", `import { Rooms } from "../rooms/mod.ts";`, "not from mesh/"],
   ["mesh/a.ts", `import type { Rooms } from "../rooms/mod.ts";`, "not from mesh/"],
-  ["mesh/a.ts", `import { x } from "../rooms/backplane.ts";`, "types only"],
-  ["mesh/a.ts", `import { type Backplane } from "../rooms/backplane.ts";`, "types only"],
-  ["mesh/a.ts", `import "../rooms/backplane.ts";`, "types only"],
-  ["mesh/a.ts", `export * from "../rooms/backplane.ts";`, "types only"],
+  ["telemetry/a.ts", `import { x } from "../rooms/rooms.ts";`, "types only"],
+  ["telemetry/a.ts", `import { type Rooms } from "../rooms/rooms.ts";`, "types only"],
+  ["telemetry/a.ts", `import "../rooms/rooms.ts";`, "types only"],
+  ["telemetry/a.ts", `export * from "../rooms/rooms.ts";`, "types only"],
+  ["backplane/a.ts", `import type { Mesh } from "../mesh/mod.ts";`, "not from backplane/"],
+  ["websocket/a.ts", `import type { Rooms } from "../rooms/mod.ts";`, "not from websocket/"],
+  ["rooms/a.ts", `import { log } from "../telemetry/mod.ts";`, "not from rooms/"],
   ["mesh/a.ts", `const rooms = await import("../rooms/rooms.ts");`, "not from mesh/"],
   ["mesh/a.ts", `let x: import("../rooms/rooms.ts").Rooms;`, "no plain specifier"],
   ["mesh/a.ts", `await import("./" + "b.ts");`, "no plain specifier"],
   ["mesh/a.ts", `await import(\`./b.ts\`);`, "no plain specifier"],
 
-  ["backplanes/a.ts", `import { Rooms } from "../rooms/mod.ts";`, "types only"],
-  ["backplanes/a.ts", `import { startMesh } from "../mesh/mod.ts";`, "not from backplanes/"],
+  ["brokers/a.ts", `import { Rooms } from "../rooms/mod.ts";`, "not from brokers/"],
+  ["brokers/a.ts", `import { startMesh } from "../mesh/mod.ts";`, "not from brokers/"],
 
   ["mesh/a.ts", `import { bench } from "../bench/link_bench.ts";`, "not from mesh/"],
   ["rooms/a.ts", `import { chat } from "../examples/chat/server.ts";`, "not from rooms/"],
@@ -295,7 +305,7 @@ const BROKEN: readonly (readonly [path: string, source: string, part: string])[]
   ["mesh/a.ts", `import { b } from "./b";`, "not a .ts file"],
   ["mesh/a.ts", `import data from "./b.json" with { type: "json" };`, "not a .ts file"],
 
-  ["mod.ts", `export * from "./backplanes/nats.ts";`, "not for mod.ts"],
+  ["mod.ts", `export * from "./brokers/nats.ts";`, "not for mod.ts"],
   ["mod.ts", `export * from "./codec/framing.ts";`, "not for mod.ts"],
 ];
 
@@ -324,13 +334,13 @@ Deno.test("the checker lets pass what is allowed, and what only looks like a vio
       "rooms/a.ts",
       `import { FrameError } from "../codec/mod.ts";\nsetTimeout(() => {}, Date.now());`,
     ],
-    ["mesh/a.ts", `import type { Backplane } from "../rooms/backplane.ts";`],
-    ["mesh/a.ts", `export type { Backplane } from "../rooms/backplane.ts";`],
+    ["telemetry/a.ts", `import type { Rooms } from "../rooms/mod.ts";`],
+    ["telemetry/a.ts", `export type { Rooms } from "../rooms/mod.ts";`],
     ["mesh/a.ts", `import { connect } from "node:tls";\nDeno.exit();`],
     ["mesh/a.ts", `await import("./b.ts");`],
     [
-      "backplanes/a.ts",
-      `import type { Backplane } from "../rooms/mod.ts";\nimport "../codec/mod.ts";`,
+      "brokers/a.ts",
+      `import type { Backplane } from "../backplane/mod.ts";\nimport "../codec/mod.ts";`,
     ],
     ["mod.ts", `export * from "./mesh/mod.ts";`],
   ];
@@ -341,10 +351,10 @@ Deno.test("what is loaded is found through any number of files, but not through 
   const files = new Map([
     ["mod.ts", `export * from "./mesh/mod.ts";`],
     ["mesh/mod.ts", `import type { X } from "../rooms/x.ts";\nexport { a } from "./a.ts";`],
-    ["mesh/a.ts", `import "./mod.ts";\nawait import("../backplanes/nats.ts");\nimport "node:tls";`],
+    ["mesh/a.ts", `import "./mod.ts";\nawait import("../brokers/nats.ts");\nimport "node:tls";`],
   ]);
   assertEquals(
     loadedBy("mod.ts", files),
-    new Set(["mod.ts", "mesh/mod.ts", "mesh/a.ts", "backplanes/nats.ts", "node:tls"]),
+    new Set(["mod.ts", "mesh/mod.ts", "mesh/a.ts", "brokers/nats.ts", "node:tls"]),
   );
 });

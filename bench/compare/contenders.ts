@@ -1,6 +1,6 @@
 /** What is compared: which program each is, on which runtime, over what. */
 
-import { type EngineName, findEngine } from "../../examples/chat/engine.ts";
+import { type BrokerName, findBroker } from "../../examples/chat/broker.ts";
 import type { DialectName } from "./load/dialect.ts";
 
 /** Where npm has put the peers. */
@@ -24,7 +24,7 @@ export interface Contender {
   readonly program: URL;
   /** Which of the contenders in that program. */
   readonly kind: string;
-  readonly engine?: EngineName;
+  readonly broker?: BrokerName;
   readonly dialect: DialectName;
   /** All nodes are started by one process, which hands messages from one to the other. */
   readonly oneProgram?: true;
@@ -96,7 +96,7 @@ export const CONTENDERS: readonly Contender[] = [
     key: "roomcast-nats",
     name: "roomcast, NATS",
     kind: "nats",
-    engine: "nats",
+    broker: "nats",
   },
   {
     ...roomcast,
@@ -104,7 +104,7 @@ export const CONTENDERS: readonly Contender[] = [
     key: "roomcast-redis",
     name: "roomcast, Redis",
     kind: "redis",
-    engine: "redis",
+    broker: "redis",
   },
   {
     ...socketIo,
@@ -112,7 +112,7 @@ export const CONTENDERS: readonly Contender[] = [
     key: "socket.io-redis",
     name: "Socket.IO, Redis",
     kind: "redis",
-    engine: "redis",
+    broker: "redis",
   },
   {
     ...socketIo,
@@ -128,9 +128,9 @@ export const CONTENDERS: readonly Contender[] = [
     key: "crossws-redis",
     name: "crossws, Redis",
     kind: "redis",
-    engine: "redis",
+    broker: "redis",
   },
-  { ...ws, place: cluster, key: "ws-redis", name: "ws, Redis", kind: "redis", engine: "redis" },
+  { ...ws, place: cluster, key: "ws-redis", name: "ws, Redis", kind: "redis", broker: "redis" },
 
   { ...roomcast, place: alone, key: "roomcast-alone", name: "roomcast", kind: "alone" },
   { ...socketIo, place: alone, key: "socket.io", name: "Socket.IO", kind: "alone" },
@@ -174,11 +174,11 @@ function isProgram(path: string): boolean {
 }
 
 /** Why a contender cannot run here; undefined if it can. */
-export function obstacle({ engine, runtime }: Contender): string | undefined {
-  if (engine === "redis" && findEngine("redis") === undefined) {
+export function obstacle({ broker, runtime }: Contender): string | undefined {
+  if (broker === "redis" && findBroker("redis") === undefined) {
     return "redis-server is not installed (on Debian: apt-get install redis-server)";
   }
-  if (engine === "nats" && findEngine("nats") === undefined) {
+  if (broker === "nats" && findBroker("nats") === undefined) {
     return "nats-server is not installed (on Debian: apt-get install nats-server)";
   }
   if (runtime === "bun" && findBun() === undefined) {

@@ -1,6 +1,6 @@
 /** What all this runs on. */
 
-import { findEngine } from "../../examples/chat/engine.ts";
+import { findBroker } from "../../examples/chat/broker.ts";
 import { findBun, PEERS_FOLDER } from "./contenders.ts";
 import type { Machine } from "./results.ts";
 
@@ -25,8 +25,8 @@ export async function describeMachine(): Promise<Machine> {
       "Node.js": (await outputOf("node", ["--version"])).replace("v", ""),
       "Bun": await outputOf(findBun() ?? "bun", ["--version"]),
       ...Object.fromEntries(PACKAGES.map((name) => [name, versionOf(name)])),
-      "redis-server": digits(await outputOf(findEngine("redis") ?? "", ["--version"])),
-      "nats-server": digits(await outputOf(findEngine("nats") ?? "", ["--version"])),
+      "redis-server": digits(await outputOf(findBroker("redis") ?? "", ["--version"])),
+      "nats-server": digits(await outputOf(findBroker("nats") ?? "", ["--version"])),
     },
   };
 }

@@ -30,13 +30,13 @@ export function aheadOf({ nodes, clients, bytes, perBroadcast }: {
 export interface Rates extends Record<string, number> {
   readonly deliveriesPerSecond: number;
   readonly broadcastsPerSecond: number;
-  /** Of the nodes; of the engine beside it. */
+  /** Of the nodes; of the broker beside it. */
   readonly cpuPerMillion: number;
-  readonly engineCpuPerMillion: number;
+  readonly brokerCpuPerMillion: number;
   readonly cpuPerBroadcastMicros: number;
   /** How much of a core the generator used. */
   readonly generatorShare: number;
-  /** Nodes and engine. */
+  /** Nodes and broker. */
   readonly peakBytes: number;
   readonly lost: number;
 }
@@ -52,13 +52,13 @@ export async function saturate(
   const after = running.cpuSeconds();
   const seconds = result.ms / 1000;
   const nodes = after.nodes - before.nodes;
-  const engine = after.engine - before.engine;
+  const broker = after.broker - before.broker;
   const rates = {
     deliveriesPerSecond: result.perSecond,
     broadcastsPerSecond: result.perSecond * result.broadcasts / result.deliveries,
     cpuPerMillion: nodes / result.deliveries * MILLION,
-    engineCpuPerMillion: engine / result.deliveries * MILLION,
-    cpuPerBroadcastMicros: (nodes + engine) / result.broadcasts * MILLION,
+    brokerCpuPerMillion: broker / result.deliveries * MILLION,
+    cpuPerBroadcastMicros: (nodes + broker) / result.broadcasts * MILLION,
     generatorShare: (after.generator - before.generator) / seconds,
     peakBytes: running.peakBytes(),
     lost: result.lost,

@@ -1,6 +1,6 @@
-/** A contender that runs: its nodes, its engine, and the process with its clients. */
+/** A contender that runs: its nodes, its broker, and the process with its clients. */
 
-import { Engine } from "../../examples/chat/engine.ts";
+import { Broker } from "../../examples/chat/broker.ts";
 import { commandOf, type Contender } from "./contenders.ts";
 import type { NodeConfig } from "./contenders/node_config.ts";
 import { Generator } from "./load/generator.ts";
@@ -47,16 +47,16 @@ export interface NodeEvent {
 /** Processor seconds, by who has used them. */
 export interface CpuSeconds {
   readonly nodes: number;
-  readonly engine: number;
+  readonly broker: number;
   readonly generator: number;
 }
 
-/** A contender with its engine and its clients. */
+/** A contender with its broker and its clients. */
 export class Running implements AsyncDisposable {
   readonly contender: Contender;
   readonly generator: Generator = new Generator();
   readonly nodes: RunningNode[] = [];
-  #engine: Engine | undefined;
+  #broker: Broker | undefined;
   #programs: Program[] = [];
   /** What wakes stopped nodes. */
   readonly #frozen: Deno.ChildProcess[] = [];
@@ -72,7 +72,7 @@ export class Running implements AsyncDisposable {
   static async start(contender: Contender, nodes: number): Promise<Running> {
     const running = new Running(contender);
     try {
-      if (contender.engine) running.#engine = await Engine.start(contender.engine);
+      if (contender.broker) running.#broker = await Broker.start(contender.broker);
       if (contender.oneProgram) await running.#startProgram(nodes, nodes);
       else for (let i = 0; i < nodes; i++) await running.#startProgram(1, nodes);
     } catch (error) {
@@ -100,7 +100,7 @@ export class Running implements AsyncDisposable {
     const sum = (pids: readonly number[]) => pids.reduce((all, pid) => all + cpuSecondsOf(pid), 0);
     return {
       nodes: sum(this.#pids),
-      engine: sum(this.#enginePids),
+      broker: sum(this.#brokerPids),
       generator: cpuSecondsOf(this.generator.pid),
     };
   }
@@ -110,19 +110,19 @@ export class Running implements AsyncDisposable {
     return this.#pids.reduce((all, pid) => all + residentBytesOf(pid), 0);
   }
 
-  /** Of all nodes but one, and of the engine. */
+  /** Of all nodes but one, and of the broker. */
   residentBytesExcept(node?: number): number {
     const except = node === undefined ? undefined : this.nodes[node].pid;
-    const pids = [...this.#pids, ...this.#enginePids].filter((pid) => pid !== except);
+    const pids = [...this.#pids, ...this.#brokerPids].filter((pid) => pid !== except);
     return pids.reduce((all, pid) => all + residentBytesOf(pid), 0);
   }
 
   peakBytes(): number {
-    return [...this.#pids, ...this.#enginePids].reduce((all, pid) => all + peakBytesOf(pid), 0);
+    return [...this.#pids, ...this.#brokerPids].reduce((all, pid) => all + peakBytesOf(pid), 0);
   }
 
   resetPeak(): void {
-    for (const pid of [...this.#pids, ...this.#enginePids]) resetPeakOf(pid);
+    for (const pid of [...this.#pids, ...this.#brokerPids]) resetPeakOf(pid);
   }
 
   /** Has all nodes free what is garbage. */
@@ -183,7 +183,7 @@ export class Running implements AsyncDisposable {
   async stop(): Promise<void> {
     await this.thaw();
     await Promise.all([this.generator.stop(), ...this.#programs.map((program) => program.stop())]);
-    await this.#engine?.stop();
+    await this.#broker?.stop();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -194,10 +194,10 @@ export class Running implements AsyncDisposable {
     return [...new Set([...this.#programs, ...this.nodes].map(({ pid }) => pid))];
   }
 
-  get #enginePids(): number[] {
-    const engine = this.#engine;
-    if (!engine) return [];
-    return childrenOf(engine.pid).filter((pid) => programOf(pid) === engine.program);
+  get #brokerPids(): number[] {
+    const broker = this.#broker;
+    if (!broker) return [];
+    return childrenOf(broker.pid).filter((pid) => programOf(pid) === broker.program);
   }
 
   async #startProgram(
@@ -208,7 +208,7 @@ export class Running implements AsyncDisposable {
     const { kind } = this.contender;
     const config: NodeConfig = {
       ...{ kind, nodes, hostname: HOSTNAME },
-      enginePort: this.#engine?.port ?? 0,
+      brokerPort: this.#broker?.port ?? 0,
       seeds: (others ?? this.nodes).flatMap(({ seed }) => seed ?? []),
     };
     const ready = Promise.withResolvers<RunningNode>();

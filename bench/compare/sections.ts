@@ -114,12 +114,12 @@ function throughput(samples: Samples): Made {
     const add = (title: string, cell: (samples: Samples, contender: string) => string) =>
       text.push(cases(here, `${nodes} nodes: ${title}`, columns, cell));
     add("deliveries/s", comparedCell("deliveriesPerSecond"));
-    add("CPU seconds per million deliveries, nodes + engine", (samples, contender) => {
-      const engine = median(samples.values(contender, "engineCpuPerMillion"));
+    add("CPU seconds per million deliveries, nodes + broker", (samples, contender) => {
+      const broker = median(samples.values(contender, "brokerCpuPerMillion"));
       const cpu = short(median(samples.values(contender, "cpuPerMillion")));
-      return engine > 0 ? `${cpu} + ${short(engine)}` : cpu;
+      return broker > 0 ? `${cpu} + ${short(broker)}` : cpu;
     });
-    add("peak memory of nodes and engine, MB", medianCell("peakBytes", 1e6));
+    add("peak memory of nodes and broker, MB", medianCell("peakBytes", 1e6));
     for (const { name, samples: some } of columns) {
       for (const contender of some.contenders) {
         const value = median(some.values(contender.key, "deliveriesPerSecond"));
@@ -262,7 +262,7 @@ function growth(samples: Samples): Made {
     }));
     text.push(cases(
       here,
-      `more ${part}: CPU µs for a broadcast, nodes and engine`,
+      `more ${part}: CPU µs for a broadcast, nodes and broker`,
       columns,
       comparedCell("cpuPerBroadcastMicros"),
     ));

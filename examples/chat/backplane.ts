@@ -1,13 +1,13 @@
-/** What carries messages between the nodes of the chat: the mesh, or an engine that stands beside. */
+/** What carries messages between the nodes of the chat: the mesh, or a broker that stands beside. */
 
 import { type Backplane, startMesh } from "../../mod.ts";
-import type { BrokerBackplane } from "../../backplanes/nats.ts";
+import type { BrokerBackplane } from "../../brokers/nats.ts";
 import type { Options } from "./options.ts";
 
 /** A backplane, and what the page is told of it. */
 export interface ChatBackplane {
   readonly backplane: Backplane;
-  /** Names of the nodes that this one is connected with, or of the engine. */
+  /** Names of the nodes that this one is connected with, or of the broker. */
   peers(): string[];
   /** Leaves. */
   shutdown(): Promise<void>;
@@ -19,14 +19,14 @@ export async function openBackplane(
   onNews: (news: string) => void,
 ): Promise<ChatBackplane> {
   // Loaded only if they are used: whoever tries the mesh needs no client of anything.
-  switch (options.engine?.protocol) {
+  switch (options.broker?.protocol) {
     case "nats:": {
       const { openNats } = await import("./backplane_nats.ts");
-      return await openNats(options.engine, onNews);
+      return await openNats(options.broker, onNews);
     }
     case "redis:": {
       const { openRedis } = await import("./backplane_redis.ts");
-      return await openRedis(options.engine, onNews);
+      return await openRedis(options.broker, onNews);
     }
     default:
       return await openMesh(options, onNews);
@@ -38,11 +38,11 @@ async function openMesh(
   onNews: (news: string) => void,
 ): Promise<ChatBackplane> {
   const mesh = await startMesh({ name, cookie, seeds });
-  mesh.addEventListener("peerup", ({ detail }) => onNews(`${detail.peer.name} is connected`));
-  mesh.addEventListener("peerdown", ({ detail: { peer, reason } }) => {
+  mesh.addEventListener("peerup", ({ peer }) => onNews(`${peer.name} is connected`));
+  mesh.addEventListener("peerdown", ({ peer, reason }) => {
     if (reason !== "replaced" && reason !== "shut-down") onNews(`${peer.name} is away: ${reason}`);
   });
-  mesh.addEventListener("refused", ({ detail: { address, code } }) => {
+  mesh.addEventListener("refused", ({ address, code }) => {
     // Nodes that are away are dialled again and again; that they do not answer is no news.
     if (code !== "unreachable") console.warn(`no link with ${address}: ${code}`);
   });
@@ -54,9 +54,9 @@ async function openMesh(
 }
 
 /**
- * Waits for the first connection with an engine.
+ * Waits for the first connection with a broker.
  *
- * @throws {Error} that says which engine it is that cannot be reached.
+ * @throws {Error} that says which broker it is that cannot be reached.
  */
 export async function reach<T>({ href }: URL, connection: Promise<T>): Promise<T> {
   try {
@@ -66,8 +66,8 @@ export async function reach<T>({ href }: URL, connection: Promise<T>): Promise<T
   }
 }
 
-/** Tells of an engine as of a single node that is connected, or is away. Returns `peers`. */
-export async function followEngine(
+/** Tells of a broker as of a single node that is connected, or is away. Returns `peers`. */
+export async function followBroker(
   backplane: BrokerBackplane,
   { protocol, host }: URL,
   onNews: (news: string) => void,
@@ -75,7 +75,7 @@ export async function followEngine(
   const name = `${protocol.replace(":", "")}@${host}`;
   let connected = false;
   const update = (news: string) => {
-    // Of an engine to which there are two connections, there are two events.
+    // Of a broker to which there are two connections, there are two events.
     if (connected === backplane.connected) return;
     connected = backplane.connected;
     onNews(`${name} is ${news}`);

@@ -1,18 +1,18 @@
 /** The chat over NATS. */
 
 import { connect } from "@nats-io/transport-node";
-import { natsBackplane } from "../../backplanes/nats.ts";
-import { type ChatBackplane, followEngine, reach } from "./backplane.ts";
+import { natsBackplane } from "../../brokers/nats.ts";
+import { type ChatBackplane, followBroker, reach } from "./backplane.ts";
 
 /** Connects with the NATS server at `nats://host:port`. */
 export async function openNats(
-  engine: URL,
+  broker: URL,
   onNews: (news: string) => void,
 ): Promise<ChatBackplane> {
   const connection = await reach(
-    engine,
+    broker,
     connect({
-      servers: engine.host,
+      servers: broker.host,
       maxReconnectAttempts: -1,
       reconnectTimeWait: 500,
       // A connection that is dead without a word is found out in 20 s, instead of minutes.
@@ -21,7 +21,7 @@ export async function openNats(
   );
   // Each node gets the messages of those rooms alone that have somebody on it.
   const backplane = natsBackplane({ connection, cluster: "chat", interest: "room" });
-  const peers = await followEngine(backplane, engine, onNews);
+  const peers = await followBroker(backplane, broker, onNews);
   return {
     backplane,
     peers,

@@ -1,18 +1,18 @@
 /** The chat over Redis. */
 
 import { Redis } from "ioredis";
-import { redisBackplane } from "../../backplanes/redis.ts";
-import { type ChatBackplane, followEngine, reach } from "./backplane.ts";
+import { redisBackplane } from "../../brokers/redis.ts";
+import { type ChatBackplane, followBroker, reach } from "./backplane.ts";
 
 /** Connects with the Redis server at `redis://host:port`. */
 export async function openRedis(
-  engine: URL,
+  broker: URL,
   onNews: (news: string) => void,
 ): Promise<ChatBackplane> {
   const connect = () => {
     const client = new Redis({
-      host: engine.hostname,
-      port: Number(engine.port || 6379),
+      host: broker.hostname,
+      port: Number(broker.port || 6379),
       autoResendUnfulfilledCommands: false,
       // A connection that is dead without a word is found out, by the system's probes.
       keepAlive: 10_000,
@@ -25,14 +25,14 @@ export async function openRedis(
   const refused = new Promise<never>((_, reject) => publisher.once("error", reject));
   const disconnect = () => [publisher, subscriber].forEach((client) => client.disconnect());
   try {
-    await reach(engine, Promise.race([publisher.ping(), refused]));
+    await reach(broker, Promise.race([publisher.ping(), refused]));
   } catch (error) {
     disconnect();
     throw error;
   }
   // Each node gets the messages of those rooms alone that have somebody on it.
   const backplane = redisBackplane({ publisher, subscriber, cluster: "chat", interest: "room" });
-  const peers = await followEngine(backplane, engine, onNews);
+  const peers = await followBroker(backplane, broker, onNews);
   return {
     backplane,
     peers,

@@ -12,7 +12,7 @@ export interface NodePlan {
 export interface ClusterPlan {
   readonly cookie: string;
   readonly nodes: readonly NodePlan[];
-  /** An engine to talk through, instead of a mesh. */
+  /** A broker to talk through, instead of a mesh. */
   readonly backplane?: string;
 }
 

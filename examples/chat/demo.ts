@@ -11,15 +11,15 @@
 
 import { parseArgs } from "node:util";
 import { type ClusterPlan, planCluster } from "./cluster_plan.ts";
-import { Engine, engineHint, type EngineName, findEngine } from "./engine.ts";
+import { Broker, brokerHint, type BrokerName, findBroker } from "./broker.ts";
 import { NodeProcess } from "./node_process.ts";
 
 const RESTART_DELAY_MS = 5_000;
 const COLORS = [36, 35, 33]; // cyan, magenta, yellow
 const colored = Deno.stdout.isTerminal() && !Deno.noColor;
 
-const { restart, engineName } = parseFlags();
-let engine: Engine | undefined;
+const { restart, brokerName } = parseFlags();
+let broker: Broker | undefined;
 let plan: ClusterPlan = planCluster(COLORS.length, { friendly: true });
 const running = new Map<string, NodeProcess>();
 const stopped = Promise.withResolvers<void>();
@@ -39,15 +39,15 @@ Deno.exit(exitCode);
 async function start(): Promise<void> {
   let nodes: NodeProcess[] = [];
   try {
-    if (engineName !== undefined) {
-      engine = await Engine.start(engineName);
-      plan = { ...plan, backplane: `${engineName}://127.0.0.1:${engine.port}` };
-      console.log(`Started ${engine.program} at port ${engine.port}.`);
+    if (brokerName !== undefined) {
+      broker = await Broker.start(brokerName);
+      plan = { ...plan, backplane: `${brokerName}://127.0.0.1:${broker.port}` };
+      console.log(`Started ${broker.program} at port ${broker.port}.`);
     }
-    if (stopping) return await engine?.stop();
+    if (stopping) return await broker?.stop();
     console.log("Starting three nodes…\n");
     nodes = plan.nodes.map((_, index) => startNode(index));
-    await Promise.all(nodes.map((node) => node.ready(engine ? 1 : nodes.length - 1)));
+    await Promise.all(nodes.map((node) => node.ready(broker ? 1 : nodes.length - 1)));
   } catch (error) {
     if (!stopping) {
       console.error(
@@ -60,7 +60,7 @@ async function start(): Promise<void> {
   started = true;
   console.log(
     `\nThe chat is up, on three nodes that are connected with ${
-      engine?.program ?? "each other"
+      broker?.program ?? "each other"
     }:\n`,
   );
   for (const { plan, pid } of nodes) {
@@ -73,16 +73,16 @@ Ctrl-C stops everything.
 `);
 }
 
-function parseFlags(): { restart: boolean; engineName: EngineName | undefined } {
+function parseFlags(): { restart: boolean; brokerName: BrokerName | undefined } {
   const { restart = false, backplane = "mesh" } = readArgs();
-  if (backplane === "mesh") return { restart, engineName: undefined };
+  if (backplane === "mesh") return { restart, brokerName: undefined };
   if (backplane !== "nats" && backplane !== "redis") {
     fail(`--backplane must be mesh, nats or redis, got "${backplane}".`);
   }
-  if (findEngine(backplane) === undefined) {
-    fail(`${backplane} is not installed. ${engineHint(backplane)}`);
+  if (findBroker(backplane) === undefined) {
+    fail(`${backplane} is not installed. ${brokerHint(backplane)}`);
   }
-  return { restart, engineName: backplane };
+  return { restart, brokerName: backplane };
 }
 
 function readArgs(): { restart?: boolean; backplane?: string } {
@@ -134,7 +134,7 @@ async function stop(): Promise<void> {
   if (stopping) return;
   stopping = true;
   await Promise.all(Array.from(running.values(), (node) => node.stop()));
-  await engine?.stop();
+  await broker?.stop();
   stopped.resolve();
 }
 

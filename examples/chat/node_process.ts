@@ -61,7 +61,7 @@ export class NodeProcess implements AsyncDisposable {
   }
 
   /**
-   * Resolves when the node serves its page and is connected with `count` others. An engine is one.
+   * Resolves when the node serves its page and is connected with `count` others. A broker is one.
    *
    * @throws {Error} rejects if it ends before.
    */

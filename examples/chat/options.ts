@@ -12,8 +12,8 @@ export interface Options {
   readonly http: { readonly hostname: string; readonly port: number };
   /** Other nodes to begin with; the mesh learns of the rest from them. */
   readonly seeds: readonly string[];
-  /** An engine to talk through, instead of a mesh: `nats://host:port` or `redis://host:port`. */
-  readonly engine: URL | undefined;
+  /** A broker to talk through, instead of a mesh: `nats://host:port` or `redis://host:port`. */
+  readonly broker: URL | undefined;
   /** Where the pages of all nodes are: the choice of a browser whose own node is gone. */
   readonly pages: readonly string[];
   /** Stop when stdin ends, so that no node outlives the launcher that started it. */
@@ -51,7 +51,7 @@ export function parseOptions(args: readonly string[], cookie: string | undefined
     cookie,
     http: parseHttp(flags.http),
     seeds: flags.seed ?? [],
-    engine: flags.backplane === undefined ? undefined : parseEngine(flags.backplane),
+    broker: flags.backplane === undefined ? undefined : parseBroker(flags.backplane),
     pages: (flags.page ?? []).map(parsePage),
     stopWithStdin: flags["stop-with-stdin"] ?? false,
   };
@@ -93,7 +93,7 @@ function parsePage(text: string): string {
   throw new UsageError(`--page must be the http(s) URL of a node's page, got "${text}"`);
 }
 
-function parseEngine(text: string): URL {
+function parseBroker(text: string): URL {
   const url = URL.parse(text);
   if (url !== null && ["nats:", "redis:"].includes(url.protocol) && url.host !== "") return url;
   throw new UsageError(`--backplane must be nats://HOST:PORT or redis://HOST:PORT, got "${text}"`);

@@ -39,7 +39,7 @@ try {
 
 /** True if every node that was heard of could be linked, and answers. */
 async function inspect(
-  { target, cookie, plain, allowOriginal, waitMs }: Options,
+  { target, cookie, plain, allowMeshLang, waitMs }: Options,
 ): Promise<boolean> {
   const id = crypto.randomUUID().slice(0, 8);
   await using mesh = await startMesh({
@@ -47,7 +47,7 @@ async function inspect(
     name: `inspect-${id}@127.0.0.1:0`,
     cookie,
     tls: plain ? false : undefined,
-    allowOriginal,
+    allowMeshLang,
     heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS,
   });
   const refused = new Map<string, MeshErrorCode>();

@@ -10,8 +10,8 @@ export interface Options {
   readonly cookie: string;
   /** The nodes do without TLS. */
   readonly plain: boolean;
-  /** Nodes of the original runtime are spoken to as well. */
-  readonly allowOriginal: boolean;
+  /** Nodes of the Mesh runtime are spoken to as well. */
+  readonly allowMeshLang: boolean;
   /** How long to look for nodes, in milliseconds, at the most. */
   readonly waitMs: number;
 }
@@ -25,11 +25,11 @@ const DEFAULT_WAIT_SECONDS = 5;
 const MAX_WAIT_SECONDS = 3600;
 
 const USAGE = `Usage:
-  ROOMCAST_COOKIE=<secret> deno task inspect <host:port> [--plain] [--allow-original] [--wait ${DEFAULT_WAIT_SECONDS}]
+  ROOMCAST_COOKIE=<secret> deno task inspect <host:port> [--plain] [--allow-mesh-lang] [--wait ${DEFAULT_WAIT_SECONDS}]
 
   <host:port>        where one of the nodes listens for others; it tells of the rest
   --plain            the nodes run with tls: false
-  --allow-original   speak to nodes of the Mesh language runtime, too
+  --allow-mesh-lang   speak to nodes of the Mesh language runtime, too
   --wait             seconds to look for nodes, at the most`;
 
 /**
@@ -51,7 +51,7 @@ export function parseOptions(args: readonly string[], cookie: string | undefined
     target: positionals[0],
     cookie,
     plain: values.plain ?? false,
-    allowOriginal: values["allow-original"] ?? false,
+    allowMeshLang: values["allow-mesh-lang"] ?? false,
     waitMs: wait * 1000,
   };
 }
@@ -63,7 +63,7 @@ function parse(args: readonly string[]) {
       allowPositionals: true,
       options: {
         plain: { type: "boolean" },
-        "allow-original": { type: "boolean" },
+        "allow-mesh-lang": { type: "boolean" },
         wait: { type: "string" },
       },
     });

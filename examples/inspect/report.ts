@@ -11,7 +11,7 @@ const ADVICE: Partial<Record<MeshErrorCode, string>> = {
   "wrong-cookie": "Is ROOMCAST_COOKIE the one that the node was started with?",
   "peer-speaks-plain": "The node runs with tls: false: try --plain.",
   "peer-speaks-tls": "The node speaks TLS: leave --plain out.",
-  "original-handshake": "It is a node of the Mesh language runtime: try --allow-original.",
+  "mesh-lang-handshake": "It is a node of the Mesh language runtime: try --allow-mesh-lang.",
   "malformed": "What answers there is no node of a mesh.",
 };
 
@@ -26,7 +26,7 @@ export function formatPeers(peers: readonly PeerInfo[]): string {
     peer.name,
     peer.incarnation || "-",
     peer.encrypted ? "TLS" : "plain",
-    peer.original ? "original" : "roomcast",
+    peer.meshLang ? "Mesh runtime" : "roomcast",
     peer.roundTripMs === undefined ? "no answer" : `${peer.roundTripMs.toFixed(1)} ms`,
   ]);
   return formatTable(["node", "incarnation", "link", "runtime", "round trip"], rows);

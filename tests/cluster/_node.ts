@@ -12,11 +12,10 @@ const [name, ...seeds] = Deno.args;
 const say = (value: Record<string, unknown>) => console.log(JSON.stringify(value));
 
 const mesh = await startMesh({ name, cookie: COOKIE, seeds });
-for (const type of ["peerup", "peerdown"] as const) {
-  mesh.addEventListener(type, ({ detail }: CustomEvent) => {
-    say({ type, peer: detail.peer.name, reason: detail.reason });
-  });
-}
+mesh.addEventListener("peerup", ({ type, peer }) => say({ type, peer: peer.name }));
+mesh.addEventListener("peerdown", ({ type, peer, reason }) => {
+  say({ type, peer: peer.name, reason });
+});
 const rooms = new Rooms<FakeSocket>({ backplane: mesh });
 const socket = new FakeSocket();
 /** The last number heard, by sender and incarnation. */

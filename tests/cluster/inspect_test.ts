@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { COOKIE, fullyLinked, startNode, startPlainNode } from "../mesh/_cluster.ts";
-import { OriginalPeer } from "../mesh/_original_peer.ts";
+import { MeshLangPeer } from "../mesh/_mesh_lang_peer.ts";
 
 const INSPECT = new URL("../../examples/inspect/inspect.ts", import.meta.url).pathname;
 
@@ -19,9 +19,9 @@ async function inspect(
 }
 
 Deno.test("the inspector lists all nodes of a cluster from the address of one, and leaves", async () => {
-  await using a = await startNode("chat-1", { allowOriginal: true });
-  await using b = await startNode("chat-2", { seeds: [a.name], allowOriginal: true });
-  await using x = await OriginalPeer.start("mesh-1");
+  await using a = await startNode("chat-1", { allowMeshLang: true });
+  await using b = await startNode("chat-2", { seeds: [a.name], allowMeshLang: true });
+  await using x = await MeshLangPeer.start("mesh-1");
   await fullyLinked([a, b]);
   await x.dial(a.name);
   await x.until(() => x.sessionNames.length === 2);
@@ -31,24 +31,29 @@ Deno.test("the inspector lists all nodes of a cluster from the address of one, a
   );
   const { code, stdout, stderr } = await inspect([
     `127.0.0.1:${a.address.port}`,
-    "--allow-original",
+    "--allow-mesh-lang",
   ]);
   assertEquals([code, stderr], [0, ""]);
   const rows = stdout.trim().split("\n").slice(1).map((line) => line.split(/ {2,}/));
   const expected = [a, b].map(({ name, incarnation }) => [name, incarnation, "TLS", "roomcast"]);
-  assertEquals(rows.map((row) => row.slice(0, 4)), [...expected, [x.name, "-", "TLS", "original"]]);
+  assertEquals(rows.map((row) => row.slice(0, 4)), [...expected, [
+    x.name,
+    "-",
+    "TLS",
+    "Mesh runtime",
+  ]]);
   for (const row of rows) assertMatch(row[4], /^\d+\.\d ms$/);
   assertEquals(await gone, ["inspect-", "goodbye"]);
 });
 
 Deno.test("the inspector says of plain links that they are plain, and which nodes it cannot link", async () => {
-  await using a = await startPlainNode("chat-1", { allowOriginal: true });
-  await using x = await OriginalPeer.start("mesh-1", { tls: false });
+  await using a = await startPlainNode("chat-1", { allowMeshLang: true });
+  await using x = await MeshLangPeer.start("mesh-1", { tls: false });
   await x.dial(a.name);
   const { code, stdout } = await inspect([a.name, "--plain"]);
   assertEquals(code, 1);
   assertMatch(stdout, /^chat-1@\S+ +[0-9a-f]{16} +plain +roomcast +\d+\.\d ms$/m);
-  assertMatch(stdout, /^ {2}127\.0\.0\.1:\d+ {2}original-handshake {2}.*--allow-original\.$/m);
+  assertMatch(stdout, /^ {2}127\.0\.0\.1:\d+ {2}mesh-lang-handshake {2}.*--allow-mesh-lang\.$/m);
 });
 
 Deno.test("the inspector says what is wrong, in words that help, and ends with 1", async () => {

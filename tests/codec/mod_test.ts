@@ -10,29 +10,43 @@ import {
   checkGoodbye,
   decodeAck,
   decodeChallenge,
+  decodeMissed,
   decodeName,
   decodePeerList,
   decodePing,
   decodePong,
   decodeReply,
   decodeRoomBroadcast,
+  decodeRoomClose,
+  decodeRoomInterest,
+  decodeRoomMessage,
   encodeAck,
   encodeChallenge,
   encodeGoodbye,
+  encodeMissed,
   encodeName,
   encodePeerList,
   encodePing,
   encodePong,
   encodeReply,
   encodeRoomBroadcast,
+  encodeRoomClose,
+  encodeRoomInterest,
+  encodeRoomMessage,
   GOODBYE,
+  MISSED,
   NAME,
   PEER_LIST,
   PING,
   PONG,
   REPLY,
   ROOM_BROADCAST,
+  ROOM_CLOSE,
+  ROOM_INTEREST,
+  ROOM_MESSAGE,
+  type RoomInterest,
 } from "../../codec/mod.ts";
+import { closeCode, closeReason, roomInterest, roomMessage } from "./_arbitraries.ts";
 import { embedded, mutated, nearlyUtf8, text } from "../_arbitraries.ts";
 import { assertFrameError, frameErrorOf } from "./_assert.ts";
 
@@ -45,8 +59,15 @@ interface Message {
   readonly decode: (bytes: Uint8Array) => unknown;
   /** Decodes, and encodes what that gives. */
   readonly again: (bytes: Uint8Array) => Uint8Array;
-  /** Bytes that a valid message may also do without. */
-  readonly optionalBytes: number;
+  /** Lengths at which a valid message could also have ended. */
+  readonly otherEnds: (bytes: Uint8Array) => readonly number[];
+  /** True if nothing but the frame says where a message ends. */
+  readonly isOpenEnded: boolean;
+}
+
+interface MessageOptions {
+  readonly otherEnds?: (bytes: Uint8Array) => readonly number[];
+  readonly isOpenEnded?: boolean;
 }
 
 const bytes8 = fc.uint8Array({ minLength: 8, maxLength: 8 });
@@ -68,18 +89,39 @@ const messages: readonly Message[] = [
     ({ room, message }) => encodeRoomBroadcast(room, message),
     decodeRoomBroadcast,
   ),
+  message("ROOM_MESSAGE", ROOM_MESSAGE, roomMessage, encodeRoomMessage, decodeRoomMessage),
+  message(
+    "ROOM_CLOSE",
+    ROOM_CLOSE,
+    fc.record({ room: text, code: closeCode, reason: closeReason }),
+    ({ room, code, reason }) => encodeRoomClose(room, code, reason),
+    decodeRoomClose,
+  ),
+  message("ROOM_INTEREST", ROOM_INTEREST, roomInterest, encodeRoomInterest, decodeRoomInterest, {
+    otherEnds: (bytes) => endsOfNames(decodeRoomInterest(bytes)),
+    isOpenEnded: true,
+  }),
+  message(
+    "MISSED",
+    MISSED,
+    fc.integer({ min: 0, max: 0xffff_ffff }),
+    encodeMissed,
+    decodeMissed,
+  ),
   message("PEER_LIST", PEER_LIST, fc.array(text, { maxLength: 4 }), encodePeerList, decodePeerList),
   message("PING", PING, bytes8, encodePing, decodePing),
   message("PONG", PONG, bytes8, encodePong, decodePong),
   message("GOODBYE", GOODBYE, fc.constant(undefined), encodeGoodbye, checkGoodbye),
-  message("NAME", NAME, identity, encodeName, decodeName, 15),
+  message("NAME", NAME, identity, encodeName, decodeName, {
+    otherEnds: withoutExtension,
+  }),
   message(
     "CHALLENGE",
     CHALLENGE,
     fc.tuple(identity, bytes32).map(([identity, challenge]) => ({ ...identity, challenge })),
     encodeChallenge,
     decodeChallenge,
-    15,
+    { otherEnds: withoutExtension },
   ),
   message(
     "REPLY",
@@ -91,7 +133,7 @@ const messages: readonly Message[] = [
   message("ACK", ACK, fc.record({ proof: bytes32 }), encodeAck, decodeAck),
 ];
 
-for (const { name, tag, valid, decode, again, optionalBytes } of messages) {
+for (const { name, tag, valid, decode, again, otherEnds, isOpenEnded } of messages) {
   Deno.test(`${name}: what is encoded begins with its tag, owns its memory and decodes to the same`, () => {
     fc.assert(fc.property(valid, (bytes) => {
       assertEquals(bytes[0], tag);
@@ -104,22 +146,25 @@ for (const { name, tag, valid, decode, again, optionalBytes } of messages) {
     fc.assert(fc.property(valid, fc.nat(), (bytes, seed) => {
       const head = bytes.length > 200 ? 100 : bytes.length;
       const lengths = [...Array(head).keys(), bytes.length - 1, seed % bytes.length];
+      const ends = otherEnds(bytes);
       for (const length of lengths) {
         const cut = bytes.subarray(0, length);
-        if (optionalBytes > 0 && length === bytes.length - optionalBytes) decode(cut);
+        if (ends.includes(length)) decode(cut);
         else assertFrameError(() => decode(cut), "truncated", length);
       }
     }));
   });
 
-  Deno.test(`${name}: a message with more bytes behind it has trailing bytes where it ends`, () => {
-    const more = fc.uint8Array({ minLength: 1, maxLength: 40 });
-    fc.assert(fc.property(valid, more, (bytes, more) => {
-      const longer = concat([bytes, more]);
-      assertFrameError(() => decode(longer), "trailing-bytes", bytes.length);
-      assertFrameError(() => decode(concat([bytes, bytes])), "trailing-bytes", bytes.length);
-    }));
-  });
+  if (!isOpenEnded) {
+    Deno.test(`${name}: a message with more bytes after it has trailing bytes where it ends`, () => {
+      const more = fc.uint8Array({ minLength: 1, maxLength: 40 });
+      fc.assert(fc.property(valid, more, (bytes, more) => {
+        const longer = concat([bytes, more]);
+        assertFrameError(() => decode(longer), "trailing-bytes", bytes.length);
+        assertFrameError(() => decode(concat([bytes, bytes])), "trailing-bytes", bytes.length);
+      }));
+    });
+  }
 
   Deno.test(`${name}: a message with another tag is refused whatever follows`, () => {
     const otherTag = fc.nat({ max: 255 }).filter((other) => other !== tag);
@@ -192,10 +237,27 @@ Deno.test("texts that are not UTF-8 are refused in every message that has some",
       );
       // Two bytes of count come before the name's own length.
       const list = concat([Uint8Array.of(PEER_LIST, 1, 0), u16(bytes.length), bytes]);
-      const shifted = expected.offset === undefined
-        ? expected
-        : { ...expected, offset: expected.offset + 2 };
-      assertEquals(outcome(() => decodePeerList(list)[0]), shifted);
+      assertEquals(outcome(() => decodePeerList(list)[0]), shiftedBy(2, expected));
+
+      const size = u16(bytes.length);
+      const interest = concat([Uint8Array.of(ROOM_INTEREST, 2), size, bytes]);
+      assertEquals(outcome(() => decodeRoomInterest(interest).rooms[0]), shiftedBy(1, expected));
+      const close = concat([
+        Uint8Array.of(ROOM_CLOSE),
+        size,
+        bytes,
+        Uint8Array.of(0xe8, 0x03, 0),
+      ]);
+      assertEquals(outcome(() => decodeRoomClose(close).room), expected);
+      const one = Uint8Array.of(1, 0);
+      const none = Uint8Array.of(0, 0);
+      const head = Uint8Array.of(ROOM_MESSAGE, 0);
+      const toRoom = concat([head, one, size, bytes, none, none, none]);
+      assertEquals(outcome(() => decodeRoomMessage(toRoom).rooms[0]), shiftedBy(3, expected));
+      const exceptRoom = concat([head, one, none, one, size, bytes, none, none]);
+      assertEquals(outcome(() => decodeRoomMessage(exceptRoom).except[0]), shiftedBy(7, expected));
+      const message = concat([head, one, none, none, size, none, bytes]);
+      assertEquals(outcome(() => decodeRoomMessage(message).message), shiftedBy(9, expected));
     }),
     { numRuns: 500 },
   );
@@ -207,14 +269,41 @@ function message<T>(
   value: fc.Arbitrary<T>,
   encode: (value: T) => Uint8Array,
   decode: (bytes: Uint8Array) => T,
-  optionalBytes = 0,
+  { otherEnds = () => [], isOpenEnded = false }: MessageOptions = {},
 ): Message {
   const again = (bytes: Uint8Array) => encode(decode(bytes));
-  return { name, tag, valid: value.map(encode), decode, again, optionalBytes };
+  return { name, tag, valid: value.map(encode), decode, again, otherEnds, isOpenEnded };
+}
+
+/** NAME and CHALLENGE may end before their extension. */
+function withoutExtension(bytes: Uint8Array): number[] {
+  return [bytes.length - 15];
+}
+
+/** ROOM_INTEREST may end after any of its names, or before the first. */
+function endsOfNames({ rooms }: RoomInterest): number[] {
+  const ends = [2];
+  for (const room of rooms) ends.push(ends[ends.length - 1] + 2 + utf8Size(room));
+  return ends;
+}
+
+function utf8Size(text: string): number {
+  return new TextEncoder().encode(text).length;
 }
 
 /** What came of it: a value, or the code and place of a `FrameError`. */
-function outcome(run: () => unknown): { value?: unknown; code?: string; offset?: number } {
+interface Outcome {
+  readonly value?: unknown;
+  readonly code?: string;
+  readonly offset?: number;
+}
+
+/** The same, `bytes` later. */
+function shiftedBy(bytes: number, outcome: Outcome): Outcome {
+  return outcome.offset === undefined ? outcome : { ...outcome, offset: outcome.offset + bytes };
+}
+
+function outcome(run: () => unknown): Outcome {
   let value: unknown;
   const error = frameErrorOf(() => value = run());
   return error ? { code: error.code, offset: error.offset } : { value };

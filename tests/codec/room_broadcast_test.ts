@@ -191,6 +191,26 @@ Deno.test("encoding into a target writes what encoding alone gives, and nothing 
   );
 });
 
+Deno.test("a message that is given as UTF-8 is encoded like the text, into targets that fit", () => {
+  fc.assert(fc.property(text, text, (room, message) => {
+    const utf8 = encoder.encode(message);
+    const expected = byTheBook(room, message);
+    assertEquals(encodeRoomBroadcast(room, utf8), expected);
+    const target = new Uint8Array(roomBroadcastCapacity(room, utf8) + 1).fill(UNTOUCHED);
+    assertEquals(encodeRoomBroadcastInto(room, utf8, target, 1), expected.length);
+    assertEquals(target.subarray(1, 1 + expected.length), expected);
+    assertEquals(target[0], UNTOUCHED);
+    const exact = new Uint8Array(expected.length);
+    assertEquals(encodeRoomBroadcastInto(room, utf8, exact), exact.length);
+    const tooSmall = exact.subarray(1);
+    assertFrameError(
+      () => encodeRoomBroadcastInto(room, utf8, tooSmall),
+      "target-too-small",
+      tooSmall.length,
+    );
+  }));
+});
+
 Deno.test("what a target held before does not show in what is encoded", () => {
   fc.assert(fc.property(text, text, fc.nat({ max: 255 }), (room, message, before) => {
     const target = new Uint8Array(roomBroadcastCapacity(room, message)).fill(before);
@@ -276,7 +296,7 @@ Deno.test("decoding in steps gives what decoding at once gives", () => {
   }));
 });
 
-/** The layout of WIRE.md, written down once more with the platform's own means. */
+/** The layout of docs/wire.md, written down once more with the platform's own means. */
 function byTheBook(room: string, message: string): Uint8Array {
   const roomBytes = encoder.encode(room);
   const messageBytes = encoder.encode(message);

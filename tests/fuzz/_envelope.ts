@@ -1,7 +1,7 @@
-/** What comes from an engine: an envelope is opened as `backplanes/_envelope.ts` lays it out, or refused. */
+/** What comes from a broker: an envelope is opened as `brokers/_envelope.ts` lays it out, or refused. */
 
 import { concat } from "@std/bytes";
-import { open, seal } from "../../backplanes/_envelope.ts";
+import { open, seal } from "../../brokers/_envelope.ts";
 import { encodeRoomBroadcast, FrameError } from "../../codec/mod.ts";
 import { checkSame, magnitude, type Target } from "./_target.ts";
 

@@ -1,6 +1,6 @@
 /** One target being fuzzed, seed by seed: a seed and the corpus decide the input, and nothing else. */
 
-import { Random } from "../../mesh/simulation/mod.ts";
+import { Random } from "../../testing/mod.ts";
 import { type Corpus, readCorpus } from "./_corpus.ts";
 import { makeInput } from "./_mutate.ts";
 import { type Target, Violation } from "./_target.ts";

@@ -21,7 +21,7 @@ import { check, checkSame, type Target } from "./_target.ts";
 
 /** Bits of the first byte of an input. */
 enum Setting {
-  AllowOriginal = 1,
+  AllowMeshLang = 1,
   Bound = 2,
   KnowsCookie = 4,
   /** The peer's end breaks, instead of being closed. */
@@ -136,8 +136,8 @@ function orRefusal<T>(read: () => T): T {
 }
 
 function identified({ name, incarnation, features }: ReferenceName, c: Case): NodeIdentity {
-  if (incarnation === undefined && !c.has(Setting.AllowOriginal)) {
-    throw new Refusal("original-handshake");
+  if (incarnation === undefined && !c.has(Setting.AllowMeshLang)) {
+    throw new Refusal("mesh-lang-handshake");
   }
   try {
     parseNodeName(name); // A target of its own.
@@ -154,16 +154,16 @@ function refuseOwn({ name, incarnation }: NodeIdentity): void {
 
 /** The proof that an initiator owes, by the cookie at `index`. */
 function replyProof(name: Uint8Array, challenge: string, c: Case, index: number): string {
-  const isOriginal = referenceName(name, 1).incarnation === undefined;
-  if (isOriginal) return hmac(COOKIES[index], OWN_CHALLENGE);
+  const isMeshLang = referenceName(name, 1).incarnation === undefined;
+  if (isMeshLang) return hmac(COOKIES[index], OWN_CHALLENGE);
   const over = transcript(name, OWN_CHALLENGE_MESSAGE, c.has(Setting.Bound));
   return hmac(COOKIES[index], "reply\0", over, Uint8Array.fromHex(challenge));
 }
 
 /** The proof that an acceptor owes for the proof that it has got. */
 function ackProof(challengeMessage: Uint8Array, proof: string, c: Case, index: number): string {
-  const isOriginal = referenceName(challengeMessage, 2).incarnation === undefined;
-  if (isOriginal) return hmac(COOKIES[index], OWN_CHALLENGE);
+  const isMeshLang = referenceName(challengeMessage, 2).incarnation === undefined;
+  if (isMeshLang) return hmac(COOKIES[index], OWN_CHALLENGE);
   const over = transcript(OWN_NAME, challengeMessage, c.has(Setting.Bound));
   return hmac(COOKIES[index], "ack\0", over, OWN_CHALLENGE, Uint8Array.fromHex(proof));
 }
@@ -250,7 +250,7 @@ async function actual(role: Role, c: Case): Promise<Ending> {
   const identities: NodeIdentity[] = [];
   const options = {
     self: SELF,
-    allowOriginal: c.has(Setting.AllowOriginal),
+    allowMeshLang: c.has(Setting.AllowMeshLang),
     cookies: new Cookies(COOKIES),
     randomBytes: () => OWN_CHALLENGE,
     onIdentity: (peer: NodeIdentity) => void identities.push(peer),
@@ -303,7 +303,9 @@ async function run(role: Role, input: Uint8Array): Promise<string> {
   checkSame(found.bytesRead, expected.bytesRead, "bytes read");
   const { outcome, said } = found;
   if (typeof outcome === "string") return `${outcome}, ${said.length / 2} said`;
-  return `linked${outcome.incarnation === "" ? " to an original" : ""}, settings ${settings & 31}`;
+  return `linked${outcome.incarnation === "" ? " to a Mesh runtime" : ""}, settings ${
+    settings & 31
+  }`;
 }
 
 function examples(role: Role): Uint8Array[] {

@@ -1,5 +1,5 @@
 /**
- * Targets for each message of WIRE.md: the codec must say of any bytes what the reference says of them,
+ * Targets for each message of docs/wire.md: the codec must say of any bytes what the reference says of them,
  * value or code and offset, and encode what it has decoded to the same bytes again. Inputs lie in a
  * larger buffer, between bytes that go on plausibly; and what was decoded must stay as it is when the
  * buffer is used for something else.
@@ -7,35 +7,53 @@
 
 import { Buffer } from "node:buffer";
 import {
+  BroadcastView,
+  checkBroadcast,
   checkGoodbye,
   decodeAck,
   decodeChallenge,
+  decodeMissed,
   decodeName,
   decodePeerList,
   decodePing,
   decodePong,
   decodeReply,
   decodeRoomBroadcast,
+  decodeRoomClose,
+  decodeRoomInterest,
+  decodeRoomMessage,
   encodeAck,
   encodeChallenge,
   encodeGoodbye,
+  encodeMissed,
   encodeName,
   encodePeerList,
   encodePing,
   encodePong,
   encodeReply,
   encodeRoomBroadcast,
+  encodeRoomClose,
+  encodeRoomInterest,
+  encodeRoomMessage,
   FrameError,
   type HandshakeName,
+  type RoomBroadcast,
+  type RoomMessage,
+  RoomNames,
+  targetRooms,
 } from "../../codec/mod.ts";
 import {
   Fault,
   orFault,
   referenceFixed,
+  referenceMissed,
   type ReferenceName,
   referenceName,
   referencePeerList,
   referenceRoomBroadcast,
+  referenceRoomClose,
+  referenceRoomInterest,
+  referenceRoomMessage,
 } from "./_reference.ts";
 import { check, checkSame, magnitude, type Target } from "./_target.ts";
 
@@ -76,12 +94,83 @@ function describeName(
   };
 }
 
-const ROOM_BROADCAST = format(
-  decodeRoomBroadcast,
-  ({ room, message }) => encodeRoomBroadcast(room, message),
+function describeRoomMessage({ rooms, except, message }: RoomMessage) {
+  return typeof message === "string"
+    ? { rooms, except, text: message }
+    : { rooms, except, hex: message.toHex() };
+}
+
+/** Used for all inputs, so that what one leaves behind shows in the next. */
+const roomNames = new RoomNames();
+
+/** Reads step by step, in the order in which decoding at once does. */
+function viewed(bytes: Uint8Array, tag: number): RoomMessage {
+  // A view takes both messages, the reference one.
+  if (bytes.length > 0 && bytes[0] !== tag) throw new FrameError("wrong-tag", 0, "another message");
+  checkBroadcast(bytes);
+  const view = new BroadcastView(bytes);
+  const rooms = view.rooms(roomNames);
+  checkSame(targetRooms(bytes), rooms, "target rooms");
+  const except = view.except(roomNames);
+  const fault = faultOf(() => view.checkText());
+  checkSame(fault, faultOf(() => view.message()), "what is wrong with the text");
+  const message = view.message();
+  const encoded = typeof message === "string" ? new TextEncoder().encode(message) : message;
+  checkSame(view.messageBytes().toHex(), encoded.toHex(), "the message's bytes");
+  return { rooms, except, message };
+}
+
+function faultOf(run: () => unknown): Fault | undefined {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof FrameError) return new Fault(error.code, error.offset);
+    throw error;
+  }
+  return undefined;
+}
+
+function viewedRoomBroadcast(bytes: Uint8Array): RoomBroadcast {
+  const { rooms: [room], message } = viewed(bytes, 0x1e);
+  if (typeof message !== "string") throw new TypeError("a room broadcast is text");
+  return { room, message };
+}
+
+const ROOM_BROADCAST = [
+  format(
+    decodeRoomBroadcast,
+    ({ room, message }) => encodeRoomBroadcast(room, message),
+    asIs,
+    referenceRoomBroadcast,
+  ),
+  format(
+    viewedRoomBroadcast,
+    ({ room, message }) => encodeRoomBroadcast(room, new TextEncoder().encode(message)),
+    asIs,
+    referenceRoomBroadcast,
+  ),
+];
+const ROOM_MESSAGE = [
+  format(decodeRoomMessage, encodeRoomMessage, describeRoomMessage, referenceRoomMessage),
+  format(
+    (bytes) => viewed(bytes, 0xe2),
+    ({ rooms, except, message }) => {
+      const utf8 = typeof message === "string";
+      const encoded = utf8 ? new TextEncoder().encode(message) : message;
+      return encodeRoomMessage({ rooms, except, message: encoded }, { utf8 });
+    },
+    describeRoomMessage,
+    referenceRoomMessage,
+  ),
+];
+const ROOM_CLOSE = format(
+  decodeRoomClose,
+  ({ room, code, reason }) => encodeRoomClose(room, code, reason),
   asIs,
-  referenceRoomBroadcast,
+  referenceRoomClose,
 );
+const ROOM_INTEREST = format(decodeRoomInterest, encodeRoomInterest, asIs, referenceRoomInterest);
+const MISSED = format(decodeMissed, encodeMissed, asIs, referenceMissed);
 const PEER_LIST = format(decodePeerList, encodePeerList, asIs, referencePeerList);
 const HANDSHAKE = [
   format(decodeName, encodeName, describeName, (bytes) => referenceName(bytes, 1)),
@@ -161,13 +250,45 @@ const BYTES_32 = Uint8Array.from({ length: 32 }, (_, i) => 255 - i);
 const TOKEN = BYTES_32.subarray(0, 8);
 
 export const MESSAGE_TARGETS: readonly Target[] = [
-  target("room_broadcast", [ROOM_BROADCAST], [
+  target("room_broadcast", ROOM_BROADCAST, [
     encodeRoomBroadcast("", ""),
     encodeRoomBroadcast("lobby", "hello"),
     encodeRoomBroadcast(EDGES, "a".repeat(47) + EDGES),
     encodeRoomBroadcast("é".repeat(LONG), EDGES),
     encodeRoomBroadcast("r".repeat(LONG), "m".repeat(300)),
+    encodeRoomBroadcast("r".repeat(300), "m"),
   ]),
+  target("room_message", ROOM_MESSAGE, [
+    encodeRoomMessage({ rooms: [""], except: [], message: "" }),
+    encodeRoomMessage({ rooms: ["lobby"], except: ["user:ann"], message: "hello" }),
+    encodeRoomMessage({ rooms: ["lobby"], except: [], message: Uint8Array.of(0, 0xff, 0x80) }),
+    encodeRoomMessage({ rooms: [EDGES, "é".repeat(LONG)], except: ["", EDGES], message: EDGES }),
+    encodeRoomMessage({
+      rooms: new Array(258).fill("r"),
+      except: new Array(64).fill("x"),
+      message: "m".repeat(300),
+    }),
+  ]),
+  target("room_close", [ROOM_CLOSE], [
+    encodeRoomClose("", 1000, ""),
+    encodeRoomClose("user:ann", 4001, "signed out"),
+    encodeRoomClose(EDGES, 1014, EDGES),
+    encodeRoomClose("é".repeat(LONG), 3000, "x".repeat(123)),
+    // Codes beside those that are possible.
+    ...["e70300", "ee0300", "f70300", "b70b00", "881300"].map((rest) =>
+      Uint8Array.fromHex(`e5010061${rest}`)
+    ),
+    // One byte more than a reason may have.
+    Uint8Array.fromHex(`e5010061e8037c${"78".repeat(124)}`),
+  ]),
+  target("room_interest", [ROOM_INTEREST], [
+    encodeRoomInterest({ op: "everything", rooms: [] }),
+    encodeRoomInterest({ op: "only", rooms: [] }),
+    encodeRoomInterest({ op: "only", rooms: ["lobby", "", "hall"] }),
+    encodeRoomInterest({ op: "add", rooms: [EDGES, "é".repeat(LONG), "n".repeat(260)] }),
+    encodeRoomInterest({ op: "remove", rooms: new Array(20).fill("room") }),
+  ]),
+  target("missed", [MISSED], [encodeMissed(0), encodeMissed(258), encodeMissed(0xffff_ffff)]),
   target("peer_list", [PEER_LIST], [
     encodePeerList([]),
     encodePeerList(NAMES),

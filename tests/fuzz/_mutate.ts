@@ -2,7 +2,7 @@
 
 import { concat } from "@std/bytes";
 import { FRAME_HEADER_BYTES, writeFrame } from "../../codec/mod.ts";
-import type { Random } from "../../mesh/simulation/mod.ts";
+import type { Random } from "../../testing/mod.ts";
 
 /** No input is longer: what is wrong with a longer one is wrong with a shorter one as well. */
 const MAX_INPUT_BYTES = 8192;

@@ -1,6 +1,6 @@
 /**
- * WIRE.md read a second time, as plainly as can be and without regard to speed, for the fuzzer to hold
- * the codec against. It shares nothing with the codec but the names of its errors.
+ * docs/wire.md read a second time, as plainly as can be and without regard to speed, for the fuzzer to
+ * hold the codec against. It shares nothing with the codec but the names of its errors.
  */
 
 import type { FrameErrorCode } from "../../codec/mod.ts";
@@ -42,10 +42,67 @@ export function referenceRoomBroadcast(bytes: Uint8Array): { room: string; messa
   return { room: fields.text(room), message: fields.text(message) };
 }
 
+/** A ROOM_MESSAGE, with a binary message in hexadecimal. */
+export function referenceRoomMessage(
+  bytes: Uint8Array,
+): { rooms: string[]; except: string[]; text?: string; hex?: string } {
+  const fields = new Fields(bytes, 0xe2);
+  const flags = fields.number(1);
+  if (flags > 1) throw new Fault("unknown-flags", 1);
+  const rooms = fields.spans(fields.number(2));
+  const except = fields.spans(fields.number(2));
+  const message = fields.take(fields.number(4));
+  fields.end();
+  if (rooms.length === 0) throw new Fault("no-target", 2);
+  const names = {
+    rooms: rooms.map((room) => fields.text(room)),
+    except: except.map((room) => fields.text(room)),
+  };
+  return flags === 1
+    ? { ...names, hex: fields.hex(message) }
+    : { ...names, text: fields.text(message) };
+}
+
+export function referenceRoomClose(
+  bytes: Uint8Array,
+): { room: string; code: number; reason: string } {
+  const fields = new Fields(bytes, 0xe5);
+  const room = fields.take(fields.number(2));
+  const codeAt = fields.at;
+  const code = fields.number(2);
+  const reasonAt = fields.at;
+  const reason = fields.take(fields.number(1));
+  fields.end();
+  const isKnown = [1000, 1001, 1003].includes(code) || 1007 <= code && code <= 1014 ||
+    3000 <= code && code <= 4999;
+  if (!isKnown) throw new Fault("bad-close-code", codeAt);
+  if (reason.end - reason.start > 123) throw new Fault("reason-too-long", reasonAt);
+  return { room: fields.text(room), code, reason: fields.text(reason) };
+}
+
+export function referenceRoomInterest(bytes: Uint8Array): { op: string; rooms: string[] } {
+  const fields = new Fields(bytes, 0xe3);
+  const op = ["everything", "only", "add", "remove"].at(fields.number(1)) ?? "";
+  if (op === "") throw new Fault("unknown-op", 1);
+  if (op === "everything") fields.end();
+  const rooms: Span[] = [];
+  while (fields.at < bytes.length) {
+    if (rooms.length > 0 && bytes.length > 65_536) throw new Fault("frame-too-long", 65_536);
+    rooms.push(...fields.spans(1));
+  }
+  return { op, rooms: rooms.map((room) => fields.text(room)) };
+}
+
+export function referenceMissed(bytes: Uint8Array): number {
+  const fields = new Fields(bytes, 0xe4);
+  const count = fields.number(4);
+  fields.end();
+  return count;
+}
+
 export function referencePeerList(bytes: Uint8Array): string[] {
   const fields = new Fields(bytes, 0x12);
-  const names: Span[] = [];
-  for (let left = fields.number(2); left > 0; left--) names.push(fields.take(fields.number(2)));
+  const names = fields.spans(fields.number(2));
   fields.end();
   return names.map((name) => fields.text(name));
 }
@@ -115,6 +172,13 @@ export class Fields {
     if (this.at + size > this.#bytes.length) throw new Fault("truncated", this.#bytes.length);
     this.at += size;
     return { start: this.at - size, end: this.at };
+  }
+
+  /** So many texts, each with a `u16` length before it. */
+  spans(count: number): Span[] {
+    const spans: Span[] = [];
+    while (spans.length < count) spans.push(this.take(this.number(2)));
+    return spans;
   }
 
   number(size: number): number {

@@ -16,8 +16,8 @@ import {
   encodePong,
   encodeRoomBroadcast,
 } from "../../codec/mod.ts";
-import { type Mesh, type MeshEventDetails, startMesh } from "../../mesh/mod.ts";
-import { type SimulatedHost, Simulation } from "../../mesh/simulation/mod.ts";
+import { type Mesh, type PeerDownEvent, startMesh } from "../../mesh/mod.ts";
+import { type SimulatedHost, Simulation } from "../../testing/mod.ts";
 import { Member } from "./_member.ts";
 import {
   Fault,
@@ -123,7 +123,7 @@ class Witness {
   readonly mesh: Mesh;
   readonly host: SimulatedHost;
   readonly delivered: string[] = [];
-  readonly downs: MeshEventDetails["peerdown"][] = [];
+  readonly downs: PeerDownEvent[] = [];
   readonly malformed: string[] = [];
   readonly refused: string[] = [];
 
@@ -134,9 +134,9 @@ class Witness {
       decodeRoomBroadcast(bytes);
       this.delivered.push(bytes.toHex());
     });
-    mesh.addEventListener("peerdown", ({ detail }) => this.downs.push(detail));
-    mesh.addEventListener("malformed", ({ detail }) => this.malformed.push(detail.code));
-    mesh.addEventListener("refused", ({ detail }) => this.refused.push(detail.code));
+    mesh.addEventListener("peerdown", (event) => this.downs.push(event));
+    mesh.addEventListener("malformed", ({ code }) => this.malformed.push(code));
+    mesh.addEventListener("refused", ({ code }) => this.refused.push(code));
   }
 
   static async start(host: SimulatedHost, name: string, seeds: string[]): Promise<Witness> {

@@ -6,7 +6,7 @@
  */
 
 import { MeshError, type MeshErrorCode, startMesh } from "../../mesh/mod.ts";
-import { type SimulatedHost, Simulation } from "../../mesh/simulation/mod.ts";
+import { type SimulatedHost, Simulation } from "../../testing/mod.ts";
 import { HANDSHAKE_TARGETS, referenceOfStranger, SELF_NAME } from "./_handshake.ts";
 import { check, checkSame, type Target } from "./_target.ts";
 
@@ -78,7 +78,7 @@ async function run(input: Uint8Array): Promise<string> {
   );
   const node = await startMesh({ name: SELF_NAME, cookie: COOKIE, ...host.options });
   const codes: string[] = [];
-  node.addEventListener("refused", ({ detail }) => codes.push(detail.code));
+  node.addEventListener("refused", ({ code }) => codes.push(code));
   const speaking = speak(strangers, script, settings);
   if (settings & Setting.Dialled) {
     node.connect(`${STRANGER.hostname}:${PORT}`).then(

@@ -9,7 +9,6 @@ import { STRANGER_TARGET } from "./_stranger.ts";
 import type { Target } from "./_target.ts";
 import { TLS_MIDDLE } from "./_tls_middle.ts";
 import { TLS_STRANGER_TARGETS } from "./_tls_stranger.ts";
-import { WORKER_POST } from "./_worker_post.ts";
 
 /** All that is fuzzed. */
 export const TARGETS: readonly Target[] = [
@@ -23,5 +22,4 @@ export const TARGETS: readonly Target[] = [
   TLS_MIDDLE,
   NODE_NAME,
   ENVELOPE,
-  WORKER_POST,
 ];

@@ -14,7 +14,7 @@ import {
   tlsTransport,
   type Transport,
 } from "../../mesh/mod.ts";
-import { Random } from "../../mesh/simulation/mod.ts";
+import { Random } from "../../testing/mod.ts";
 import { check, checkSame, type Target } from "./_target.ts";
 import { within } from "./_tls_stranger.ts";
 

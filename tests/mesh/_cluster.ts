@@ -1,10 +1,4 @@
-import {
-  type Mesh,
-  type MeshEventDetails,
-  type MeshEventMap,
-  type MeshOptions,
-  startMesh,
-} from "../../mod.ts";
+import { type Mesh, type MeshEventMap, type MeshOptions, startMesh } from "../../mod.ts";
 
 export const COOKIE = "correct horse battery staple";
 
@@ -22,13 +16,13 @@ export function startPlainNode(local: string, options: Partial<MeshOptions> = {}
 export function nextEvent<Type extends keyof MeshEventMap>(
   mesh: Mesh,
   type: Type,
-  matches: (detail: MeshEventDetails[Type]) => boolean = () => true,
-): Promise<MeshEventDetails[Type]> {
-  const { promise, resolve } = Promise.withResolvers<MeshEventDetails[Type]>();
-  const listener = ({ detail }: CustomEvent<MeshEventDetails[Type]>) => {
-    if (!matches(detail)) return;
+  matches: (event: MeshEventMap[Type]) => boolean = () => true,
+): Promise<MeshEventMap[Type]> {
+  const { promise, resolve } = Promise.withResolvers<MeshEventMap[Type]>();
+  const listener = (event: MeshEventMap[Type]) => {
+    if (!matches(event)) return;
     mesh.removeEventListener(type, listener);
-    resolve(detail);
+    resolve(event);
   };
   mesh.addEventListener(type, listener);
   return promise;
@@ -38,12 +32,10 @@ export function nextEvent<Type extends keyof MeshEventMap>(
 export function collect<Type extends keyof MeshEventMap>(
   mesh: Mesh,
   type: Type,
-): MeshEventDetails[Type][] {
-  const details: MeshEventDetails[Type][] = [];
-  mesh.addEventListener(type, ({ detail }: CustomEvent<MeshEventDetails[Type]>) => {
-    details.push(detail);
-  });
-  return details;
+): MeshEventMap[Type][] {
+  const events: MeshEventMap[Type][] = [];
+  mesh.addEventListener(type, (event: MeshEventMap[Type]) => events.push(event));
+  return events;
 }
 
 /** Resolves when the node has links to exactly these. */
@@ -67,13 +59,14 @@ export async function fullyLinked(nodes: readonly Mesh[]): Promise<void> {
   }));
 }
 
-/** Messages that a node receives, with a way to wait for a number of them. */
+/** Messages that a node receives from others, with a way to wait for a number of them. */
 export class Inbox {
   readonly messages: Uint8Array[] = [];
   #arrived = Promise.withResolvers<void>();
 
   constructor(mesh: Mesh) {
-    mesh.subscribe((message) => {
+    mesh.subscribe((message, from) => {
+      if (from === mesh.nodeId) return;
       this.messages.push(message.slice());
       this.#arrived.resolve();
     });

@@ -140,20 +140,20 @@ Deno.test("feature bits flipped in flight are refused, whichever side's, and so 
   }
 });
 
-Deno.test("the extension taken away, to have the original's proof, is refused by default", async () => {
+Deno.test("the extension taken away, to have the Mesh runtime's proof, is refused by default", async () => {
   const strip = ({ name, creation }: HandshakeName) => ({ name, creation });
   for (const transport of [tcpTransport, tlsTransport()]) {
     const start = (local: string) => startNode(local, { transport });
     const fromName = await dialThrough({ transport, alter: changed(0x01, strip) }, start);
-    assertEquals(fromName, { dialler: "closed", acceptor: "original-handshake" });
+    assertEquals(fromName, { dialler: "closed", acceptor: "mesh-lang-handshake" });
     const fromChallenge = await dialThrough({ transport, alter: changed(0x02, strip) }, start);
-    assertEquals(fromChallenge, { dialler: "original-handshake", acceptor: "closed" });
+    assertEquals(fromChallenge, { dialler: "mesh-lang-handshake", acceptor: "closed" });
   }
 });
 
-Deno.test("with allowOriginal it is not: then a person in the middle is not kept out", async () => {
+Deno.test("with allowMeshLang it is not: then a person in the middle is not kept out", async () => {
   const strip = ({ name, creation }: HandshakeName) => ({ name, creation });
-  const start = (local: string) => startNode(local, { allowOriginal: true });
+  const start = (local: string) => startNode(local, { allowMeshLang: true });
   const alter: MiddleOptions["alter"] = (payload, way) => {
     if (payload[0] === 0x01) return changed(0x01, strip)?.(payload, way) ?? payload;
     return payload[0] === 0x02 ? changed(0x02, strip)?.(payload, way) ?? payload : payload;

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isVersion3, makeCertificate } from "../../mesh/certificate.ts";
-import { systemRandom } from "../../mesh/clock.ts";
+import { systemRandom } from "../../backplane/clock.ts";
 
 const hasOpenssl = await new Deno.Command("openssl", { args: ["version"], stdout: "null" })
   .output().then(({ success }) => success, () => false);

@@ -26,7 +26,7 @@ const ignore = () => {};
 
 for (const vector of vectors.cases) {
   const { bindingHex, initiator, acceptor, cookie } = vector;
-  if (bindingHex === undefined) continue; // The original's: neither side of it is all ours.
+  if (bindingHex === undefined) continue; // The Mesh runtime's: neither side of it is all ours.
   Deno.test(`initiator and acceptor say byte for byte what the vector says: ${vector.name}`, async () => {
     const cookies = new Cookies([cookie]);
     const { ends, written } = pipe(fromHex(bindingHex));
@@ -34,7 +34,7 @@ for (const vector of vectors.cases) {
       (async () => {
         const result = await initiate(ends[0], {
           self: identity(initiator),
-          allowOriginal: false,
+          allowMeshLang: false,
           cookies,
           randomBytes: () => fromHex(initiator.challengeHex),
           onIdentity: ignore,
@@ -44,7 +44,7 @@ for (const vector of vectors.cases) {
       (async () => {
         const result = await accept(ends[1], {
           self: identity(acceptor),
-          allowOriginal: false,
+          allowMeshLang: false,
           cookies,
           randomBytes: () => fromHex(acceptor.challengeHex),
           onIdentity: ignore,
@@ -62,15 +62,15 @@ for (const vector of vectors.cases) {
   });
 }
 
-Deno.test("spoken to by the original runtime, either role answers byte for byte as it does itself", async () => {
+Deno.test("spoken to by the Mesh runtime, either role answers byte for byte as it does itself", async () => {
   const vector = vectors.cases.find(({ name }) => name === "original");
-  if (vector === undefined) throw new Error("the vectors have lost the original's");
+  if (vector === undefined) throw new Error("the vectors have lost the Mesh runtime's");
   const { initiator, acceptor, nameHex, challengeMessageHex, replyHex, ackHex } = vector;
   const cookies = new Cookies([vector.cookie]);
   const frame = (hex: string) => encodeFrame(fromHex(hex));
   const options = ({ challengeHex }: Side, name: string) => ({
     self: { name, incarnation: "00".repeat(8), features: 1 },
-    allowOriginal: true,
+    allowMeshLang: true,
     cookies,
     randomBytes: () => fromHex(challengeHex),
     onIdentity: ignore,
@@ -89,7 +89,7 @@ Deno.test("spoken to by the original runtime, either role answers byte for byte 
     await theirs.write(frame(replyHex));
     const { peer, ack } = await accept(ours, options(acceptor, acceptor.name));
     assertEquals([peer, ack], [identity(initiator), fromHex(ackHex)]);
-    // Its CHALLENGE begins as the original's does, and what follows is ignored there.
+    // Its CHALLENGE begins as the Mesh runtime's does, and what follows is ignored there.
     const challenge = fromHex(challengeMessageHex);
     assertEquals(written[0][0].subarray(4, 4 + challenge.length), challenge);
   }
@@ -101,7 +101,7 @@ Deno.test("on plain TCP the binding is 32 zero bytes; another binding is another
   const shake = async (left: Uint8Array | undefined, right: Uint8Array | undefined) => {
     const { ends } = pipe();
     const options = {
-      allowOriginal: false,
+      allowMeshLang: false,
       cookies,
       randomBytes: (size: number) => new Uint8Array(size),
       onIdentity: ignore,
@@ -143,7 +143,7 @@ Deno.test("an initiator refuses an acceptor without the extension, before it pro
     creation: 1,
     challenge: new Uint8Array(32),
   });
-  assertEquals(await answerWith(mesh, challenge), "original-handshake");
+  assertEquals(await answerWith(mesh, challenge), "mesh-lang-handshake");
 });
 
 Deno.test("an initiator that dialled a name refuses another one, before it proves anything", async () => {
@@ -254,7 +254,7 @@ Deno.test("a connection that breaks while a node writes is closed to it, and the
   const error = await assertRejects(() =>
     initiate(connection, {
       self: { name: "a@h:1", incarnation: "00".repeat(8), features: 1 },
-      allowOriginal: false,
+      allowMeshLang: false,
       cookies: new Cookies([COOKIE]),
       randomBytes: (size) => new Uint8Array(size),
       onIdentity: ignore,

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { backoffMs, KnownNodes } from "../../mesh/known_nodes.ts";
+import { backoffMs } from "../../backplane/backoff.ts";
+import { KnownNodes } from "../../mesh/known_nodes.ts";
 import { formatAddress, parseTarget, type Target } from "../../mesh/node_name.ts";
 
 const START = 1_000_000;

@@ -7,7 +7,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import fc from "fast-check";
-import { systemClock, systemRandom } from "../../mesh/clock.ts";
+import { systemClock, systemRandom } from "../../backplane/clock.ts";
 import { MeshError } from "../../mesh/mesh_error.ts";
 import { type MeshOptions, type MeshSettings, resolveOptions } from "../../mesh/options.ts";
 import { tcpTransport } from "../../mesh/tcp_transport.ts";
@@ -49,7 +49,7 @@ Deno.test("with name and cookie alone, everything else is as documented", () => 
     heartbeatIntervalMs: 10_000,
     heartbeatTimeoutMs: 5_000,
     forgetAfterMs: 600_000,
-    allowOriginal: false,
+    allowMeshLang: false,
     signal: undefined,
     clock: systemClock,
     randomBytes: systemRandom,
@@ -90,7 +90,7 @@ function allGiven(): Required<Omit<MeshOptions, "tls">> {
     heartbeatIntervalMs: 1_006,
     heartbeatTimeoutMs: 1_007,
     forgetAfterMs: 1_008,
-    allowOriginal: true,
+    allowMeshLang: true,
     transport: { ...tcpTransport },
     signal: new AbortController().signal,
     clock: new FakeTimers(),
@@ -157,7 +157,10 @@ Deno.test("a place to listen of the wrong shape is a TypeError", () => {
 });
 
 function describe(value: unknown): string {
-  return `got ${value === null ? "null" : typeof value}`;
+  if (value === null || typeof value !== "object") {
+    return `got ${value === null ? null : typeof value}`;
+  }
+  return `got ${value.constructor.name}`;
 }
 
 // Cookies.
@@ -178,7 +181,7 @@ Deno.test("of several cookies the order is kept, and each must be one", () => {
   assertRefused(RangeError, { cookie: [] }, "cookie", "empty");
   assertRefused(RangeError, { cookie: [COOKIE, "short"] }, "cookie", "got 5");
   assertRefused(TypeError, { cookie: [COOKIE, 5] }, "cookie", "got number");
-  assertRefused(TypeError, { cookie: [[COOKIE]] }, "cookie", "got object");
+  assertRefused(TypeError, { cookie: [[COOKIE]] }, "cookie", "got Array");
 });
 
 Deno.test("a cookie that is neither a string nor a list is a TypeError", () => {
@@ -257,24 +260,27 @@ Deno.test("seeds that are neither a list nor a function are a TypeError", () => 
 // Numbers.
 
 const TIMER_MAX = 2 ** 31 - 1;
+const UNLIMITED = Number.MAX_SAFE_INTEGER;
 const numbers: { option: keyof MeshOptions & keyof MeshSettings; min: number; max: number }[] = [
   { option: "maxMessageBytes", min: 512, max: 2 ** 32 - 1 },
-  { option: "maxQueuedBytes", min: 1, max: Number.MAX_SAFE_INTEGER },
-  { option: "maxPeers", min: 1, max: TIMER_MAX },
-  { option: "maxPendingHandshakes", min: 1, max: TIMER_MAX },
+  { option: "maxQueuedBytes", min: 1, max: UNLIMITED },
+  { option: "maxPeers", min: 1, max: UNLIMITED },
+  { option: "maxPendingHandshakes", min: 1, max: UNLIMITED },
   { option: "handshakeTimeoutMs", min: 1, max: TIMER_MAX },
   { option: "heartbeatIntervalMs", min: 1, max: TIMER_MAX },
   { option: "heartbeatTimeoutMs", min: 1, max: TIMER_MAX },
-  { option: "forgetAfterMs", min: 1, max: Number.MAX_SAFE_INTEGER },
+  { option: "forgetAfterMs", min: 1, max: UNLIMITED },
 ];
 
 for (const { option, min, max } of numbers) {
-  Deno.test(`${option} is a whole number from ${min} to ${max}`, () => {
+  const range = max === UNLIMITED ? `of at least ${min}` : `from ${min} to ${max}`;
+
+  Deno.test(`${option} is a whole number ${range}`, () => {
     for (const value of [min, min + 1, max - 1, max]) {
       assertEquals(resolve({ [option]: value })[option], value);
     }
     for (const value of [min - 1, max + 1, -1, 0, 1000.5, NaN, Infinity, -Infinity]) {
-      assertRefused(RangeError, { [option]: value }, option, `got ${value}`, `${min}`, `${max}`);
+      assertRefused(RangeError, { [option]: value }, option, range, `got ${value}`);
     }
     for (const value of [null, "1000", 1000n, true, [1000], {}]) {
       assertRefused(TypeError, { [option]: value }, option, describe(value));
@@ -318,11 +324,11 @@ Deno.test("tls is left out, false, or certificates, and not for a transport that
   assertRefused(TypeError, { transport, tls: strings }, "transport of your own", "tlsTransport");
 });
 
-Deno.test("with allowOriginal a cookie may be short, though not empty", () => {
-  assertEquals(resolve({ allowOriginal: true, cookie: "x" }).cookies, ["x"]);
-  assertRefused(RangeError, { allowOriginal: true, cookie: "" }, "1 bytes or more");
-  assertRefused(RangeError, { allowOriginal: false, cookie: "x" }, "16 bytes or more");
-  assertRefused(TypeError, { allowOriginal: "yes" }, "allowOriginal must be true or false");
+Deno.test("with allowMeshLang a cookie may be short, though not empty", () => {
+  assertEquals(resolve({ allowMeshLang: true, cookie: "x" }).cookies, ["x"]);
+  assertRefused(RangeError, { allowMeshLang: true, cookie: "" }, "1 bytes or more");
+  assertRefused(RangeError, { allowMeshLang: false, cookie: "x" }, "16 bytes or more");
+  assertRefused(TypeError, { allowMeshLang: "yes" }, "allowMeshLang must be true or false");
 });
 
 Deno.test("options that are no object are a TypeError that says so", () => {

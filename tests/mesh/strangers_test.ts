@@ -90,13 +90,13 @@ Deno.test("a NAME that is no node's name is refused", async () => {
   }
 });
 
-Deno.test("an original-style handshake, without the extension, is refused by acceptor and initiator", async () => {
+Deno.test("a handshake of the Mesh runtime, without the extension, is refused by acceptor and initiator", async () => {
   await using mesh = await startPlainNode("a");
   const refused = nextEvent(mesh, "refused");
   using stranger = await RawPeer.dial(mesh.address);
   await stranger.send(encodeName({ name: "z@127.0.0.1:1", creation: 1 }));
   assertEquals(await stranger.receive(), null);
-  assertEquals((await refused).code, "original-handshake");
+  assertEquals((await refused).code, "mesh-lang-handshake");
 });
 
 Deno.test("handshake messages in the wrong order, or too long by a byte, are refused", async () => {

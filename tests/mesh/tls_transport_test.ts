@@ -13,7 +13,7 @@ import {
   type Transport,
 } from "../../mod.ts";
 import { makeCertificate } from "../../mesh/certificate.ts";
-import { systemRandom } from "../../mesh/clock.ts";
+import { systemRandom } from "../../backplane/clock.ts";
 import { type Reaction, serveForged } from "./_forged_tls.ts";
 
 const LOOPBACK: Address = { hostname: "127.0.0.1", port: 0 };

@@ -2,7 +2,7 @@
 
 import { Core, type Texts, type Tracked } from "../../presence/_core.ts";
 import { LIMITS } from "../../presence/_limits.ts";
-import { Random } from "../../mesh/simulation/mod.ts";
+import { Random } from "../../testing/mod.ts";
 import { Schedule } from "./_schedule.ts";
 
 /** Something has happened that must not. */

@@ -1,4 +1,4 @@
-import type { Backplane, PublishReport } from "../../mod.ts";
+import { type Backplane, type PublishReport, Receivers } from "../../backplane/mod.ts";
 
 /** Keeps what is published, and brings what a test says has come from another node. */
 export class FakeBackplane implements Backplane {
@@ -8,20 +8,21 @@ export class FakeBackplane implements Backplane {
   onPublish: () => void = () => {};
   /** Rooms that are open on this node, in the order in which they were opened. */
   readonly open = new Set<string>();
-  #receive: (message: Uint8Array) => void = () => {};
+  readonly #receivers = new Receivers();
 
   constructor(maxMessageBytes?: number) {
     this.maxMessageBytes = maxMessageBytes;
   }
 
-  publish(message: Uint8Array): PublishReport {
+  publish(message: Uint8Array, from?: Disposable): PublishReport {
     this.published.push(message);
     this.onPublish();
+    this.#receivers.deliverLocally(message, "this node", from);
     return this.report;
   }
 
-  subscribe(receive: (message: Uint8Array) => void): void {
-    this.#receive = receive;
+  subscribe(receive: (message: Uint8Array, from?: string) => void): Disposable {
+    return this.#receivers.add(receive);
   }
 
   openRoom(room: string): void {
@@ -35,6 +36,6 @@ export class FakeBackplane implements Backplane {
 
   /** A message from another node. Throws what the receiver throws. */
   bring(message: Uint8Array): void {
-    this.#receive(message);
+    this.#receivers.deliver(message, "another node");
   }
 }

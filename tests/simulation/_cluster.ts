@@ -1,6 +1,6 @@
 /** A simulated cluster under faults and traffic; see `_run.ts` for what is done with it. */
 
-import { type Random, Simulation } from "../../mesh/simulation/mod.ts";
+import { type Random, Simulation } from "../../testing/mod.ts";
 import { Ledger, Violation } from "./_ledger.ts";
 import { addressOf, nameOf, ROOMS, SimulatedNode } from "./_node.ts";
 

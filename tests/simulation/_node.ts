@@ -3,13 +3,13 @@
 import {
   decodeRoomBroadcast,
   type Mesh,
-  type MeshEventDetails,
+  type MeshEventMap,
   type MeshOptions,
   type PeerDownReason,
   Rooms,
   startMesh,
 } from "../../mod.ts";
-import type { SimulatedHost, Simulation } from "../../mesh/simulation/mod.ts";
+import type { SimulatedHost, Simulation } from "../../testing/mod.ts";
 import { FakeSocket } from "../rooms/_fake_socket.ts";
 import { type Ledger, type Life, Violation } from "./_ledger.ts";
 
@@ -186,7 +186,7 @@ export class SimulatedNode {
     if (simulation.now < this.#settledAt) return;
     const connections = peers.length + MAX_PENDING_HANDSHAKES + 2 * clusterSize;
     this.#check(host.connectionCount <= connections, `${host.connectionCount} connections`);
-    // Of upkeep and of what is repeated; of each link, handshake and dial one.
+    // Of discovery and of what is repeated; of each link, handshake and dial one.
     const timers = 4 + host.connectionCount + 2 * clusterSize;
     this.#check(host.timerCount <= timers, `${host.timerCount} timers`);
   }
@@ -204,10 +204,10 @@ export class SimulatedNode {
   #listen(): void {
     const { mesh, life } = this;
     const { ledger, log } = this.#options;
-    const on = <Type extends keyof MeshEventDetails>(
+    const on = <Type extends keyof MeshEventMap>(
       type: Type,
-      act: (detail: MeshEventDetails[Type]) => void,
-    ) => mesh.addEventListener(type, ({ detail }: CustomEvent) => this.#guard(() => act(detail)));
+      act: (event: MeshEventMap[Type]) => void,
+    ) => mesh.addEventListener(type, (event: MeshEventMap[Type]) => this.#guard(() => act(event)));
     on("peerup", ({ peer }) => {
       log(`${mesh.name} has ${peer.name} up (${peer.direction})`);
       ledger.linkUp(life, peer);
@@ -221,7 +221,7 @@ export class SimulatedNode {
     on("refused", ({ address, code }) => {
       log(`${mesh.name} refuses, or is refused by, ${address} (${code})`);
       this.troubles++;
-      const isPossible = !["wrong-cookie", "malformed", "original-handshake", "wrong-name"]
+      const isPossible = !["wrong-cookie", "malformed", "mesh-lang-handshake", "wrong-name"]
         .includes(code);
       this.#check(isPossible, `${code} among nodes that all behave`);
     });

@@ -11,7 +11,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a ghost is not replaced",
-    file: "mesh/admission.ts",
+    file: "mesh/duplicate_links.ts",
     find: `return superseded.has(newcomer.incarnation) ? "duplicate" : "replace";`,
     replace: `return superseded.has(newcomer.incarnation) ? "duplicate" : "refuse";`,
   },
@@ -29,19 +29,19 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "the tie-break is inverted on one side",
-    file: "mesh/linker.ts",
+    file: "mesh/connector.ts",
     find: `const initiator = direction === "outgoing" ? self.name : peer.name;`,
     replace: `const initiator = self.name;`,
   },
   {
     name: "the node with the larger name decides, and so does the other",
-    file: "mesh/linker.ts",
-    find: "if (isOriginal(peer) || !isSmallerName(this",
-    replace: "if (isOriginal(peer) || isSmallerName(this",
+    file: "mesh/connector.ts",
+    find: "if (isMeshLang(peer) || !isSmallerName(this",
+    replace: "if (isMeshLang(peer) || isSmallerName(this",
   },
   {
     name: "the timer of a handshake is not cleared",
-    file: "mesh/attempts.ts",
+    file: "mesh/pending_handshakes.ts",
     find: "      this.#clock.clearTimeout(timer);\n",
     replace: "",
   },

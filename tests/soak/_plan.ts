@@ -1,6 +1,6 @@
 /** Which faults happen, in which order and to whom: decided by a seed. */
 
-import type { Random } from "../../mesh/simulation/mod.ts";
+import type { Random } from "../../testing/mod.ts";
 
 /**
  * | fault | |

@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { Random } from "../../mesh/simulation/mod.ts";
+import { Random } from "../../testing/mod.ts";
 import { planFaults, type PlannedFault } from "./_plan.ts";
 import { floor, slopePerMinute } from "./_slope.ts";
 

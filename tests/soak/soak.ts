@@ -5,7 +5,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { Random } from "../../mesh/simulation/mod.ts";
+import { Random } from "../../testing/mod.ts";
 import type { Life } from "./_account.ts";
 import { SoakCluster, Violation } from "./_cluster.ts";
 import { maxDescriptors, openDescriptors } from "./_descriptors.ts";

@@ -7,8 +7,8 @@ export interface NodeConfig {
   readonly hostname: string;
   /** How many nodes are to be started by this one program; all others start one. */
   readonly nodes: number;
-  /** Where the engine listens; 0 if there is none. */
-  readonly enginePort: number;
+  /** Where the broker listens; 0 if there is none. */
+  readonly brokerPort: number;
   /** Nodes that are there already, as they have called themselves. */
   readonly seeds: readonly string[];
 }

@@ -2,8 +2,8 @@
 
 import { connect } from "@nats-io/transport-node";
 import { Redis } from "ioredis";
-import { natsBackplane } from "../../../backplanes/nats.ts";
-import { redisBackplane } from "../../../backplanes/redis.ts";
+import { natsBackplane } from "../../../brokers/nats.ts";
+import { redisBackplane } from "../../../brokers/redis.ts";
 import { type Backplane, Rooms, startMesh } from "../../../mod.ts";
 import { config, ready, say, takeOrders } from "./control.mjs";
 import { isJoin, type NodeConfig, type Order } from "./node_config.ts";
@@ -17,13 +17,13 @@ interface Connected {
   readonly seed?: string;
 }
 
-async function connectNode({ kind, enginePort, seeds }: NodeConfig): Promise<Connected> {
+async function connectNode({ kind, brokerPort, seeds }: NodeConfig): Promise<Connected> {
   switch (kind) {
     case "alone":
       return {};
     case "nats": {
       const connection = await connect({
-        servers: `127.0.0.1:${enginePort}`,
+        servers: `127.0.0.1:${brokerPort}`,
         maxReconnectAttempts: -1,
       });
       const backplane = natsBackplane({ connection, cluster: CLUSTER });
@@ -31,7 +31,7 @@ async function connectNode({ kind, enginePort, seeds }: NodeConfig): Promise<Con
       return { backplane };
     }
     case "redis": {
-      const redis = () => new Redis({ port: enginePort, autoResendUnfulfilledCommands: false });
+      const redis = () => new Redis({ port: brokerPort, autoResendUnfulfilledCommands: false });
       const options = { publisher: redis(), subscriber: redis(), cluster: CLUSTER };
       const backplane = redisBackplane(options);
       await backplane.ready();

@@ -32,7 +32,7 @@ export const DIALECTS: Record<DialectName, Dialect> = {
     join: (order) => JSON.stringify(order),
     broadcast: (order) => JSON.stringify(order),
   },
-  // Engine.IO 4: `0` opens, `2` pings, `3` answers, `4` is a message. Within it, Socket.IO 5: `0`
+  // Broker.IO 4: `0` opens, `2` pings, `3` answers, `4` is a message. Within it, Socket.IO 5: `0`
   // connects to a namespace, `2` is an event.
   "socket.io": {
     path: "/socket.io/?EIO=4&transport=websocket",

@@ -26,7 +26,7 @@ const KNOWN_LIMIT_MS = 5_000;
 const PAUSE_MS = 300;
 const KILL_SECONDS = 2.5;
 
-/** Paces, and takes down the memory of nodes and engine every second. */
+/** Paces, and takes down the memory of nodes and broker every second. */
 async function paced(running: Running, ms: number, hear: readonly number[], except?: number) {
   const memory: number[] = [];
   const take = () => memory.push(running.residentBytesExcept(except));

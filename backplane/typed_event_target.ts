@@ -1,0 +1,27 @@
+/** An event target that knows its events: `Events` has their classes by type. */
+export interface TypedEventTarget<Events> extends EventTarget {
+  /** Calls `listener` with each event of a type. */
+  addEventListener<Type extends keyof Events & string>(
+    type: Type,
+    listener: (event: Events[Type]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  /** As any event target. */
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  /** Removes a listener. */
+  removeEventListener<Type extends keyof Events & string>(
+    type: Type,
+    listener: (event: Events[Type]) => void,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  /** As any event target. */
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+}

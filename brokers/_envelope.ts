@@ -1,0 +1,67 @@
+/**
+ * What travels through a broker (NATS, Redis) between the nodes of a cluster:
+ *
+ * ```text
+ * offset  0        1              9                          9+N
+ *         +--------+--------------+--------------------------+
+ *         |  0xE1  |  sender (8)  |  ROOM_BROADCAST, N bytes |
+ *         +--------+--------------+--------------------------+
+ * ```
+ *
+ * `sender` is random, chosen once when the backplane is made. A broker hands a message to every
+ * subscriber, its publisher among them (Redis always, NATS unless the connection says `noEcho`), so
+ * each node drops what bears its own. It stands for nothing else: it is no proof of anything.
+ *
+ * `0xE1` is of the range of tags that is roomcast's own; ROOM_BROADCAST (tag `0x1E`) is laid out in
+ * `codec/room_broadcast.ts`. A payload that begins otherwise, or ends within the first 9 bytes, is
+ * malformed.
+ */
+
+import { toHex } from "../backplane/hex.ts";
+import { FrameError } from "../codec/mod.ts";
+
+const RELAYED = 0xe1;
+const SENDER_START = 1;
+
+/** Bytes of a sender's identity. */
+export const SENDER_BYTES = 8;
+
+/** Bytes that the envelope adds to a message. */
+export const ENVELOPE_BYTES = SENDER_START + SENDER_BYTES;
+
+/** Puts a message into an envelope, in memory of its own: brokers keep it until it is written. */
+export function seal(sender: Uint8Array, message: Uint8Array): Uint8Array {
+  const payload = new Uint8Array(ENVELOPE_BYTES + message.length);
+  payload[0] = RELAYED;
+  payload.set(sender, SENDER_START);
+  payload.set(message, ENVELOPE_BYTES);
+  return payload;
+}
+
+/**
+ * The message in an envelope, as a view; undefined if `self` has sent it.
+ *
+ * @throws {FrameError} `truncated`, `wrong-tag`.
+ */
+export function open(payload: Uint8Array, self: Uint8Array): Uint8Array | undefined {
+  if (payload.length > 0 && payload[0] !== RELAYED) {
+    throw new FrameError("wrong-tag", 0, `envelope begins with ${payload[0]}, not ${RELAYED}`);
+  }
+  if (payload.length < ENVELOPE_BYTES) {
+    const message = `envelope has ${payload.length} bytes, at least ${ENVELOPE_BYTES} are needed`;
+    throw new FrameError("truncated", payload.length, message);
+  }
+  return isFrom(payload, self) ? undefined : payload.subarray(ENVELOPE_BYTES);
+}
+
+/** The sender of a payload that {@linkcode open} has accepted, as its `nodeId`. */
+export function senderOf(payload: Uint8Array): string {
+  return toHex(payload.subarray(SENDER_START, ENVELOPE_BYTES));
+}
+
+function isFrom(payload: Uint8Array, sender: Uint8Array): boolean {
+  for (let i = 0; i < SENDER_BYTES; i++) {
+    if (payload[SENDER_START + i] !== sender[i]) return false;
+  }
+  return true;
+}

@@ -1,0 +1,11 @@
+/** Refuses bytes of the wrong size for a field: a mistake of the caller, so a plain `RangeError`. */
+export function checkSize(field: string, bytes: Uint8Array, size: number): void {
+  if (bytes.length === size) return;
+  throw new RangeError(`${field} must have ${size} bytes, got ${bytes.length}`);
+}
+
+/** Refuses a number that is not an integer from 0 to `max`. */
+export function checkRange(field: string, value: number, max: number): void {
+  if (Number.isInteger(value) && value >= 0 && value <= max) return;
+  throw new RangeError(`${field} must be an integer from 0 to ${max}, got ${value}`);
+}

@@ -1,0 +1,43 @@
+/**
+ * Which of two links to one node is kept (WIRE.md, "Two links between the same two nodes"). Both
+ * ends come to the same answer, since it depends only on what both know.
+ */
+
+import { isSmallerName } from "./node_name.ts";
+
+/** A link, or a handshake that would become one, as both of its ends know it. */
+export interface Contender {
+  /** The peer's incarnation; empty for a node of the Mesh runtime. */
+  readonly incarnation: string;
+  /** Name of the node that dialled. */
+  readonly initiator: string;
+}
+
+/** What to do with a newcomer. */
+export type Admission = "accept" | "replace" | "refuse" | "duplicate";
+
+/**
+ * Judges a handshake that would become a second link to a node.
+ *
+ * @param current the link that is there, if there is one.
+ * @param superseded incarnations of the node that others have already taken the place of.
+ */
+export function admit(
+  current: Contender | undefined,
+  newcomer: Contender,
+  superseded: ReadonlySet<string>,
+): Admission {
+  if (current === undefined) return "accept";
+  // A node of the Mesh runtime, restarted or not. The caller has had the current link prove that it
+  // is alive, so if that is to a node with an incarnation, there are two.
+  if (newcomer.incarnation === "") return current.incarnation === "" ? "refuse" : "duplicate";
+  if (current.incarnation !== newcomer.incarnation) {
+    // A node that restarts is never again what it was. If a replaced incarnation comes back, both
+    // are alive: two nodes go by one name, and letting them take turns would never end.
+    return superseded.has(newcomer.incarnation) ? "duplicate" : "replace";
+  }
+  // The same node dialled twice: it does so only when the first link is dead to it.
+  if (current.initiator === newcomer.initiator) return "replace";
+  // Both dialled at once.
+  return isSmallerName(newcomer.initiator, current.initiator) ? "replace" : "refuse";
+}

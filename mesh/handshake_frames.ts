@@ -1,0 +1,119 @@
+/**
+ * Frames of a handshake, one at a time: at most 4 KiB are held, and the time limit belongs to
+ * whoever closes the connection.
+ */
+
+import {
+  encodeFrame,
+  FRAME_HEADER_BYTES,
+  type FrameError,
+  HANDSHAKE_MAX_FRAME_BYTES,
+  readFrameLength,
+} from "../codec/mod.ts";
+import { MeshError } from "./mesh_error.ts";
+import { formatAddress } from "./node_name.ts";
+import { looksLikeTls, peerSpeaksTls, PLAIN_ANSWER } from "./tls_mismatch.ts";
+import type { Connection } from "./transport.ts";
+
+/**
+ * Writes one frame.
+ *
+ * @throws {MeshError} `closed`.
+ */
+export async function writeFrame(connection: Connection, payload: Uint8Array): Promise<void> {
+  try {
+    await writeAll(connection, encodeFrame(payload));
+  } catch (cause) {
+    throw closed(connection, cause);
+  }
+}
+
+async function writeAll(connection: Connection, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
+}
+
+/**
+ * Reads exactly one frame: what follows the handshake stays in the stream for the session.
+ *
+ * @throws {MeshError} `malformed`, `peer-speaks-tls`, and `codeIfClosed`.
+ */
+export async function readFrame(
+  connection: Connection,
+  codeIfClosed: "closed" | "not-accepted" = "closed",
+): Promise<Uint8Array> {
+  const header = new Uint8Array(FRAME_HEADER_BYTES);
+  for (;;) {
+    await readFull(connection, header, codeIfClosed);
+    let length: number;
+    try {
+      length = readFrameLength(header, 0, HANDSHAKE_MAX_FRAME_BYTES);
+    } catch (error) {
+      if (looksLikeTls(header)) throw await answerTls(connection, header);
+      throw malformedHandshake(connection, error);
+    }
+    if (length === 0) continue;
+    const payload = new Uint8Array(length);
+    await readFull(connection, payload, codeIfClosed);
+    return payload;
+  }
+}
+
+async function readFull(
+  connection: Connection,
+  target: Uint8Array,
+  codeIfClosed: "closed" | "not-accepted",
+): Promise<void> {
+  for (let at = 0; at < target.length;) {
+    const size = await readOrClosed(connection, target.subarray(at));
+    if (size === null) {
+      const address = formatAddress(connection.remoteAddress);
+      throw codeIfClosed === "closed" ? closed(connection) : new MeshError(
+        "not-accepted",
+        address,
+        `${address} closed the connection on our proof: it has another cookie, ` +
+          `a link to a node of our name, or no place for us`,
+      );
+    }
+    at += size;
+  }
+}
+
+/** A reset says no more than an end does: the other side may close with our bytes unread. */
+async function readOrClosed(connection: Connection, target: Uint8Array): Promise<number | null> {
+  try {
+    return await connection.read(target);
+  } catch (error) {
+    if (error instanceof MeshError) throw error;
+    return null;
+  }
+}
+
+/** Tells a node that speaks TLS, of whose first record `header` has been read, that we do not. */
+async function answerTls(connection: Connection, header: Uint8Array): Promise<MeshError> {
+  try {
+    const last = new Uint8Array(1);
+    await readFull(connection, last, "closed");
+    // Closing with bytes unread would take the answer back.
+    const piece = new Uint8Array(HANDSHAKE_MAX_FRAME_BYTES);
+    for (let left = header[3] << 8 | last[0]; left > 0; left -= piece.length) {
+      await readFull(connection, piece.subarray(0, left), "closed");
+    }
+    await writeAll(connection, PLAIN_ANSWER);
+  } catch {
+    // It has hung up, and will not be told.
+  }
+  return peerSpeaksTls(connection.remoteAddress);
+}
+
+function closed(connection: Connection, cause?: unknown): MeshError {
+  const address = formatAddress(connection.remoteAddress);
+  const message = `${address} closed the connection in the handshake`;
+  return new MeshError("closed", address, message, { cause });
+}
+
+/** The error for a frame that is no handshake. */
+export function malformedHandshake(connection: Connection, cause: unknown): MeshError {
+  const address = formatAddress(connection.remoteAddress);
+  const { message } = cause as FrameError; // A decoder throws nothing else.
+  return new MeshError("malformed", address, `no handshake from ${address}: ${message}`, { cause });
+}

@@ -1,0 +1,76 @@
+/**
+ * Peers tell each other of their peers, so that one address is enough to find a whole cluster. Each
+ * side sends its list when a link comes up, and all lists are repeated now and then.
+ */
+
+import { encodePeerList } from "../codec/mod.ts";
+import type { Discovery } from "./discovery.ts";
+import type { Link } from "./link.ts";
+import { parseNodeName } from "./node_name.ts";
+import type { Peers } from "./peers.ts";
+import type { TaskGroup } from "./task_group.ts";
+
+/**
+ * How often lists are repeated. Two nodes that were cut off from each other for so long that they
+ * have forgotten each other find together again through a third.
+ */
+const REPEAT_INTERVAL_MS = 60_000;
+
+/** What peer lists need. */
+export interface PeerListsOptions {
+  readonly selfName: string;
+  readonly maxMessageBytes: number;
+  readonly peers: Peers;
+  readonly discovery: Discovery;
+  readonly tasks: TaskGroup;
+  /** A name in a list is of no use. */
+  readonly onRefused: (address: string, error: unknown) => void;
+}
+
+/** See the head of the file. */
+export class PeerLists {
+  readonly #options: PeerListsOptions;
+
+  /** Sends nothing yet. */
+  constructor(options: PeerListsOptions) {
+    this.#options = options;
+  }
+
+  /** Sends all links their lists, again and again until the node stops. */
+  async repeat(): Promise<void> {
+    const { peers, tasks } = this.#options;
+    while (!tasks.stopped) {
+      await tasks.delay(REPEAT_INTERVAL_MS);
+      for (const link of peers) this.send(link);
+    }
+  }
+
+  /** Tells a peer of all others. */
+  send(link: Link): void {
+    const { peers, maxMessageBytes } = this.#options;
+    let rest = Array.from(peers, ({ peer }) => peer.name).filter((name) => name !== link.peer.name);
+    while (rest.length > 0) {
+      // In several messages, should the limit for one be that small.
+      let count = rest.length;
+      while (encodePeerList(rest.slice(0, count)).length > maxMessageBytes) count >>= 1;
+      link.send(encodePeerList(rest.slice(0, count)));
+      rest = rest.slice(count);
+    }
+  }
+
+  /** Takes the list of a peer. */
+  receive(names: readonly string[]): void {
+    const { selfName, peers, discovery, onRefused } = this.#options;
+    for (const name of names) {
+      if (name === selfName || peers.get(name) !== undefined) continue;
+      try {
+        if (!discovery.learn(parseNodeName(name))) throw peers.tooMany(name);
+      } catch (error) {
+        // One report for a list: a peer that sends thousands of bad names gets no more out of it.
+        onRefused(name, error);
+        break;
+      }
+    }
+    discovery.dialDue();
+  }
+}

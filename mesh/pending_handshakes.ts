@@ -1,0 +1,144 @@
+import type { Clock } from "../backplane/clock.ts";
+import type { NodeIdentity } from "./handshake.ts";
+import { MeshError, type MeshErrorCode } from "./mesh_error.ts";
+import { formatAddress } from "./node_name.ts";
+import type { Address, Connection } from "./transport.ts";
+
+/** A link in the making, from the first byte to the last proof. */
+export class PendingHandshake {
+  /** The other end, as the network knows it. */
+  readonly address: string;
+  readonly incoming: boolean;
+  /** Who the other side says it is. */
+  peer: NodeIdentity | undefined;
+  /** The other side has shown that it is: neither time nor strangers can end the handshake any more. */
+  proven = false;
+
+  readonly #abort = new AbortController();
+  readonly #over = Promise.withResolvers<void>();
+
+  constructor(address: Address, incoming: boolean) {
+    this.address = formatAddress(address);
+    this.incoming = incoming;
+  }
+
+  /** Resolves when the handshake is over, whatever came of it. */
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
+  /** Aborted when the handshake is called off. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Has `connection` closed when the handshake is called off. */
+  guard(connection: Connection): void {
+    if (this.signal.aborted) connection.close();
+    else this.signal.addEventListener("abort", () => connection.close(), { once: true });
+  }
+
+  /** What `work` resolves to. Rejects as soon as the handshake is called off. */
+  async unlessCancelled<T>(work: Promise<T>): Promise<T> {
+    const { promise: cancelled, reject } = Promise.withResolvers<never>();
+    const onAbort = () => reject(this.signal.reason);
+    this.signal.addEventListener("abort", onAbort);
+    try {
+      this.signal.throwIfAborted();
+      return await Promise.race([work, cancelled]);
+    } finally {
+      this.signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Calls the handshake off. */
+  cancel(code: MeshErrorCode, message: string): void {
+    this.#abort.abort(new MeshError(code, this.address, message));
+  }
+
+  /** Says that it is over. */
+  finish(): void {
+    this.#over.resolve();
+  }
+}
+
+/**
+ * The pending under way, each with a time limit. Incoming ones are limited in number too: anybody
+ * can make them. One more pushes out the oldest, so that connections which stay silent cannot keep
+ * out a node that answers at once.
+ */
+export class PendingHandshakes {
+  readonly #running = new Set<PendingHandshake>();
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #maxIncoming: number;
+
+  constructor(options: { clock: Clock; timeoutMs: number; maxIncoming: number }) {
+    this.#clock = options.clock;
+    this.#timeoutMs = options.timeoutMs;
+    this.#maxIncoming = options.maxIncoming;
+  }
+
+  /**
+   * Runs a handshake; `work` ends with the link in place, so that whoever waits for the handshake finds
+   * it. If the handshake is called off, this rejects with the reason.
+   *
+   * @throws {MeshError} `timeout`, `too-many-handshakes`, `shut-down`, and what `work` throws.
+   */
+  async run<T>(handshake: PendingHandshake, work: () => Promise<T>): Promise<T> {
+    if (handshake.incoming) this.#makePlace();
+    this.#running.add(handshake);
+    const timer = this.#clock.setTimeout(() => {
+      if (handshake.proven) return;
+      handshake.cancel("timeout", `no link to ${handshake.address} in ${this.#timeoutMs} ms`);
+    }, this.#timeoutMs);
+    try {
+      return await work();
+    } catch (error) {
+      throw handshake.signal.aborted ? handshake.signal.reason : error;
+    } finally {
+      this.#clock.clearTimeout(timer);
+      this.#running.delete(handshake);
+      handshake.finish();
+    }
+  }
+
+  /** True if a handshake is under way with a node that goes by `name`. */
+  has(name: string): boolean {
+    for (const { peer } of this.#running) if (peer?.name === name) return true;
+    return false;
+  }
+
+  /** Waits for the end of the pending with a node that goes by `name`. */
+  async settled(name: string): Promise<void> {
+    // Of now: of those that begin meanwhile there need be no end.
+    const now = [...this.#running].filter((handshake) => handshake.peer?.name === name);
+    await Promise.all(now.map((handshake) => handshake.over));
+  }
+
+  /** The outgoing handshake that has committed itself to this very node, if there is one. */
+  committedTo({ name, incarnation }: NodeIdentity): PendingHandshake | undefined {
+    return this.#running.values().find(({ incoming, peer }) =>
+      !incoming && peer?.name === name && peer.incarnation === incarnation
+    );
+  }
+
+  /** True if a handshake of the node that goes by `name` has proven itself, and waits. */
+  isWaiting(name: string): boolean {
+    return this.#running.values().some(({ peer, proven }) => proven && peer?.name === name);
+  }
+
+  /** Calls all pending off. */
+  cancelAll(code: MeshErrorCode, message: string): void {
+    for (const handshake of this.#running) handshake.cancel(code, message);
+  }
+
+  #makePlace(): void {
+    const incoming = [...this.#running].filter(({ incoming, proven }) => incoming && !proven);
+    if (incoming.length < this.#maxIncoming) return;
+    const [oldest] = incoming;
+    // At once, and not when its connection has closed: until then it would be pushed out again.
+    this.#running.delete(oldest);
+    oldest.cancel("too-many-handshakes", "pushed out by newer connections");
+  }
+}

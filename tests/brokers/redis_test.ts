@@ -1,0 +1,585 @@
+import { Buffer } from "node:buffer";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import {
+  type BrokerBackplane,
+  type BrokerEventMap,
+  redisBackplane,
+  type RedisOptions,
+  type RedisPublisher,
+  type RedisSubscriber,
+} from "../../brokers/redis.ts";
+import { encodeRoomBroadcast } from "../../mod.ts";
+import { freePort } from "../../examples/chat/cluster_plan.ts";
+import { Broker } from "../../examples/chat/broker.ts";
+import { FakeTimers } from "../_fake_timers.ts";
+import { isSkipped, redisNode } from "./_servers.ts";
+import { collect, Inbox, nextEvent } from "./_inbox.ts";
+
+function broadcast(message: string, room = "lobby"): Uint8Array {
+  return encodeRoomBroadcast(room, message);
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
+type Listener = (...args: never[]) => void;
+
+/** Both clients need the same of this. */
+class FakeClient {
+  status = "ready";
+  readonly listeners = new Map<string, Set<Listener>>();
+
+  on(event: string, listener: Listener): void {
+    const all = this.listeners.get(event) ?? new Set();
+    this.listeners.set(event, all.add(listener));
+  }
+
+  off(event: string, listener: Listener): void {
+    this.listeners.get(event)?.delete(listener);
+  }
+
+  emit(event: string, ...args: unknown[]): void {
+    for (const listener of this.listeners.get(event) ?? []) listener(...args as never[]);
+  }
+
+  change(status: "ready" | "close" | "end"): void {
+    this.status = status;
+    this.emit(status);
+  }
+
+  get listenerCount(): number {
+    return [...this.listeners.values()].reduce((sum, each) => sum + each.size, 0);
+  }
+}
+
+/** A command that has not been answered. */
+interface Pending {
+  readonly name: string;
+  readonly args: string[];
+  readonly answer: PromiseWithResolvers<unknown>;
+}
+
+class FakePublisher extends FakeClient implements RedisPublisher {
+  readonly pending: PromiseWithResolvers<unknown>[] = [];
+
+  publish(_channel: string, message: Buffer): Promise<unknown> {
+    assert(message instanceof Buffer);
+    const answer = Promise.withResolvers<unknown>();
+    this.pending.push(answer);
+    return answer.promise;
+  }
+}
+
+class FakeSubscriber extends FakeClient implements RedisSubscriber {
+  readonly pending: Pending[] = [];
+  /** What the server has subscribed this connection to. */
+  readonly channels = new Set<string>();
+
+  subscribe(...channels: string[]): Promise<unknown> {
+    return this.#command("subscribe", channels);
+  }
+
+  unsubscribe(...channels: string[]): Promise<unknown> {
+    return this.#command("unsubscribe", channels);
+  }
+
+  /** The server carries out the oldest command. */
+  async step(): Promise<void> {
+    const command = this.pending.shift();
+    if (command === undefined) return;
+    for (const channel of command.args) {
+      if (command.name === "subscribe") this.channels.add(channel);
+      else this.channels.delete(channel);
+    }
+    command.answer.resolve(undefined);
+    await turn();
+  }
+
+  /** The connection breaks; commands under way are never answered. */
+  breakOff(): void {
+    this.pending.length = 0;
+    this.channels.clear();
+    this.change("close");
+  }
+
+  #command(name: string, args: string[]): Promise<unknown> {
+    const answer = Promise.withResolvers<unknown>();
+    this.pending.push({ name, args, answer });
+    return answer.promise;
+  }
+}
+
+function fakeNode(options: Partial<RedisOptions> = {}) {
+  const [publisher, subscriber] = [new FakePublisher(), new FakeSubscriber()];
+  const timers = new FakeTimers();
+  const backplane = redisBackplane({ publisher, subscriber, cluster: "c", timers, ...options });
+  return { publisher, subscriber, timers, backplane };
+}
+
+Deno.test("redis: whatever comes and goes and breaks, in the end subscribed is what is open", async () => {
+  const rooms = ["a", "b", "c", "d"];
+  const step = fc.oneof(
+    { weight: 6, arbitrary: fc.constantFrom(...rooms) },
+    { weight: 3, arbitrary: fc.constant("step" as const) },
+    { weight: 2, arbitrary: fc.constant("turn" as const) },
+    { weight: 1, arbitrary: fc.constantFrom("break" as const, "ready" as const) },
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { maxLength: 60, size: "max" }),
+      fc.boolean(),
+      async (steps, remembers) => {
+        const { subscriber, backplane } = fakeNode({ interest: "room" });
+        const open = new Set<string>();
+        let lastKnown: string[] = [];
+        const ready = () => {
+          // As a client does that subscribes again by itself to what it had.
+          if (remembers) { for (const channel of lastKnown) subscriber.channels.add(channel); }
+          subscriber.change("ready");
+        };
+        for (const what of steps) {
+          if (what === "step") await subscriber.step();
+          else if (what === "turn") await turn();
+          else if (what === "break" && subscriber.status === "ready") {
+            lastKnown = [...subscriber.channels];
+            subscriber.breakOff();
+          } else if (what === "ready" && subscriber.status === "close") ready();
+          else if (open.delete(what)) backplane.closeRoom?.(what);
+          else if (rooms.includes(what)) {
+            open.add(what);
+            backplane.openRoom?.(what);
+          }
+          // One round is under way at most: nothing piles up.
+          assert(subscriber.pending.length <= 4);
+        }
+        if (subscriber.status !== "ready") ready();
+        const settled = backplane.ready();
+        await turn();
+        while (subscriber.pending.length > 0) await subscriber.step();
+        await settled;
+        assertEquals(
+          [...subscriber.channels].sort(),
+          [...open].map((room) => `roomcast.c.${room}`).sort(),
+        );
+      },
+    ),
+    { numRuns: 200 },
+  );
+});
+
+Deno.test("redis: a room that closes while Redis is away and opens at once when it is back is subscribed to", async () => {
+  const { subscriber, backplane } = fakeNode({ interest: "room" });
+  backplane.openRoom?.("lobby");
+  await turn();
+  await subscriber.step();
+  subscriber.breakOff();
+  backplane.closeRoom?.("lobby");
+  // A client that does not subscribe again by itself.
+  subscriber.change("ready");
+  backplane.openRoom?.("lobby");
+  await turn();
+  await subscriber.step();
+  assertEquals([...subscriber.channels], ["roomcast.c.lobby"]);
+});
+
+Deno.test("redis: rooms that are opened in one turn are subscribed to in one command", async () => {
+  const { subscriber, backplane } = fakeNode({ interest: "room" });
+  for (let i = 0; i < 20; i++) backplane.openRoom?.(`room ${i}`);
+  await turn();
+  assertEquals(subscriber.pending.map(({ name, args }) => [name, args.length]), [[
+    "subscribe",
+    20,
+  ]]);
+});
+
+Deno.test("redis: what is not confirmed has a limit, and is counted when the connection breaks", async () => {
+  const { publisher, subscriber, backplane } = fakeNode({ maxQueuedBytes: 300 });
+  await turn();
+  await subscriber.step();
+  const downs = collect<BrokerEventMap["down"]>(backplane, "down");
+  const ups = collect<BrokerEventMap["up"]>(backplane, "up");
+  const message = broadcast("x".repeat(79)); // 100 bytes in the envelope
+  for (let i = 0; i < 5; i++) backplane.publish(message);
+  assertEquals(backplane.stats.dropped, 2);
+  publisher.pending[0].resolve(1);
+  await turn();
+  assertEquals(backplane.stats.queuedBytes, 200);
+
+  // The client knows before it tells, and would keep what it is given now.
+  publisher.status = "reconnecting";
+  assertEquals(backplane.publish(message), { peers: 0, dropped: 1 });
+  assertEquals(publisher.pending.length, 3);
+  publisher.change("close");
+  assertEquals(downs, [{ sends: false, hears: true, unconfirmed: 2 }]);
+  backplane.publish(message);
+  publisher.change("ready");
+  assertEquals(ups.length, 1);
+  // Answers of the old connection, late: none of them counts again.
+  for (const answer of publisher.pending.splice(0)) answer.reject(new Error("gone"));
+  await turn();
+  assertEquals([backplane.stats.queuedBytes, backplane.stats.dropped], [0, 4]);
+});
+
+Deno.test("redis: a message that is refused is counted as dropped and reported", async () => {
+  const { publisher, backplane } = fakeNode();
+  const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
+  backplane.publish(broadcast("hello"));
+  const cause = new Error("NOPERM");
+  publisher.pending[0].reject(cause);
+  await turn();
+  assertEquals(refused.map(({ address, cause }) => ({ address, cause })), [
+    { address: "roomcast.c", cause },
+  ]);
+  assertEquals([backplane.stats.dropped, backplane.stats.queuedBytes], [1, 0]);
+});
+
+Deno.test("redis: a subscription that is refused is reported, and made again on the next connection", async () => {
+  const { subscriber, backplane } = fakeNode();
+  const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
+  await turn();
+  const cause = new Error("NOPERM");
+  subscriber.pending.shift()?.answer.reject(cause);
+  await turn();
+  assertEquals(refused.map(({ address, cause }) => ({ address, cause })), [
+    { address: "roomcast.c", cause },
+  ]);
+  subscriber.breakOff();
+  subscriber.change("ready");
+  await turn();
+  assertEquals(subscriber.pending.map(({ args }) => args), [["roomcast.c"]]);
+});
+
+Deno.test("redis: one channel that is refused costs the others of its command nothing", async () => {
+  const { subscriber, backplane } = fakeNode({ interest: "room" });
+  const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
+  for (const room of ["good", "bad", "fine"]) backplane.openRoom?.(room);
+  const ready = backplane.ready();
+  await turn();
+  const cause = new Error("NOPERM");
+  subscriber.pending.shift()?.answer.reject(cause);
+  await turn();
+  assertEquals(subscriber.pending.map(({ args }) => args), [
+    ["roomcast.c.good"],
+    ["roomcast.c.bad"],
+    ["roomcast.c.fine"],
+  ]);
+  await subscriber.step();
+  subscriber.pending.shift()?.answer.reject(cause);
+  await subscriber.step();
+  await ready;
+  assertEquals(refused.map(({ address, cause }) => ({ address, cause })), [
+    { address: "roomcast.c.bad", cause },
+  ]);
+  assertEquals([...subscriber.channels], ["roomcast.c.good", "roomcast.c.fine"]);
+});
+
+Deno.test("redis: an end of a subscription that is refused, since the server knows of none, is no news", async () => {
+  const { subscriber, backplane } = fakeNode({ interest: "room" });
+  const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
+  for (const room of ["a", "b"]) backplane.openRoom?.(room);
+  await turn();
+  await subscriber.step();
+  subscriber.breakOff();
+  for (const room of ["a", "b"]) backplane.closeRoom?.(room);
+  subscriber.change("ready");
+  const ready = backplane.ready();
+  await turn();
+  assertEquals(subscriber.pending.map(({ name }) => name), ["unsubscribe"]);
+  subscriber.pending.shift()?.answer.reject(new Error("NOSUB"));
+  await ready;
+  assertEquals([refused.length, subscriber.pending.length], [0, 0]);
+});
+
+Deno.test("redis: a connection that breaks during shutdown: the client is told to forget, and left alone", async () => {
+  const { publisher, subscriber, backplane, timers } = fakeNode();
+  await turn();
+  await subscriber.step();
+  const ended = backplane.shutdown();
+  await turn();
+  subscriber.breakOff();
+  await ended;
+  assertEquals(subscriber.pending.map(({ name, args }) => [name, args]), [
+    ["unsubscribe", ["roomcast.c"]],
+  ]);
+  assertEquals([publisher.listenerCount, subscriber.listenerCount, timers.pending], [0, 0, 0]);
+});
+
+Deno.test("redis: a server that does not answer: shutdown takes two seconds, and leaves no listener", async () => {
+  const { publisher, subscriber, backplane, timers } = fakeNode();
+  await turn();
+  await subscriber.step();
+  const ended = backplane.shutdown();
+  await turn();
+  timers.advance(2_000);
+  await ended;
+  assertEquals([publisher.listenerCount, subscriber.listenerCount, timers.pending], [0, 0, 0]);
+});
+
+Deno.test("redis: it is up again when its subscriptions are in force, not before", async () => {
+  const { subscriber, backplane } = fakeNode();
+  const ups = collect<BrokerEventMap["up"]>(backplane, "up");
+  await turn();
+  assertEquals([ups.length, backplane.connected], [0, false]);
+  await subscriber.step();
+  assertEquals([ups.splice(0), backplane.connected], [[{ dropped: 0 }], true]);
+  subscriber.breakOff();
+  subscriber.change("ready");
+  await turn();
+  assertEquals([ups.length, backplane.connected], [0, false]);
+  // Broken once more before Redis has answered.
+  subscriber.breakOff();
+  subscriber.change("ready");
+  await turn();
+  assertEquals(ups.length, 0);
+  await subscriber.step();
+  assertEquals([ups, backplane.connected], [[{ dropped: 0 }], true]);
+});
+
+Deno.test("redis: ready is about what is open now, however much else comes and goes", async () => {
+  const { subscriber, backplane } = fakeNode({ interest: "room" });
+  backplane.openRoom?.("mine");
+  let isReady = false;
+  const ready = backplane.ready().then(() => isReady = true);
+  await turn();
+  // Others join and leave at all times, so that something is always under way.
+  backplane.openRoom?.("another");
+  assertEquals(isReady, false);
+  await subscriber.step();
+  assertEquals([isReady, subscriber.pending.length], [true, 1]);
+  await ready;
+
+  // What is under way has to be waited for, too.
+  let isNext = false;
+  const next = backplane.ready().then(() => isNext = true);
+  backplane.openRoom?.("a third");
+  await turn();
+  assertEquals(isNext, false);
+  await subscriber.step();
+  assertEquals([isNext, subscriber.pending.length], [true, 1]);
+  await next;
+});
+
+Deno.test("redis: ready, while Redis is away, is about what is open when it is back", async () => {
+  const { subscriber, backplane } = fakeNode({ interest: "room" });
+  subscriber.breakOff();
+  for (let i = 0; i < 3; i++) backplane.openRoom?.(`room ${i}`);
+  const ready = backplane.ready();
+  for (let i = 0; i < 2; i++) backplane.closeRoom?.(`room ${i}`);
+  subscriber.change("ready");
+  await turn();
+  await subscriber.step();
+  await ready;
+  assertEquals([...subscriber.channels], ["roomcast.c.room=202"]);
+});
+
+Deno.test("redis: nobody waits for a client that has been closed for good", async () => {
+  const { subscriber, backplane } = fakeNode();
+  const waiting = assertRejects(() => backplane.ready(), Error, "closed");
+  subscriber.breakOff();
+  subscriber.change("end");
+  await waiting;
+  await assertRejects(() => backplane.ready(), Error, "closed");
+  // Or so it seemed.
+  subscriber.change("ready");
+  await turn();
+  await Promise.all([backplane.ready(), subscriber.step()]);
+
+  const late = new FakeSubscriber();
+  late.status = "end";
+  const { backplane: another } = fakeNode({ subscriber: late });
+  await assertRejects(() => another.ready(), Error, "closed");
+  await another.shutdown();
+});
+
+Deno.test("redis: messages of channels that others have subscribed to are none of ours", async () => {
+  const { subscriber, backplane } = fakeNode();
+  const inbox = new Inbox(backplane);
+  const malformed = collect(backplane, "malformed");
+  subscriber.emit("messageBuffer", Buffer.from("news"), Buffer.from("not for us"));
+  assertEquals([inbox.heard.length, malformed.length, backplane.stats.bytesIn], [0, 0, 0]);
+  await turn();
+});
+
+Deno.test("redis: shutdown takes every listener off the clients, which stay open", async () => {
+  const { publisher, subscriber, backplane, timers } = fakeNode();
+  await turn();
+  await subscriber.step();
+  const ended = backplane.shutdown();
+  await turn();
+  assertEquals(subscriber.pending.map(({ name }) => name), ["unsubscribe"]);
+  await subscriber.step();
+  await ended;
+  assertEquals([publisher.listenerCount, subscriber.listenerCount], [0, 0]);
+  assertEquals([publisher.status, subscriber.status], ["ready", "ready"]);
+  assertEquals(timers.pending, 0);
+});
+
+Deno.test("redis: clients that would break a promise are refused, with what would be right", () => {
+  const [publisher, subscriber] = [new FakePublisher(), new FakeSubscriber()];
+  const resending = Object.assign(new FakePublisher(), {
+    options: { autoResendUnfulfilledCommands: true },
+  });
+  const prefixed = Object.assign(new FakeSubscriber(), { options: { keyPrefix: "app:" } });
+  const attempts: [Partial<Record<keyof RedisOptions, unknown>>, string][] = [
+    [{ publisher: resending }, "autoResendUnfulfilledCommands: false"],
+    [{ subscriber: prefixed }, "subscriber must be made without keyPrefix"],
+    [{ publisher: subscriber }, "must have a method publish"],
+    [{ publisher: undefined }, "publisher must be an object"],
+    [{ sharded: true }, "publisher must have a method spublish"],
+    [{ sharded: "yes" }, "sharded must be true or false"],
+    [{ cluster: "a b" }, "cluster"],
+  ];
+  for (const [options, part] of attempts) {
+    assertThrows(
+      () => redisBackplane({ publisher, subscriber, cluster: "c", ...options } as RedisOptions),
+      Error,
+      part,
+    );
+  }
+  for (const option of ["publisher", "subscriber"] as const) {
+    const client = { publisher, subscriber }[option];
+    const cluster = Object.assign(Object.create(client), { isCluster: true });
+    assertThrows(
+      () => redisBackplane({ publisher, subscriber, cluster: "c", [option]: cluster }),
+      TypeError,
+      `${option} must be a client of one server`,
+    );
+  }
+  const both = Object.assign(new FakeSubscriber(), { publish: () => Promise.resolve() });
+  const lazy = Object.assign(new FakeSubscriber(), { status: "wait" });
+  assertThrows(
+    () => redisBackplane({ publisher, subscriber: lazy, cluster: "c" }),
+    TypeError,
+    "lazyConnect",
+  );
+  assertThrows(
+    () => redisBackplane({ publisher: both, subscriber: both, cluster: "c" }),
+    TypeError,
+    "two clients",
+  );
+  assertEquals([publisher.listenerCount, subscriber.listenerCount], [0, 0]);
+});
+
+const ignore = isSkipped("redis");
+
+/** Resolves when everything published so far has been delivered to those who want it. */
+async function settled(from: BrokerBackplane, to: BrokerBackplane): Promise<void> {
+  const inbox = new Inbox(to);
+  to.openRoom?.("settled");
+  await to.ready();
+  from.publish(broadcast("settled", "settled"));
+  await inbox.hears((message) => message === "settled");
+}
+
+for (const sharded of [false, true]) {
+  Deno.test({
+    name: `redis: with interest in the room, a node without members is sent nothing${
+      sharded ? ", sharded" : ""
+    }`,
+    ignore,
+    async fn() {
+      await using broker = await Broker.start("redis");
+      const options = { interest: "room", sharded } as const;
+      await using a = await redisNode(broker, options);
+      await using b = await redisNode(broker, options);
+      await using c = await redisNode(broker, options);
+      b.backplane.openRoom?.("lobby");
+      await b.backplane.ready();
+      const inbox = new Inbox(b.backplane);
+      for (let i = 0; i < 100; i++) a.backplane.publish(broadcast(String(i)));
+      await inbox.has(100);
+      await settled(a.backplane, c.backplane);
+      assertEquals(c.backplane.stats.messagesIn, 1);
+    },
+  });
+}
+
+Deno.test({
+  name: "redis: a subscriber that Redis cuts off says that it misses something, and comes back",
+  ignore,
+  async fn() {
+    await using broker = await Broker.start("redis");
+    await using a = await redisNode(broker);
+    await using b = await redisNode(broker);
+    await b.backplane.ready();
+    const inbox = new Inbox(b.backplane);
+    const down = nextEvent<BrokerEventMap["down"]>(b.backplane, "down");
+    const up = nextEvent(b.backplane, "up");
+    await a.publisher.call("CLIENT", "KILL", "TYPE", "pubsub");
+    assertEquals(await down, { sends: true, hears: false, unconfirmed: 0 });
+    await up;
+    await Promise.all([a, b].map(({ backplane }) => backplane.ready()));
+    a.backplane.publish(broadcast("welcome back"));
+    await inbox.hears((message) => message === "welcome back");
+  },
+});
+
+Deno.test({
+  name: "redis: shutdown while Redis is away leaves no subscription behind when it is back",
+  ignore,
+  async fn() {
+    await using broker = await Broker.start("redis");
+    await using a = await redisNode(broker, { interest: "room" });
+    for (const room of ["lobby", "kitchen"]) a.backplane.openRoom?.(room);
+    await a.backplane.ready();
+    const channels = () => a.publisher.call("PUBSUB", "CHANNELS", "roomcast.*");
+    assertEquals((await channels() as string[]).length, 2);
+    const down = nextEvent<BrokerEventMap["down"]>(
+      a.backplane,
+      "down",
+      ({ hears }) => !hears,
+    );
+    await broker.stop();
+    await down;
+    await a.backplane.shutdown();
+    await broker.start();
+    // The client carries out what it kept before this.
+    await a.subscriber.subscribe("some other channel");
+    assertEquals(await channels(), []);
+  },
+});
+
+/** Two servers of one Redis Cluster. */
+async function startCluster() {
+  const folder = await Deno.makeTempDir();
+  const servers: Broker[] = [];
+  const buses: number[] = [];
+  for (const name of ["one", "two"]) {
+    buses.push(freePort());
+    servers.push(
+      await Broker.start("redis", [
+        ...["--cluster-enabled", "yes", "--cluster-port", String(buses.at(-1))],
+        ...["--cluster-config-file", `${folder}/${name}.conf`],
+      ]),
+    );
+  }
+  return {
+    servers,
+    buses,
+    async [Symbol.asyncDispose]() {
+      for (const server of servers) await server.stop();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+Deno.test({
+  name: "redis: nodes on two servers of a Redis Cluster hear each other",
+  ignore,
+  async fn() {
+    await using cluster = await startCluster();
+    const [one, two] = cluster.servers;
+    await using a = await redisNode(one);
+    await using b = await redisNode(two);
+    await b.backplane.ready();
+    await a.publisher.call("CLUSTER", "MEET", "127.0.0.1", two.port, cluster.buses[1]);
+    const inbox = new Inbox(b.backplane);
+    // The servers find each other in their own time.
+    const repeat = setInterval(() => a.backplane.publish(broadcast("hello")), 20);
+    await inbox.has(3);
+    clearInterval(repeat);
+    assertEquals(new Set(inbox.messages), new Set(["hello"]));
+  },
+});

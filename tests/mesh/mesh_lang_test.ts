@@ -1,0 +1,309 @@
+/** Nodes of the Mesh runtime in a cluster, played by a stand-in that knows WIRE.md alone. */
+
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { encodeRoomBroadcast, FrameError, type Mesh, MeshError, Rooms } from "../../mod.ts";
+import { FakeSocket } from "../rooms/_fake_socket.ts";
+import { collect, Inbox, linkedTo, nextEvent, startNode } from "./_cluster.ts";
+import { MeshLangPeer } from "./_mesh_lang_peer.ts";
+
+const MIB = 1024 * 1024;
+/** Tag, room's length, message's length. */
+const OVERHEAD = 7;
+const FREE_FOR_OURS = [0xe0, 0xef];
+
+const TEXT = "смотри: 部屋 🎉 \ufeff\ufffd";
+
+/** Checks that there is one link and one session, and that a message gets across either way, once. */
+async function assertLinked(mesh: Mesh, peer: MeshLangPeer): Promise<void> {
+  await linkedTo(mesh, [peer.name]);
+  await peer.sessionWith(mesh.name);
+  const inbox = new Inbox(mesh);
+  const before = peer.broadcasts.length;
+  mesh.publish(encodeRoomBroadcast("部屋", TEXT));
+  assertEquals(peer.broadcast("部屋", TEXT), 1);
+  assertEquals(await inbox.has(1), [encodeRoomBroadcast("部屋", TEXT)]);
+  const heard = (await peer.next(before + 1)).slice(before);
+  assertEquals(heard, [{ room: "部屋", message: TEXT }]);
+  assertEquals(mesh.peers.map(({ name, meshLang }) => [name, meshLang]), [[peer.name, true]]);
+  assertEquals(peer.malformed, []);
+}
+
+/** Starts a peer by the name of one that has stopped listening. */
+function restart({ name }: MeshLangPeer): Promise<MeshLangPeer> {
+  const [local, , port] = name.split(/[@:]/);
+  return MeshLangPeer.start(local, { port: Number(port) });
+}
+
+for (const tls of [undefined, false] as const) {
+  const over = tls === undefined ? "TLS" : "plain TCP";
+
+  Deno.test(`a node of the Mesh runtime joins as initiator, over ${over}`, async () => {
+    await using mesh = await startNode("a", { allowMeshLang: true, tls });
+    await using peer = await MeshLangPeer.start("x", { tls: tls !== false });
+    await peer.dial(mesh.name);
+    await assertLinked(mesh, peer);
+    const [{ incarnation, encrypted, direction }] = mesh.peers;
+    assertEquals([incarnation, encrypted, direction], ["", tls !== false, "incoming"]);
+  });
+
+  Deno.test(`a node of the Mesh runtime is joined, as acceptor, over ${over}`, async () => {
+    await using mesh = await startNode("a", { allowMeshLang: true, tls });
+    await using peer = await MeshLangPeer.start("x", { tls: tls !== false });
+    assertEquals((await mesh.connect(peer.name)).meshLang, true);
+    await assertLinked(mesh, peer);
+  });
+}
+
+Deno.test("members of a room hear each other across runtimes, and the excepted one does not", async () => {
+  await using mesh = await startNode("a", { allowMeshLang: true });
+  await using peer = await MeshLangPeer.start("x");
+  await mesh.connect(peer.name);
+  const rooms = new Rooms<FakeSocket>({ backplane: mesh });
+  const [author, member] = [new FakeSocket(), new FakeSocket()];
+  rooms.join(author, "部屋");
+  rooms.join(member, "部屋");
+  const { sent, peers } = rooms.broadcast("部屋", TEXT, { except: author });
+  assertEquals([sent, peers], [1, 1]);
+  assertEquals(await peer.next(1), [{ room: "部屋", message: TEXT }]);
+  const inbox = new Inbox(mesh);
+  peer.broadcast("部屋", "back");
+  await inbox.has(1);
+  assertEquals([author.heard, member.heard], [["back"], [TEXT, "back"]]);
+});
+
+Deno.test("unless it is allowed, a node of the Mesh runtime is refused in either role, and given no proof", async () => {
+  await using mesh = await startNode("a");
+  await using peer = await MeshLangPeer.start("x");
+  const refused = nextEvent(mesh, "refused");
+  await assertRejects(() => peer.dial(mesh.name), Error, "closed");
+  assertEquals((await refused).code, "mesh-lang-handshake");
+  const error = await assertRejects(() => mesh.connect(peer.name), MeshError) as MeshError;
+  assertEquals(error.code, "mesh-lang-handshake");
+  await peer.until(() => peer.handshakes.failed === 1);
+  assertEquals([mesh.peers, peer.sessionNames], [[], []]);
+});
+
+Deno.test("a node of the Mesh runtime with another cookie is refused in either role", async () => {
+  await using mesh = await startNode("a", { allowMeshLang: true });
+  await using peer = await MeshLangPeer.start("x", { cookie: "another" });
+  const refused = nextEvent(mesh, "refused");
+  await assertRejects(() => peer.dial(mesh.name));
+  assertEquals((await refused).code, "wrong-cookie");
+  const error = await assertRejects(() => mesh.connect(peer.name), MeshError) as MeshError;
+  assertEquals(error.code, "not-accepted");
+});
+
+Deno.test("a cookie that the Mesh runtime's side dictates may be short", async () => {
+  const cookie = "ab";
+  await assertRejects(() => startNode("a", { cookie }), RangeError, "16 bytes");
+  await using mesh = await startNode("a", { cookie, allowMeshLang: true });
+  await using peer = await MeshLangPeer.start("x", { cookie });
+  await peer.dial(mesh.name);
+  await assertLinked(mesh, peer);
+});
+
+Deno.test("when both dial at once, one link is left that works both ways, whoever is smaller", async () => {
+  for (let round = 0; round < 30; round++) {
+    const writeDelayMs = round % 3;
+    await using mesh = await startNode("m", { allowMeshLang: true });
+    await using peer = await MeshLangPeer.start(round % 2 ? "a" : "z", { writeDelayMs });
+    // Our dial may be to an address alone, so that the peer's name is learnt from its CHALLENGE.
+    const target = round % 4 < 2 ? peer.name : peer.name.slice(peer.name.indexOf("@") + 1);
+    await Promise.allSettled([mesh.connect(target), peer.dial(mesh.name)]);
+    await assertLinked(mesh, peer);
+    assertEquals(peer.handshakes.surplus, 0);
+  }
+});
+
+Deno.test("many dials at once, from both sides, leave one link that works both ways", async () => {
+  for (const local of ["a", "z"]) {
+    await using mesh = await startNode("m", { allowMeshLang: true });
+    await using peer = await MeshLangPeer.start(local);
+    const dials = Array.from({ length: 4 }, () => [mesh.connect(peer.name), peer.dial(mesh.name)]);
+    await Promise.allSettled(dials.flat());
+    await assertLinked(mesh, peer);
+  }
+});
+
+Deno.test("a node of the Mesh runtime that dials again while its link is alive is refused, and the link stays", async () => {
+  await using mesh = await startNode("a", { allowMeshLang: true });
+  await using peer = await MeshLangPeer.start("x");
+  await mesh.connect(peer.name);
+  const [downs, refused] = [collect(mesh, "peerdown"), collect(mesh, "refused")];
+  await assertRejects(() => peer.dial(mesh.name), Error, "closed");
+  await assertLinked(mesh, peer);
+  assertEquals([downs, refused], [[], []]);
+});
+
+Deno.test("a node of the Mesh runtime that is killed and comes back under its name is linked again", async () => {
+  await using mesh = await startNode("a", { allowMeshLang: true });
+  const first = await MeshLangPeer.start("x");
+  await first.dial(mesh.name);
+  await linkedTo(mesh, [first.name]);
+  await first.kill();
+  await linkedTo(mesh, []);
+  await using second = await restart(first);
+  // Both dial: it by itself, and this node because it knows the name.
+  await Promise.allSettled([second.dial(mesh.name)]);
+  await assertLinked(mesh, second);
+});
+
+Deno.test("a node of the Mesh runtime that comes back while its ghost looks alive takes its place", async () => {
+  // By default, too, these are the same; the handshake's time must not run while the ghost has its own.
+  const times = { heartbeatIntervalMs: 60_000, heartbeatTimeoutMs: 300, handshakeTimeoutMs: 300 };
+  await using mesh = await startNode("a", { allowMeshLang: true, ...times });
+  await using ghost = await MeshLangPeer.start("x");
+  await ghost.dial(mesh.name);
+  await linkedTo(mesh, [ghost.name]);
+  ghost.ghost();
+  await using restarted = await restart(ghost);
+  const down = nextEvent(mesh, "peerdown");
+  // Its knock has the old link prove itself, long before the heartbeat would have.
+  await restarted.dial(mesh.name);
+  assertEquals((await down).reason, "heartbeat");
+  await assertLinked(mesh, restarted);
+});
+
+Deno.test("of several knocks of a node of the Mesh runtime, while its ghost is asked, one waits", async () => {
+  const times = { heartbeatIntervalMs: 60_000, heartbeatTimeoutMs: 300 };
+  await using mesh = await startNode("a", { allowMeshLang: true, ...times });
+  await using ghost = await MeshLangPeer.start("x");
+  await ghost.dial(mesh.name);
+  await linkedTo(mesh, [ghost.name]);
+  ghost.ghost();
+  await using restarted = await restart(ghost);
+  const knocks = Array.from({ length: 5 }, () => restarted.dial(mesh.name));
+  const outcomes = (await Promise.allSettled(knocks)).map(({ status }) => status);
+  assertEquals(outcomes.sort(), ["fulfilled", ...Array(4).fill("rejected")]);
+  await assertLinked(mesh, restarted);
+});
+
+Deno.test("a node of the Mesh runtime by the name of one of ours that is alive is refused, and that is reported", async () => {
+  await using mesh = await startNode("a", { allowMeshLang: true });
+  await using ours = await startNode("x");
+  await ours.connect(mesh.name);
+  await linkedTo(mesh, [ours.name]);
+  // On another port, but it goes by the same name.
+  await using impostor = await MeshLangPeer.start("x", { name: ours.name });
+  const [downs, refused] = [collect(mesh, "peerdown"), nextEvent(mesh, "refused")];
+  await assertRejects(() => impostor.dial(mesh.name), Error, "closed");
+  assertEquals((await refused).code, "duplicate-name");
+  const error = await assertRejects(() => mesh.connect(impostor.address), MeshError) as MeshError;
+  assertEquals(error.code, "duplicate-name");
+  assertEquals([downs, mesh.peers[0].meshLang], [[], false]);
+});
+
+Deno.test("a node that shuts down leaves a peer of the Mesh runtime without a tag that is ours alone", async () => {
+  const mesh = await startNode("a", { allowMeshLang: true });
+  await using peer = await MeshLangPeer.start("x");
+  await mesh.connect(peer.name);
+  const session = await peer.sessionWith(mesh.name);
+  mesh.publish(encodeRoomBroadcast("r", "last words"));
+  await mesh.shutdown();
+  await session.closed;
+  assertEquals(await peer.next(1), [{ room: "r", message: "last words" }]);
+  const [from, to] = FREE_FOR_OURS;
+  assertEquals(peer.receivedTags.filter((tag) => tag >= from && tag <= to), []);
+});
+
+Deno.test("tags of the Mesh runtime are counted and otherwise nothing", async () => {
+  await using mesh = await startNode("a", { allowMeshLang: true });
+  await using peer = await MeshLangPeer.start("x");
+  await mesh.connect(peer.name);
+  const malformed = collect(mesh, "malformed");
+  const session = await peer.sessionWith(mesh.name);
+  const tags = Array.from({ length: 0x26 - 0x10 + 1 }, (_, i) => 0x10 + i)
+    .filter((tag) => tag !== 0x12 && tag !== 0x1e);
+  for (const tag of tags) await session.send(Uint8Array.of(tag, 1, 2, 3));
+  await assertLinked(mesh, peer);
+  // One more: what it sends to every new session, with the global names that it knows.
+  assertEquals(mesh.peers[0].ignored, tags.length + 1);
+  assertEquals(malformed, []);
+});
+
+Deno.test("half a frame, a pause, the rest: nothing is lost", async () => {
+  await using mesh = await startNode("a", { allowMeshLang: true });
+  await using peer = await MeshLangPeer.start("x");
+  await mesh.connect(peer.name);
+  const session = await peer.sessionWith(mesh.name);
+  const inbox = new Inbox(mesh);
+  const message = encodeRoomBroadcast("r", TEXT);
+  const frame = Uint8Array.of(message.length, 0, 0, 0, ...message);
+  for (const cut of [2, 4, 20]) {
+    await session.sendBytes(frame.subarray(0, cut));
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    await session.sendBytes(frame.subarray(cut));
+  }
+  assertEquals(await inbox.has(3), [message, message, message]);
+  await assertLinked(mesh, peer);
+});
+
+Deno.test("a node of the Mesh runtime that takes its time with every write is not taken for dead", async () => {
+  await using mesh = await startNode("a", { allowMeshLang: true, heartbeatIntervalMs: 50 });
+  await using peer = await MeshLangPeer.start("x", { writeDelayMs: 110 });
+  const downs = collect(mesh, "peerdown");
+  await mesh.connect(peer.name);
+  const session = await peer.sessionWith(mesh.name);
+  for (let i = 0; i < 3; i++) assert(await session.ping());
+  await assertLinked(mesh, peer);
+  const { roundTripMs = 0 } = mesh.peers[0];
+  assert(roundTripMs >= 100, `${roundTripMs} ms`);
+  assertEquals(downs, []);
+});
+
+Deno.test("a broadcast of 16 MiB in all crosses both ways; a byte more is refused before it is sent", async () => {
+  const options = { allowMeshLang: true, maxMessageBytes: 32 * MIB, maxQueuedBytes: 64 * MIB };
+  await using mesh = await startNode("a", options);
+  await using peer = await MeshLangPeer.start("x");
+  await mesh.connect(peer.name);
+  await peer.sessionWith(mesh.name);
+  const rooms = new Rooms<FakeSocket>({ backplane: mesh, maxMessageBytes: 32 * MIB });
+  const socket = new FakeSocket();
+  rooms.join(socket, "r");
+  const longest = "m".repeat(16 * MIB - OVERHEAD - 1);
+
+  const { message } = assertThrows(() => rooms.broadcast("r", longest + "m"), FrameError) as Error;
+  assert(message.includes(String(16 * MIB)), message);
+  assertEquals(socket.heard, []); // Nor has anybody here heard it.
+
+  const inbox = new Inbox(mesh);
+  rooms.broadcast("r", longest);
+  peer.broadcast("r", longest);
+  assertEquals((await peer.next(1))[0].message, longest);
+  assertEquals((await inbox.has(1))[0].length, 16 * MIB);
+  await assertLinked(mesh, peer);
+});
+
+Deno.test("a node of the Mesh runtime that sends more than the limit is cut off, and can come back", async () => {
+  await using mesh = await startNode("a", { allowMeshLang: true });
+  await using peer = await MeshLangPeer.start("x");
+  await peer.dial(mesh.name);
+  await linkedTo(mesh, [peer.name]);
+  const down = nextEvent(mesh, "peerdown");
+  peer.broadcast("r", "m".repeat(16 * MIB - OVERHEAD));
+  assertEquals((await down).reason, "frame-too-long");
+  await assertLinked(mesh, peer);
+});
+
+Deno.test("nodes of the Mesh runtime and ours learn of each other from peer lists, and form one mesh", async () => {
+  const options = { allowMeshLang: true };
+  await using a = await startNode("a", options);
+  await using x = await MeshLangPeer.start("x");
+  await using y = await MeshLangPeer.start("y");
+  await using b = await startNode("b", { ...options, seeds: [a.name] });
+  // Each knows one other, and all are found: by our dials, and by theirs.
+  await x.dial(a.name);
+  await y.dial(x.name);
+  await Promise.all([
+    linkedTo(a, [b.name, x.name, y.name]),
+    linkedTo(b, [a.name, x.name, y.name]),
+    x.until(() => x.sessionNames.length === 3),
+    y.until(() => y.sessionNames.length === 3),
+  ]);
+  const inboxes = [new Inbox(a), new Inbox(b)];
+  a.publish(encodeRoomBroadcast("r", "from a"));
+  x.broadcast("r", "from x");
+  assertEquals((await inboxes[0].has(1)).length, 1);
+  assertEquals((await inboxes[1].has(2)).length, 2);
+  assertEquals((await y.next(2)).map(({ message }) => message).sort(), ["from a", "from x"]);
+});
