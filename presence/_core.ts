@@ -104,6 +104,7 @@ export class Core {
     if (this.#hasEnded) return;
     this.#authority.heartbeat(now);
     this.#authority.ask([]);
+    this.#replica.askedAll(now);
   }
 
   /** Begins to know a socket in a room, which is not tracked yet. */

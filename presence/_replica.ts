@@ -15,6 +15,9 @@ import type { Entry, Roster } from "./_roster.ts";
 /** What a question is waited with, at random within this, so that it names all that are wanted. */
 export const ASK_GATHER_MS = 20;
 
+/** How long answers to a question to everybody may take before somebody is asked by name. */
+export const ASK_ALL_MS = 100;
+
 /** When to ask again if no answer has come; doubled each time. */
 export const ASK_RETRY_MS = 500;
 
@@ -54,6 +57,7 @@ export class Replica {
   #refused = 0;
   #gaps = 0;
   #dueAt = Infinity;
+  #askedAllUntil = -Infinity;
 
   /** Begins without knowing of anybody. */
   constructor(roster: Roster, options: ReplicaOptions) {
@@ -110,6 +114,11 @@ export class Replica {
       this.#wantIfBehind(instance, now);
       this.#dueAt = Math.min(this.#dueAt, instance.deadline, instance.askAt);
     }
+  }
+
+  /** Everybody has been asked. */
+  askedAll(now: number): void {
+    this.#askedAllUntil = now + ASK_ALL_MS;
   }
 
   /** Drops all instances of a node, which is down. */
@@ -211,7 +220,9 @@ export class Replica {
       this.#resetQuestion(instance);
     } else if (instance.askAt === Infinity) {
       if (instance.number >= 0) this.#gaps++;
-      instance.askAt = now + this.#options.random() * ASK_GATHER_MS;
+      const isAsked = instance.number < 0 && now < this.#askedAllUntil;
+      const earliest = isAsked ? this.#askedAllUntil : now;
+      instance.askAt = earliest + this.#options.random() * ASK_GATHER_MS;
     }
   }
 

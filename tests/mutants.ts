@@ -19,7 +19,17 @@ const HUNTS: Readonly<Record<string, { script: string; mutations: readonly Mutat
 const ROOT = new URL("../", import.meta.url);
 const LIMIT_SECONDS = 60;
 const COPIED = [
-  ...["mod.ts", "deno.json", "codec", "backplane", "rooms", "presence", "mesh", "brokers", "testing"],
+  ...[
+    "mod.ts",
+    "deno.json",
+    "codec",
+    "backplane",
+    "rooms",
+    "presence",
+    "mesh",
+    "brokers",
+    "testing",
+  ],
   ...[
     "tests/_fake_timers.ts",
     "tests/mutation.ts",

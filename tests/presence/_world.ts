@@ -25,6 +25,8 @@ export interface Plan {
   readonly changeEveryMs: number;
   readonly faultEveryMs: number;
   readonly maxMessageBytes: number;
+  /** Sockets of a site. */
+  readonly maxTracked: number;
   /** When the mesh gives up on a node that does not answer. */
   readonly detectMs: number;
 }
@@ -40,6 +42,7 @@ export function makePlan(random: Random): Plan {
     changeEveryMs: random.pick([20, 100, 400]),
     faultEveryMs: random.pick([300, 1_000, 3_000]),
     maxMessageBytes: random.pick([200, 400, 1_000_000]),
+    maxTracked: random.pick([8, 25]),
     detectMs: random.pick([500, 2_000]),
   };
 }
@@ -91,8 +94,8 @@ export class Site {
     return this.history[this.history.length - 1];
   }
 
-  change(random: Random, now: number): void {
-    const at = random.integer(0, 7);
+  change(random: Random, maxTracked: number, now: number): void {
+    const at = random.integer(0, maxTracked - 1);
     const existing = this.tracked[at];
     const roll = random.fraction();
     if (existing !== undefined && roll < 0.45) {
@@ -336,7 +339,7 @@ export class World {
     const site = this.random.pick(node.sites);
     for (let left = this.random.pick([1, 1, 1, 2, 5]); left > 0; left--) {
       this.changes++;
-      site.change(this.random, this.schedule.now);
+      site.change(this.random, this.plan.maxTracked, this.schedule.now);
     }
     // The end of the turn.
     this.schedule.after(0, () => node.run("timer", () => site.core.flush(this.schedule.now)));

@@ -585,6 +585,18 @@ Deno.test("a newcomer says that it is there, and asks everybody", () => {
   ]);
 });
 
+Deno.test("whoever has just asked everybody asks nobody by name until answers are due", () => {
+  const rig = new Rig();
+  rig.core.start(rig.now);
+  rig.hear(heartbeat(3));
+  rig.pass(99);
+  assertEquals(rig.take("ask").length, 1);
+  rig.pass(21);
+  assertEquals(rig.take("ask"), [
+    { kind: "ask", instance: id(0), node: "self", instances: [id(1)] },
+  ]);
+});
+
 Deno.test("a question that is too long for one message becomes several", () => {
   const rig = new Rig({ maxMessageBytes: 100 });
   for (let i = 1; i <= 20; i++) rig.hear(heartbeat(1, { instance: id(i), node: `${i}` }), `${i}`);
