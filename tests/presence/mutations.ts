@@ -53,8 +53,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "silence is never taken for death",
     file: "presence/_replica.ts",
-    find: "      if (now >= instance.deadline) {\n",
-    replace: "      if (now >= instance.deadline && isLate) {\n",
+    find: "        this.#drop(instance);\n        continue;\n",
+    replace: "        instance.deadline = Infinity;\n        continue;\n",
   },
   {
     name: "who was frozen takes the others for dead",
