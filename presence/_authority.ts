@@ -76,6 +76,11 @@ export class Authority {
     return Math.min(this.#heartbeatAt, this.#answerAt);
   }
 
+  /** Entries that are announced. */
+  get entryCount(): number {
+    return this.#entries.size;
+  }
+
   /** True if changes wait for {@linkcode flush}. */
   get hasPending(): boolean {
     return this.#pending.length > 0;
@@ -178,6 +183,7 @@ export class Authority {
   /** Says that all entries have gone, and that there will be no others. */
   gone(now: number): void {
     this.#pending = [];
+    this.#entries.clear();
     this.#send(encodePresence({ kind: "gone", ...this.#sender }), now);
     this.#heartbeatAt = Infinity;
     this.#answerAt = Infinity;

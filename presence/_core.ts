@@ -84,6 +84,11 @@ export class Core {
     return this.#replica.instanceCount;
   }
 
+  /** Entries of this instance. */
+  get localEntryCount(): number {
+    return this.#authority.entryCount;
+  }
+
   /** Entries of other instances. */
   get remoteEntryCount(): number {
     return this.#replica.entryCount;
