@@ -25,6 +25,8 @@ export interface Plan {
   readonly changeEveryMs: number;
   readonly faultEveryMs: number;
   readonly maxMessageBytes: number;
+  /** Nothing but freezes, so that everything has to be as it was. */
+  readonly onlyFreezes: boolean;
   /** Sockets of a site. */
   readonly maxTracked: number;
   /** When the mesh gives up on a node that does not answer. */
@@ -42,6 +44,7 @@ export function makePlan(random: Random): Plan {
     changeEveryMs: random.pick([20, 100, 400]),
     faultEveryMs: random.pick([300, 1_000, 3_000]),
     maxMessageBytes: random.pick([200, 400, 1_000_000]),
+    onlyFreezes: random.chance(0.15),
     maxTracked: random.pick([8, 25]),
     detectMs: random.pick([500, 2_000]),
   };
@@ -190,6 +193,8 @@ export class Node {
   state: "running" | "frozen" | "dead" = "running";
   /** Broker: cut off from it. */
   isCut = false;
+  /** When it was frozen: whom each site knew, and how far in the history of each. */
+  known = new Map<Site, Map<string, number>>();
   /** Until when others may have taken it for dead. */
   troubleUntil = 0;
   /** Until when it may take others for dead. */
@@ -470,15 +475,9 @@ export class World {
     const node = this.nodes.get(hosts[0]);
     if (node === undefined) return;
     const longMs = random.pick([100, plan.detectMs, 3 * plan.detectMs, 2 * TIMEOUT_MS]);
-    const fault = random.pick([
-      "kill",
-      "kill",
-      "leave",
-      "freeze",
-      "freeze",
-      "cut",
-      "cut",
-      "replace",
+    const fault = plan.onlyFreezes ? "freeze" : random.pick([
+      ...["kill", "kill", "leave", "freeze", "freeze"],
+      ...["cut", "cut", "replace"],
     ]);
     if (fault === "kill" && node.state !== "dead") {
       this.kill(node);
@@ -518,6 +517,7 @@ export class World {
   freeze(node: Node, ms: number): void {
     this.say(`freeze ${node.id} for ${ms.toFixed(0)} ms`);
     node.state = "frozen";
+    node.known = new Map(node.sites.map((site) => [site, this.#positions(site)]));
     const { detectMs, kind } = this.plan;
     if (kind === "mesh") {
       this.schedule.after(detectMs, () => {
@@ -538,17 +538,26 @@ export class World {
     node.wake(this.random.chance(0.5));
     this.after(node);
     this.#trouble(node);
-    if (this.plan.kind === "mesh" || this.plan.lossShare > 0.1) return;
-    for (const site of node.sites) {
+    if (this.plan.kind === "mesh") return;
+    for (const [site, known] of node.known) {
       const views = site.views();
-      for (const other of this.sites.values()) {
-        const seen = site.seen.get(other.id);
-        if (seen === undefined || other.node.state !== "running" || views.has(other.id)) continue;
+      for (const [id, at] of known) {
+        const other = this.sites.get(id);
+        if (other === undefined || other.node.state !== "running" || views.has(id)) continue;
         if (this.schedule.now < Math.max(other.node.troubleUntil, node.cutUntil)) continue;
-        if (other.history.includes("", seen)) continue;
+        if (other.history.includes("", at)) continue;
         throw new Violation(`${node.id} wakes, and drops ${other.node.id}`);
       }
     }
+  }
+
+  #positions(site: Site): Map<string, number> {
+    const positions = new Map<string, number>();
+    for (const [id, view] of site.views()) {
+      const at = this.sites.get(id)?.history.indexOf(view, site.seen.get(id) ?? 0) ?? -1;
+      if (at >= 0 && id !== site.id) positions.set(id, at);
+    }
+    return positions;
   }
 
   #trouble(node: Node): void {

@@ -75,12 +75,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "instance.askAt = Number.MAX_VALUE;",
   },
   {
-    name: "who comes within reach again is asked as late as if it had been there",
-    file: "presence/_replica.ts",
-    find: "    if (now - instance.heardAt > SILENCE_MS) this.#resetQuestion(instance);\n",
-    replace: "",
-  },
-  {
     name: "a meta that has changed is not noted",
     file: "presence/_replica.ts",
     find: "      entry.meta = meta;\n    } else {",
