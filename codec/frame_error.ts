@@ -11,11 +11,12 @@
  * | `room-too-long` | a room name above 65,535 bytes |
  * | `message-too-long` | a message above the limit in force |
  * | `frame-too-long` | a frame, or a list in it, above the limit in force |
+ * | `bad-length` | a WebSocket frame's length is not in its shortest form |
  * | `target-too-small` | the buffer to encode into ends too early |
  * | `no-target` | a ROOM_MESSAGE without a room |
  * | `unknown-flags` | a ROOM_MESSAGE with a flag that this version does not know |
  * | `unknown-op` | a ROOM_INTEREST or a change of presence with an unknown operation |
- * | `bad-close-code` | a ROOM_CLOSE with a close code that it may not carry |
+ * | `bad-close-code` | a close code that a ROOM_CLOSE or a close frame must not carry |
  * | `reason-too-long` | a close reason above 123 bytes, which no close frame has space for |
  * | `bad-part` | a part of a presence snapshot that is not one of as many as it says |
  * | `bad-json` | a presence entry whose meta is not JSON |
@@ -33,6 +34,7 @@ export type FrameErrorCode =
   | "room-too-long"
   | "message-too-long"
   | "frame-too-long"
+  | "bad-length"
   | "target-too-small"
   | "no-target"
   | "unknown-flags"

@@ -56,3 +56,5 @@ export * from "./room_interest.ts";
 export * from "./room_message.ts";
 export * from "./room_names.ts";
 export * from "./tags.ts";
+export * from "./utf8_validator.ts";
+export * from "./websocket_frame.ts";

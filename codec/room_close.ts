@@ -12,12 +12,7 @@ import { checkWellFormed, utf8Length } from "./_text.ts";
 import { Writer } from "./_writer.ts";
 import { FrameError } from "./frame_error.ts";
 import { ROOM_CLOSE } from "./tags.ts";
-
-/**
- * Longest reason, in bytes of UTF-8: a WebSocket's control frame carries 125, two of them the code
- * (RFC 6455, section 5.5).
- */
-export const MAX_CLOSE_REASON_BYTES = 123;
+import { MAX_CLOSE_REASON_BYTES } from "./websocket_frame.ts";
 
 const ROOM_START = 3;
 const CODE_SIZE = 2;

@@ -1,20 +1,24 @@
 /**
- * Rooms of WebSockets on one node, and the port through which they reach other nodes.
+ * Rooms of WebSockets on one node, and their way to other nodes.
  *
  * {@linkcode Rooms} knows which sockets of this node are in which room and delivers to them. With a
  * {@linkcode Backplane} (the mesh, or one from `brokers/`) a broadcast reaches the members on
  * all other nodes as well. Membership is never replicated: each node knows its own sockets.
  *
+ * **Sockets.** Members may be sockets of `acceptWebSocket`, of `Deno.upgradeWebSocket` or of npm's
+ * `ws`, mixed in one room. Those with `sendFrame` share one WebSocket frame per broadcast, so they
+ * cost least.
+ *
  * **Slow sockets.** A socket with more than `maxBufferedBytes` unsent is not sent more. By default
  * it is taken out of all rooms at once and closed with 1013. That bounds what this process holds
- * for a socket: `maxBufferedBytes` and one message. What it cannot do is free it: a socket of Deno
- * stays in closing, with its unsent bytes, until its client reads or hangs up, for it has no
- * `terminate`. Where a socket has one (npm's `ws`), it is called if the close takes over 5 s. A
- * client that speaks just then may find its connection cut off instead of closed with 1013 (seen with
- * Deno 2.9.6): it should resynchronise after either.
+ * for a socket: `maxBufferedBytes` and one message. A `ServerWebSocket` or a socket of `ws` that has
+ * not closed after 5 s is terminated, and its memory is free. A socket of Deno has no `terminate`: it
+ * stays in closing, with its unsent bytes, until its client reads or hangs up. A client that sends
+ * at that moment may find its connection cut off instead of closed with 1013 (seen with Deno 2.9.6),
+ * so it should resynchronise after either.
  *
  * For the same reason a socket that you close yourself stays a member until its close event, which
- * may never come while its client does not read. It hears nothing any more; if it is to be gone from
+ * may never come while its client does not read. It hears nothing any more. To remove it from
  * `members` at once, call `leaveAll`.
  *
  * @example
@@ -27,7 +31,9 @@
  *   const { socket, response } = Deno.upgradeWebSocket(request);
  *   socket.onopen = () => rooms.join(socket, "lobby");
  *   socket.onmessage = ({ data }) => {
- *     if (typeof data === "string") rooms.broadcast("lobby", data, { except: socket });
+ *     // Clients send what they like, and Deno's process ends if an event handler throws.
+ *     if (typeof data !== "string" || data.length > 10_000) return socket.close(1008);
+ *     rooms.broadcast("lobby", data, { except: socket });
  *   };
  *   return response;
  * }
@@ -36,13 +42,13 @@
  * @module
  */
 
-export type { Backplane, PublishReport } from "../backplane/mod.ts";
+export type { Backplane, PublishReport, Timers } from "../backplane/mod.ts";
+export { MissedEvent } from "../backplane/mod.ts";
+export type { Listen } from "./_listeners.ts";
+export type { CloseOptions } from "./close_options.ts";
+export { type RoomsEventMap, SlowEvent } from "./events.ts";
+export type { Message } from "./message.ts";
+export type { RoomsOptions } from "./options.ts";
+export type { BroadcastReport, DeliveryReport, RoomsTotals } from "./reports.ts";
 export type { RoomSocket } from "./room_socket.ts";
-export {
-  type BroadcastOptions,
-  type BroadcastReport,
-  type DeliveryReport,
-  Rooms,
-  type RoomsOptions,
-  type RoomsTimers,
-} from "./rooms.ts";
+export { type BroadcastOptions, type DrainOptions, type Excepted, Rooms } from "./rooms.ts";

@@ -1,21 +1,39 @@
 /**
- * What `Rooms` needs of a socket. The web's `WebSocket` has it, and so has that of npm's `ws`.
+ * What `Rooms` needs of a socket. The web's `WebSocket` has it, and so have that of npm's `ws` and
+ * `ServerWebSocket`.
  */
 export interface RoomSocket {
   /** 0 connecting, 1 open, 2 closing, 3 closed. */
   readonly readyState: number;
   /** Bytes that were given to `send` and have not left the process. */
   readonly bufferedAmount: number;
-  /** Sends a text message. */
-  send(data: string): void;
+  /**
+   * Sends a text message, or bytes as a binary message. The socket may keep the bytes, which other
+   * members get as well, and must not modify them.
+   */
+  send(data: string | Uint8Array): void;
   /** Begins to close. */
   close(code?: number, reason?: string): void;
-  /** Closes at once, without a closing handshake. `ws` has it, the web's `WebSocket` does not. */
+  /**
+   * Closes at once, without a closing handshake. `ServerWebSocket` and `ws` have it, the web's
+   * `WebSocket` does not.
+   */
   terminate?(): void;
-  /** Has `listener` called when the socket has closed. */
-  addEventListener(type: "close", listener: () => void, options?: { once?: boolean }): void;
+  /**
+   * Sends one complete WebSocket frame, header included, as it goes from a server to a client. All
+   * members get the same memory and must not modify it. `Rooms` prefers it to `send`.
+   */
+  sendFrame?(frame: Uint8Array): void;
+  /** Calls `listener` when the socket has opened or closed. */
+  addEventListener(
+    type: "close" | "open",
+    listener: () => void,
+    options?: { once?: boolean },
+  ): void;
 }
 
+/** `readyState` of a socket that is not open yet. */
+export const CONNECTING = 0;
 /** `readyState` of a socket that can send. */
 export const OPEN = 1;
 /** `readyState` from which on there is no way back. */

@@ -1,118 +1,89 @@
-/**
- * Who is in which room on this node, and delivery to them.
- *
- * Two tables mirror each other: each room has a list of its members, each socket knows its rooms and
- * its place in the list of each, so that joining and leaving are the same work however many others
- * there are. Other nodes keep their own tables; membership never travels.
- *
- * Neither table has entries removed and put back as one socket comes and goes: a `Map` or `Set` of
- * V8 with n entries takes time in proportion to n for that (its chains keep what was deleted until
- * the table is built anew). Sockets are remembered weakly, and emptied rooms are swept out together.
- */
-
+import { checkFunction, MAX_DELAY_MS, wholeNumber } from "../backplane/checks.ts";
+import { MissedEvent } from "../backplane/mod.ts";
 import {
-  checkMessage,
-  checkRoom,
-  checkRoomBroadcast,
-  FrameError,
-  readMessage,
-  readRoom,
-  SESSION_MAX_FRAME_BYTES,
+  BroadcastView,
+  decodeRoomClose,
+  encodeRoomClose,
+  ROOM_CLOSE,
+  RoomNames,
 } from "../codec/mod.ts";
-import { BroadcastEncoder } from "./_broadcast_encoder.ts";
-import type { Backplane } from "../backplane/backplane.ts";
-import { CLOSING, OPEN, type RoomSocket } from "./room_socket.ts";
+import { Closer, type CloseReason } from "./_closer.ts";
+import { Delivery } from "./_delivery.ts";
+import { Drain } from "./_drain.ts";
+import { Encoder } from "./_encoder.ts";
+import { guarded } from "./_errors.ts";
+import { EventGuards } from "./_event_guards.ts";
+import { NO_EXCEPTIONS, readExceptions } from "./_exceptions.ts";
+import { type Listen, ListenerCalls, RoomListener } from "./_listeners.ts";
+import {
+  type Entry,
+  hasOneMember,
+  isEmpty,
+  Members,
+  type Recipients,
+  type Room,
+} from "./_members.ts";
+import { Outlet } from "./_outlet.ts";
+import { IncomingPayload, OutgoingPayload, type Payload } from "./_payload.ts";
+import { ReservedRooms } from "./_reserved_rooms.ts";
+import { isReserved, normalName, roomName, targetNames } from "./_room_name.ts";
+import { type CloseOptions, readCloseOptions } from "./close_options.ts";
+import { type RoomsEventMap, SlowEvent } from "./events.ts";
+import { type Message, messageContent } from "./message.ts";
+import { resolveOptions, type RoomsOptions, type RoomsSettings } from "./options.ts";
+import {
+  type BroadcastReport,
+  type DeliveryReport,
+  NOTHING_SENT,
+  type RoomsTotals,
+  Totals,
+} from "./reports.ts";
+import { type MemberWatcher, provideSeam } from "./reserved.ts";
+import { CLOSING, CONNECTING, OPEN, type RoomSocket } from "./room_socket.ts";
 
 /** RFC 6455's registry: *try again later*. Tells the client that it has missed something. */
-const TRY_AGAIN_LATER = 1013;
+const TOO_SLOW: CloseReason = { code: 1013, reason: "too much unsent" };
 
-/** Emptied rooms that may wait for the sweep, besides as many as there are others. */
-const MAX_SPARE_ROOMS = 64;
+/** RFC 6455, section 7.4.1: the purpose of the connection has been fulfilled. */
+const NORMAL_CLOSURE = 1000;
 
-/** Rooms with longer names do not wait, as their names would take memory. */
-const MAX_SPARE_NAME_LENGTH = 64;
+/** RFC 6455's registry: the service restarts. */
+const SERVICE_RESTART = 1012;
 
-/** How long a slow socket may take to close before it is terminated, if it can be. */
-const SLOW_CLOSE_GRACE_MS = 5_000;
+const DRAIN_MS = 10_000;
 
-/** Timers, to be replaced in tests. */
-export interface RoomsTimers {
-  /** Calls `callback` once after `delayMs` milliseconds. */
-  setTimeout(callback: () => void, delayMs: number): unknown;
-  /** Calls off what `setTimeout` has returned. */
-  clearTimeout(timer: unknown): void;
-}
-
-/** Options of {@linkcode Rooms}. */
-export interface RoomsOptions {
-  /** Carries broadcasts to other nodes. Left out: this node is alone, and everything works. */
-  backplane?: Backplane;
-  /**
-   * Unsent bytes above which a socket counts as slow. Default: 1 MiB. What it is sent within one turn
-   * of the event loop counts, as the platform writes between turns: who broadcasts more than this at
-   * once needs a higher limit, or turns in between.
-   */
-  maxBufferedBytes?: number;
-  /**
-   * What a broadcast does about a slow socket: `"close"` (the default) takes it out of all rooms and
-   * closes it with 1013 so that its client knows it must resynchronise; `"skip"` leaves it in its
-   * rooms, where it misses this message.
-   */
-  slowSocket?: "close" | "skip";
-  /**
-   * Largest message, in bytes of UTF-8. Default: 16 MiB. The backplane's own limit, which counts
-   * the whole encoded broadcast, holds besides.
-   */
-  maxMessageBytes?: number;
-  /** Default: the platform's. */
-  timers?: RoomsTimers;
-}
+/** Who does not hear a broadcast: a socket, a listener's handle or the members of a room. */
+export type Excepted<S> = S | Disposable | string;
 
 /** Options of {@linkcode Rooms.broadcast}. */
 export interface BroadcastOptions<S> {
-  /** A member that is not to hear it, usually the socket that the message came from. */
-  except?: S;
-}
-
-/** What became of a message on this node. */
-export interface DeliveryReport {
-  /** Members that it was sent to. */
-  readonly sent: number;
-  /** Members that were too slow to be sent it: closed or skipped. */
-  readonly slow: number;
-  /** Members whose `send` threw. */
-  readonly failed: number;
-}
-
-/** What became of a broadcast: here, and on its way to other nodes. */
-export interface BroadcastReport extends DeliveryReport {
-  /** Other nodes that it is on its way to; a broker between nodes counts as one. */
-  readonly peers: number;
   /**
-   * Connected nodes that it is lost for, since too much already waits for them; a broker that is
-   * out of reach counts as one.
+   * Those that do not hear it, at most 64. A socket or a listener is left out on this `Rooms` only.
+   * The members of a room are left out on all nodes.
    */
-  readonly dropped: number;
+  except?: Excepted<S> | readonly Excepted<S>[];
 }
 
-interface Room<S> {
-  readonly name: string;
-  /** In no particular order: the last takes the place of one that leaves. */
-  readonly members: S[];
+/** Options of {@linkcode Rooms.drain}. */
+export interface DrainOptions extends CloseOptions {
+  /** Time over which the sockets are closed, in milliseconds. Default: 10,000. */
+  overMs?: number;
 }
-
-/** The rooms of a socket, and its place among the members of each. */
-type Places<S> = Map<Room<S>, number>;
 
 /**
  * Rooms of sockets. A broadcast reaches the members on this node at once and, through the
- * backplane, those on all others.
+ * backplane, those on all other nodes.
  *
- * - Joining twice is one membership; leaving what was never joined does nothing.
- * - Join and leave cost the same however many rooms there are; a broadcast costs its members.
- * - A socket that closes leaves everything by itself. One that is closing cannot join any more.
- * - A socket that is still connecting may join, and hears nothing until it is open.
+ * - Joining twice is one membership. Leaving a room that was never joined does nothing.
+ * - Join and leave cost the same however many rooms there are. A broadcast costs its members.
+ * - A socket that closes leaves everything by itself. A closing socket cannot join.
+ * - A socket that is still connecting may join. It becomes a member when it opens, and until then
+ *   nothing keeps it.
  * - A socket that fails or is slow never keeps the others from hearing.
+ * - A lone surrogate in a room's name or a text becomes U+FFFD, as in `WebSocket.send`.
+ * - Names that begin with U+0000 are reserved: nobody can join, and nobody hears a broadcast.
+ *
+ * Events: `slow` when a member is too slow, `missed` when messages of other nodes did not arrive.
  *
  * @example
  * ```ts
@@ -124,96 +95,95 @@ type Places<S> = Map<Room<S>, number>;
  *   const { socket, response } = Deno.upgradeWebSocket(request);
  *   socket.onopen = () => rooms.join(socket, "lobby");
  *   socket.onmessage = ({ data }) => {
- *     if (typeof data === "string") rooms.broadcast("lobby", data, { except: socket });
+ *     // Clients send what they like, and Deno's process ends if an event handler throws.
+ *     if (typeof data !== "string" || data.length > 10_000) return socket.close(1008);
+ *     rooms.broadcast("lobby", data, { except: socket });
  *   };
  *   return response;
  * }
  * ```
  */
-export class Rooms<S extends RoomSocket = WebSocket> {
-  readonly #rooms = new Map<string, Room<S>>();
-  #emptyRoomCount = 0;
-  /** Every socket that has ever joined. Each has one close listener of ours. */
-  readonly #sockets = new WeakMap<S, Places<S>>();
-  #socketCount = 0;
-  /** Slow sockets on their way out, with the timer that ends their patience. */
-  readonly #closing = new Map<S, unknown>();
-  readonly #encoder = new BroadcastEncoder();
-  readonly #backplane: Backplane | undefined;
-  readonly #maxBufferedBytes: number;
-  readonly #maxMessageBytes: number;
-  readonly #closeSlow: boolean;
-  readonly #timers: RoomsTimers;
-  #sent = 0;
-  #slow = 0;
-  #failed = 0;
+export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implements Disposable {
+  readonly #settings: RoomsSettings;
+  readonly #members = new Members<S>();
+  readonly #totals = new Totals();
+  readonly #encoder = new Encoder();
+  readonly #names = new RoomNames();
+  readonly #closer: Closer<S>;
+  readonly #delivery: Delivery<S>;
+  readonly #listenerCalls: ListenerCalls;
+  readonly #guards: EventGuards;
+  readonly #outlet: Outlet;
+  readonly #reserved: ReservedRooms;
+  readonly #watchers = new Set<MemberWatcher>();
+  readonly #hearMissed = (event: MissedEvent) => this.#missed(event);
+  #drain: Drain<S> | undefined;
+  #disposed = false;
 
   /**
-   * Makes an empty registry, and subscribes to the backplane if there is one.
+   * Starts without members, and subscribes to the backplane if there is one.
    *
+   * @throws {TypeError} for an option of the wrong type, such as a backplane without `publish`.
    * @throws {RangeError} for a limit that is not a whole number, or an unknown `slowSocket`.
    */
   constructor(options: RoomsOptions = {}) {
-    const { backplane, slowSocket = "close", timers = platformTimers } = options;
-    if (slowSocket !== "close" && slowSocket !== "skip") {
-      throw new RangeError(`slowSocket must be "close" or "skip", got ${String(slowSocket)}`);
-    }
-    this.#maxBufferedBytes = wholeNumber("maxBufferedBytes", options.maxBufferedBytes, 1024 * 1024);
-    this.#maxMessageBytes = wholeNumber(
-      "maxMessageBytes",
-      options.maxMessageBytes,
-      SESSION_MAX_FRAME_BYTES,
-    );
-    this.#closeSlow = slowSocket === "close";
-    this.#timers = timers;
-    this.#backplane = backplane;
-    backplane?.subscribe((message) => this.#receive(message));
+    super();
+    const settings = resolveOptions(options);
+    const { backplane, timers, onError } = settings;
+    this.#settings = settings;
+    this.#closer = new Closer(timers, onError);
+    this.#delivery = new Delivery<S>(settings.maxBufferedBytes, {
+      slow: (socket, isFirst) => this.#slow(socket, isFirst),
+    });
+    this.#listenerCalls = new ListenerCalls(onError);
+    this.#guards = new EventGuards(onError);
+    this.#outlet = new Outlet(backplane, (message, from) => this.#receive(message, from), onError);
+    this.#reserved = new ReservedRooms(this.#outlet, onError);
+    backplane?.addEventListener?.("missed", this.#hearMissed);
+    this.#provideSeam();
   }
 
   /** Rooms with members on this node. */
   get roomCount(): number {
-    return this.#rooms.size - this.#emptyRoomCount;
+    return this.#members.roomCount;
   }
 
   /** Sockets that are in a room. */
   get socketCount(): number {
-    return this.#socketCount;
+    return this.#members.socketCount;
+  }
+
+  /** True from the call of {@linkcode drain} on, for good. */
+  get draining(): boolean {
+    return this.#drain !== undefined;
+  }
+
+  /** Counts since the start, messages of other nodes included. They outlive sockets and nodes. */
+  get totals(): RoomsTotals {
+    return this.#totals.snapshot;
   }
 
   /**
-   * What became of all messages delivered on this node so far, those from other nodes included,
-   * whose delivery no report tells of.
-   */
-  get totals(): DeliveryReport {
-    return { sent: this.#sent, slow: this.#slow, failed: this.#failed };
-  }
-
-  /**
-   * Makes a socket a member of a room.
+   * Makes a socket a member of a room. A socket that is still connecting becomes one when it opens:
+   * until then it is in no list and no count, and {@linkcode leave} cancels.
    *
    * @param room any text of at most 65,535 bytes of UTF-8.
-   * @returns false if it already is one, or is closing or closed.
+   * @returns false if it is a member already, if it is closing or closed, if the name is reserved,
+   * or while draining.
    * @throws {TypeError} if `room` is not a string.
-   * @throws {FrameError} `room-too-long`, `ill-formed-text`: no broadcast could name such a room.
+   * @throws {FrameError} `room-too-long`, because no broadcast could name such a room.
    */
   join(socket: S, room: string): boolean {
-    checkString("room", room);
-    checkRoom(room);
+    const name = roomName(room);
+    if (isReserved(name) || this.#drain !== undefined || this.#disposed) return false;
+    const { readyState } = socket;
     // Its close event may have come already, and then nothing would ever take it out again.
-    if (socket.readyState >= CLOSING) return false;
-    const places = this.#placesOf(socket);
-    let entry = this.#rooms.get(room);
-    if (entry === undefined) {
-      entry = { name: room, members: [] };
-      this.#rooms.set(room, entry);
-    } else {
-      if (places.has(entry)) return false;
-      if (entry.members.length === 0) this.#emptyRoomCount--;
-    }
-    const place = entry.members.push(socket) - 1;
-    places.set(entry, place);
-    if (places.size === 1) this.#socketCount++;
-    if (place === 0) this.#tell("openRoom", room);
+    if (readyState >= CLOSING) return false;
+    const entry = this.#entryOf(socket) ?? this.#introduce(socket);
+    if (readyState !== CONNECTING) return this.#enter(entry, name);
+    entry.waiting ??= new Set();
+    if (entry.waiting.has(name)) return false;
+    entry.waiting.add(name);
     return true;
   }
 
@@ -221,15 +191,19 @@ export class Rooms<S extends RoomSocket = WebSocket> {
    * Ends a membership.
    *
    * @returns false if there was none.
+   * @throws {TypeError} if `room` is not a string.
    */
   leave(socket: S, room: string): boolean {
-    const entry = this.#rooms.get(room);
-    const places = this.#sockets.get(socket);
-    const place = entry && places?.get(entry);
-    if (entry === undefined || places === undefined || place === undefined) return false;
-    places.delete(entry);
-    if (places.size === 0) this.#socketCount--;
-    if (this.#vacate(entry, place)) this.#tell("closeRoom", room);
+    const name = normalName(room);
+    const entry = this.#entryOf(socket);
+    if (entry === undefined) return false;
+    if (entry.waiting?.delete(name)) {
+      this.#tellLeft(socket, name);
+      return true;
+    }
+    const left = this.#members.leave(entry, name);
+    if (left === undefined) return false;
+    this.#left(socket, left);
     return true;
   }
 
@@ -239,206 +213,402 @@ export class Rooms<S extends RoomSocket = WebSocket> {
    * @returns how many there were.
    */
   leaveAll(socket: S): number {
-    const places = this.#sockets.get(socket);
-    if (places === undefined || places.size === 0) return 0;
-    const left = [...places];
-    places.clear();
-    this.#socketCount--;
-    const emptied = left.filter(([entry, place]) => this.#vacate(entry, place));
-    // Not before all places are vacated: what was copied above must not change under foreign code.
-    for (const [{ name }] of emptied) this.#tell("closeRoom", name);
-    return left.length;
+    const entry = this.#entryOf(socket);
+    return entry === undefined ? 0 : this.#leaveAll(entry);
   }
 
-  /** The members of a room on this node, as they are now. */
+  /** The sockets of a room on this node, as they are now. */
   members(room: string): S[] {
-    return this.#rooms.get(room)?.members.slice() ?? [];
+    return this.#members.socketsOf(normalName(room));
   }
 
   /**
-   * The rooms that a socket is in, as they are now. In a close listener of yours that was added
-   * before the first `join` these are still all of them; one added later comes after ours and finds
-   * none, and so does any listener of a socket that was closed as slow.
+   * The rooms of a socket, as they are now. A close listener that was added before the first `join`
+   * still finds all of them. One that was added later finds none, and so does any listener of a
+   * socket that was closed as slow.
    */
   roomsOf(socket: S): string[] {
-    return Array.from(this.#sockets.get(socket)?.keys() ?? [], (entry) => entry.name);
+    return Array.from(this.#entryOf(socket)?.places.keys() ?? [], (room) => room.name);
+  }
+
+  /** The sockets that are in a room, each once, as they are now. */
+  sockets(): IterableIterator<S> {
+    return this.#members.sockets().values();
   }
 
   /**
-   * Sends a text to the members of a room, on all nodes. It returns at once, and what it throws it
-   * throws before anybody has heard anything.
+   * Sends a message to the members of a room, or of several, on all nodes. It returns at once. What
+   * it throws it throws before anybody has heard anything.
    *
-   * @param message any well-formed text up to the limits; usually JSON.
-   * @throws {TypeError} if `room` or `message` is not a string (a binary message of a WebSocket is
-   * none: check what clients send).
-   * @throws {FrameError} `ill-formed-text` for a lone surrogate, `room-too-long`,
-   * `message-too-long` above `maxMessageBytes` or the backplane's limit.
+   * @param room a name, or at most 64. A member of several rooms hears the message once.
+   * @param message a text, or bytes, which are copied before this returns.
+   * @throws {TypeError} if a room is not a string, or the message neither text nor bytes.
+   * @throws {RangeError} for more than 64 rooms or exceptions.
+   * @throws {FrameError} `room-too-long`, or `message-too-long` above `maxMessageBytes` or the
+   * backplane's limit. It is a `RangeError`.
    *
    * @example
    * ```ts
    * import { Rooms } from "@roomcast/roomcast/rooms";
    * import { assertEquals } from "@std/assert";
    *
-   * const report = new Rooms().broadcast("lobby", "is anybody there?");
+   * const rooms = new Rooms();
+   * const report = rooms.broadcast("lobby", "is anybody there?");
    * assertEquals(report, { sent: 0, slow: 0, failed: 0, peers: 0, dropped: 0 });
+   *
+   * rooms.broadcast(["lobby", "hall"], Uint8Array.of(1, 2), { except: "user:ann" });
    * ```
    */
-  broadcast(room: string, message: string, options: BroadcastOptions<S> = {}): BroadcastReport {
-    checkString("room", room);
-    checkString("message", message);
-    checkRoom(room);
-    checkMessage(message, this.#maxMessageBytes);
-    const backplane = this.#backplane;
-    if (backplane === undefined) {
-      const delivery = this.#deliver(this.members(room), message, options.except);
+  broadcast(
+    room: string | readonly string[],
+    message: Message,
+    options: BroadcastOptions<S> = {},
+  ): BroadcastReport {
+    const names = targetNames(room);
+    const content = messageContent(message, this.#settings.maxMessageBytes);
+    const except = options.except === undefined ? NO_EXCEPTIONS : readExceptions(options.except);
+    const rooms = withoutRooms(names, except.rooms);
+    if (rooms.length === 0 || this.#disposed) return { ...NOTHING_SENT };
+    const recipients = this.#members.recipients(rooms, except);
+    if (this.#outlet.backplane === undefined) {
+      const delivery = this.#deliver(recipients, new OutgoingPayload(content, undefined));
       return { ...delivery, peers: 0, dropped: 0 };
     }
-    const bytes = this.#encode(room, message, backplane);
-    const delivery = this.#deliver(this.members(room), message, options.except);
-    const { peers, dropped } = backplane.publish(bytes);
-    return { ...delivery, peers, dropped };
+    const encoded = this.#encoder.encode({ rooms, except: except.rooms, message: content });
+    this.#outlet.check(encoded);
+    const payload = new OutgoingPayload(content, new BroadcastView(encoded));
+    return this.#publish(encoded, this.#deliver(recipients, payload));
   }
 
-  /** Tells the backplane, whose faults must not keep a socket in its rooms, or open. */
-  #tell(what: "openRoom" | "closeRoom", room: string): void {
-    try {
-      this.#backplane?.[what]?.(room);
-    } catch (error) {
-      reportError(error);
+  /**
+   * Calls a function with each message for a room: a member without a socket. It is called in the
+   * order of the broadcasts, after `broadcast` has returned, with a text or with bytes of its own.
+   * It counts in `sent`. What it throws, or its promise rejects with, goes to `onError`.
+   *
+   * A listener that broadcasts to its own room passes its handle as `except`, or it hears itself
+   * without end.
+   *
+   * @returns the handle. Disposing it ends the listening.
+   * @throws {TypeError} if `room` is not a string or `listener` not a function.
+   * @throws {RangeError} for a reserved name.
+   * @throws {FrameError} `room-too-long`.
+   *
+   * @example
+   * ```ts
+   * import { Rooms } from "@roomcast/roomcast/rooms";
+   *
+   * const rooms = new Rooms();
+   * using _audit = rooms.listen("orders", (message) => console.log(message));
+   * rooms.broadcast("orders", "one more");
+   * ```
+   */
+  listen(room: string, listener: Listen): Disposable {
+    const name = roomName(room);
+    checkFunction("listener", listener);
+    if (isReserved(name)) {
+      throw new RangeError(
+        `names that begin with U+0000 are reserved, got ${JSON.stringify(name)}`,
+      );
+    }
+    const handle = new RoomListener(name, listener, (ended) => this.#endListener(ended));
+    if (!this.#disposed) {
+      const joined = this.#members.addListener(handle);
+      if (hasOneMember(joined)) this.#outlet.opened(name);
+    }
+    return handle;
+  }
+
+  /**
+   * Closes the sockets in a room, on all nodes. Each stays a member until it has closed; one that
+   * does not close within 5 s is terminated, or else taken out of its rooms. Listeners stay, and so
+   * do sockets that join or open later.
+   *
+   * @returns a report like that of `broadcast`; `sent` are the sockets that were told to close.
+   * @throws {TypeError} if `room` or the reason is not a string, or the code not a number.
+   * @throws {RangeError} for a code that is not allowed, or a reason above 123 bytes.
+   * @throws {FrameError} `room-too-long`. It is a `RangeError`.
+   *
+   * @example
+   * ```ts
+   * import { Rooms } from "@roomcast/roomcast/rooms";
+   *
+   * const rooms = new Rooms();
+   * rooms.disconnect("user:ann", { code: 4001, reason: "signed out" });
+   * ```
+   */
+  disconnect(room: string, options: CloseOptions = {}): BroadcastReport {
+    const name = roomName(room);
+    const why = readCloseOptions(options, NORMAL_CLOSURE);
+    if (isReserved(name) || this.#disposed) return { ...NOTHING_SENT };
+    const encoded = encodeRoomClose(name, why.code, why.reason);
+    this.#outlet.check(encoded);
+    return this.#publish(encoded, this.#disconnect(name, why));
+  }
+
+  /**
+   * Closes all sockets evenly over a time, for a restart. From now on nobody can join. Sockets that
+   * have not closed 10 s after the last was told to are terminated where possible, otherwise given
+   * up.
+   *
+   * @returns resolves with the number of sockets that have closed. A second call returns the same
+   * promise.
+   * @throws {TypeError} if the time or the code is not a number, or the reason not a string.
+   * @throws {RangeError} for a time that is not a whole number of milliseconds up to 2³¹−1, a code
+   * that is not allowed, or a reason above 123 bytes.
+   *
+   * @example
+   * ```ts
+   * import { Rooms } from "@roomcast/roomcast/rooms";
+   *
+   * const rooms = new Rooms();
+   * const closed = await rooms.drain({ overMs: 5_000 });
+   * console.log(`${closed} sockets closed`);
+   * ```
+   */
+  drain(options: DrainOptions = {}): Promise<number> {
+    if (this.#drain !== undefined) return this.#drain.done;
+    const overMs = wholeNumber("overMs", options.overMs, DRAIN_MS, { min: 0, max: MAX_DELAY_MS });
+    const why = readCloseOptions(options, SERVICE_RESTART);
+    const giveUp = (socket: S) => void this.leaveAll(socket);
+    const { timers } = this.#settings;
+    this.#drain = new Drain({ overMs, why, giveUp }, this.#closer, timers);
+    this.#drain.start(this.#members.sockets());
+    return this.#drain.done;
+  }
+
+  /**
+   * Unsubscribes from the backplane, closes the open rooms there, and forgets all sockets and
+   * listeners without closing them. Afterwards nobody can join or be heard.
+   */
+  [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#settings.backplane?.removeEventListener?.("missed", this.#hearMissed);
+    this.#outlet[Symbol.dispose]();
+    this.#closer[Symbol.dispose]();
+    this.#drain?.[Symbol.dispose]();
+    this.#delivery.clear();
+    const names = this.#members.roomNames();
+    const entries = this.#watchers.size > 0 ? this.#members.sockets() : [];
+    const places = entries.map((socket) => [socket, this.roomsOf(socket)] as const);
+    this.#members.clear();
+    for (const name of names) this.#outlet.closed(name);
+    this.#reserved[Symbol.dispose]();
+    for (const [socket, rooms] of places) {
+      for (const room of rooms) this.#tellLeft(socket, room);
     }
   }
 
-  #encode(room: string, message: string, backplane: Backplane): Uint8Array {
-    const bytes = this.#encoder.encode(room, message);
-    const { maxMessageBytes = SESSION_MAX_FRAME_BYTES } = backplane;
-    if (bytes.length <= maxMessageBytes) return bytes;
-    throw new FrameError(
-      "message-too-long",
-      maxMessageBytes,
-      `broadcast has ${bytes.length} bytes, room and lengths included, ` +
-        `and the backplane carries at most ${maxMessageBytes}`,
-    );
+  /** Calls `listener` with each event of a type. What it throws goes to `onError`. */
+  override addEventListener<Type extends keyof RoomsEventMap<S> & string>(
+    type: Type,
+    listener: (event: RoomsEventMap<S>[Type]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  /** As any event target. */
+  override addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  override addEventListener(
+    type: string,
+    listener: unknown,
+    options?: boolean | AddEventListenerOptions,
+  ): void {
+    const wrapped = this.#guards.wrap(listener as EventListenerOrEventListenerObject | null);
+    super.addEventListener(type, wrapped, options);
   }
 
-  /** From another node: for the members here, and for nobody else. */
-  #receive(bytes: Uint8Array): void {
-    const roomEnd = checkRoomBroadcast(bytes);
-    const members = this.members(readRoom(bytes, roomEnd));
-    // Most messages may be for rooms that have no member here: their text is never decoded.
-    if (members.length > 0) this.#deliver(members, readMessage(bytes, roomEnd));
+  /** Removes a listener. */
+  override removeEventListener<Type extends keyof RoomsEventMap<S> & string>(
+    type: Type,
+    listener: (event: RoomsEventMap<S>[Type]) => void,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  /** As any event target. */
+  override removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  override removeEventListener(
+    type: string,
+    listener: unknown,
+    options?: boolean | EventListenerOptions,
+  ): void {
+    const wrapped = this.#guards.wrap(listener as EventListenerOrEventListenerObject | null);
+    super.removeEventListener(type, wrapped, options);
+  }
+
+  /** From another node, or another `Rooms` on this backplane. */
+  #receive(bytes: Uint8Array, from: string | undefined): void {
+    if (bytes[0] === ROOM_CLOSE) {
+      const { room, code, reason } = decodeRoomClose(bytes);
+      this.#totals.received++;
+      this.#disconnect(room, { code, reason });
+      return;
+    }
+    const view = new BroadcastView(bytes);
+    const names = view.rooms(this.#names);
+    if (names.length === 1 && isReserved(names[0])) {
+      this.#reserved.receive(names[0], view.messageBytes(), from);
+      return;
+    }
+    const excepted = view.except(this.#names);
+    const rooms = withoutRooms(names.length === 1 ? names : [...new Set(names)], excepted);
+    const recipients = this.#members.recipients(rooms, { rooms: excepted, members: [] });
+    const { sockets, listeners } = recipients;
+    // Most messages may be for rooms that have no member here: they are never decoded.
+    if (sockets.length > 0 || listeners.length > 0) {
+      const needsData = listeners.length > 0 || sockets[0].sendFrame === undefined;
+      this.#deliver(recipients, new IncomingPayload(view, needsData));
+    }
+    this.#totals.received++;
+  }
+
+  #publish(encoded: Uint8Array, delivery: DeliveryReport): BroadcastReport {
+    const { sent, slow, failed } = delivery;
+    if (this.#outlet.backplane !== undefined) this.#totals.published++;
+    const { peers, dropped } = this.#outlet.publish(encoded);
+    return { sent, slow, failed, peers, dropped };
   }
 
   /** Sends to a snapshot of members: `send` and `close` run foreign code, which may join and leave. */
-  #deliver(members: readonly S[], message: string, except?: S): DeliveryReport {
+  #deliver({ sockets, listeners }: Recipients<S>, payload: Payload): DeliveryReport {
+    const report = this.#delivery.deliver(sockets, payload);
+    if (listeners.length === 0) return this.#totals.add(report);
+    this.#listenerCalls.add(listeners, payload.data);
+    return this.#totals.add({ ...report, sent: report.sent + listeners.length });
+  }
+
+  #disconnect(name: string, why: CloseReason): DeliveryReport {
     let sent = 0;
-    let slow = 0;
     let failed = 0;
-    for (const socket of members) {
-      if (socket === except) continue;
-      try {
-        if (socket.readyState !== OPEN) continue;
-        // Looked at before the queue grows: what `close` finds unsent it cannot get past.
-        if (socket.bufferedAmount > this.#maxBufferedBytes) {
-          slow++;
-          if (this.#closeSlow) this.#dropSlow(socket);
-        } else {
-          socket.send(message);
-          sent++;
-        }
-      } catch {
-        failed++;
+    for (const socket of this.#members.socketsOf(name)) {
+      if (socket.readyState >= CLOSING) continue;
+      // Before `close`, whose close event may come at once.
+      this.#closer.watch(socket, () => this.#giveUp(socket));
+      if (this.#closer.close(socket, why)) sent++;
+      else failed++;
+    }
+    return { sent, slow: 0, failed };
+  }
+
+  /** It has not closed in time: its close event may never come. */
+  #giveUp(socket: S): void {
+    if (!this.#closer.terminate(socket)) this.leaveAll(socket);
+  }
+
+  #slow(socket: S, isFirst: boolean): void {
+    if (this.#settings.closeSlow) {
+      // Out of its rooms now: its close event comes late, or never.
+      this.leaveAll(socket);
+      this.#delivery.forget(socket);
+      if (socket.terminate !== undefined) {
+        this.#closer.watch(socket, () => this.#closer.terminate(socket));
       }
+      this.#closer.close(socket, TOO_SLOW);
     }
-    this.#sent += sent;
-    this.#slow += slow;
-    this.#failed += failed;
-    return { sent, slow, failed };
+    if (isFirst) this.dispatchEvent(new SlowEvent(socket));
   }
 
-  /** Gives up on a slow socket now: its close event comes late, or never. */
-  #dropSlow(socket: S): void {
-    this.leaveAll(socket);
-    if (socket.terminate) {
-      this.#timers.clearTimeout(this.#closing.get(socket));
-      const timer = this.#timers.setTimeout(() => this.#terminate(socket), SLOW_CLOSE_GRACE_MS);
-      this.#closing.set(socket, timer);
-    }
-    try {
-      socket.close(TRY_AGAIN_LATER, "too much unsent");
-    } catch {
-      // It has been counted as slow, and it is out of all rooms.
-    }
+  #missed({ from, count }: MissedEvent): void {
+    this.#totals.missed += count ?? 1;
+    this.dispatchEvent(new MissedEvent(undefined, from, count));
   }
 
-  #terminate(socket: S): void {
-    this.#closing.delete(socket);
-    try {
-      socket.terminate?.();
-    } catch {
-      // Nothing of ours is left to save.
-    }
+  /** What is known of a socket. It may have opened, and our listener for that not have run yet. */
+  #entryOf(socket: S): Entry<S> | undefined {
+    const entry = this.#members.entryOf(socket);
+    if (entry?.waiting !== undefined && socket.readyState === OPEN) this.#opened(entry);
+    return entry;
   }
 
-  #placesOf(socket: S): Places<S> {
-    let places = this.#sockets.get(socket);
-    if (places === undefined) {
-      places = new Map();
-      socket.addEventListener("close", () => this.#forget(socket), { once: true });
-      this.#sockets.set(socket, places);
+  #introduce(socket: S): Entry<S> {
+    const entry = this.#members.introduce(socket);
+    // Nothing but the socket itself holds these, so nothing is left of one that never opens.
+    socket.addEventListener("close", () => this.#closed(socket), { once: true });
+    if (socket.readyState === CONNECTING) {
+      socket.addEventListener("open", () => void this.#entryOf(socket), { once: true });
     }
-    return places;
+    return entry;
   }
 
-  #forget(socket: S): void {
-    this.leaveAll(socket);
-    this.#timers.clearTimeout(this.#closing.get(socket));
-    this.#closing.delete(socket);
+  #opened(entry: Entry<S>): void {
+    const names = entry.waiting ?? [];
+    entry.waiting = undefined;
+    if (this.#drain === undefined) {
+      for (const name of names) this.#enter(entry, name);
+      return;
+    }
+    for (const name of names) this.#tellLeft(entry.socket, name);
+    this.#closer.close(entry.socket, this.#drain.why);
   }
 
-  /** Takes the member at `place` out of a room. True if it was the last. */
-  #vacate(room: Room<S>, place: number): boolean {
-    const { members } = room;
-    const last = members.pop();
-    if (last !== undefined && place < members.length) {
-      members[place] = last;
-      this.#sockets.get(last)?.set(room, place);
+  #closed(socket: S): void {
+    this.#closer.closed(socket);
+    this.#delivery.forget(socket);
+    const entry = this.#members.entryOf(socket);
+    if (entry !== undefined) this.#leaveAll(entry);
+    this.#drain?.closed(socket);
+  }
+
+  #enter(entry: Entry<S>, name: string): boolean {
+    const room = this.#members.join(entry, name);
+    if (room === undefined) return false;
+    if (hasOneMember(room)) this.#outlet.opened(name);
+    for (const watcher of this.#watchers) {
+      guarded(() => watcher.joined(entry.socket, name), this.#settings.onError);
     }
-    if (members.length > 0) return false;
-    if (room.name.length > MAX_SPARE_NAME_LENGTH) {
-      this.#rooms.delete(room.name);
-      return true;
-    }
-    this.#emptyRoomCount++;
-    if (this.#emptyRoomCount > MAX_SPARE_ROOMS + this.roomCount) this.#sweep();
     return true;
   }
 
-  /** Deletes the emptied rooms: work for each room, but only after as many have been emptied. */
-  #sweep(): void {
-    for (const { name, members } of this.#rooms.values()) {
-      if (members.length === 0) this.#rooms.delete(name);
+  #leaveAll(entry: Entry<S>): number {
+    const { socket, waiting } = entry;
+    entry.waiting = undefined;
+    const left = this.#members.leaveAll(entry);
+    // All places are vacated before foreign code is called, which may fill rooms again.
+    const emptied = left.filter(isEmpty);
+    for (const { name } of emptied) this.#outlet.closed(name);
+    for (const { name } of left) this.#tellLeft(socket, name);
+    for (const name of waiting ?? []) this.#tellLeft(socket, name);
+    return left.length + (waiting?.size ?? 0);
+  }
+
+  #left(socket: S, room: Room<S>): void {
+    if (isEmpty(room)) this.#outlet.closed(room.name);
+    this.#tellLeft(socket, room.name);
+  }
+
+  #tellLeft(socket: S, room: string): void {
+    for (const watcher of this.#watchers) {
+      guarded(() => watcher.left(socket, room), this.#settings.onError);
     }
-    this.#emptyRoomCount = 0;
+  }
+
+  #endListener(listener: RoomListener): void {
+    const room = this.#members.removeListener(listener);
+    if (room !== undefined && isEmpty(room)) this.#outlet.closed(room.name);
+  }
+
+  #provideSeam(): void {
+    const { backplane, timers, onError } = this.#settings;
+    provideSeam(this, {
+      backplane,
+      timers,
+      onError,
+      isMember: (socket, room) => this.#members.has(socket as S, room),
+      openReserved: (room, receive) => this.#reserved.open(room, receive),
+      watch: (watcher) => {
+        this.#watchers.add(watcher);
+        return { [Symbol.dispose]: () => void this.#watchers.delete(watcher) };
+      },
+    });
   }
 }
 
-const platformTimers: RoomsTimers = {
-  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
-  clearTimeout: (timer) => clearTimeout(timer as number | undefined),
-};
-
-function checkString(what: string, value: unknown): void {
-  if (typeof value === "string") return;
-  const found = value === null
-    ? "null"
-    : typeof value === "object"
-    ? value.constructor?.name ?? "an object"
-    : typeof value;
-  throw new TypeError(`${what} must be a string, got ${found}`);
-}
-
-function wholeNumber(option: string, value: number | undefined, fallback: number): number {
-  if (value === undefined) return fallback;
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw new RangeError(`${option} must be a whole number of bytes, got ${String(value)}`);
+function withoutRooms(names: readonly string[], excepted: readonly string[]): readonly string[] {
+  if (excepted.length === 0) return names;
+  return names.filter((name) => !excepted.includes(name));
 }

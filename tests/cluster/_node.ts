@@ -22,7 +22,7 @@ const socket = new FakeSocket();
 const last = new Map<string, number>();
 socket.onSend = (message) => {
   socket.heard.length = 0;
-  const [sender, incarnation, number] = message.split(" ");
+  const [sender, incarnation, number] = String(message).split(" ");
   const key = `${sender} ${incarnation}`;
   const before = last.get(key);
   if (before === undefined) say({ type: "heard", peer: sender });

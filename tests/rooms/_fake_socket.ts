@@ -1,4 +1,5 @@
-import type { RoomSocket } from "../../mod.ts";
+import { decodeWebSocketText, OPCODE, readWebSocketHeader } from "../../codec/mod.ts";
+import type { RoomSocket } from "../../rooms/mod.ts";
 
 /** A socket that does what a test tells it, and remembers what it was told to do. */
 export class FakeSocket implements RoomSocket {
@@ -7,15 +8,17 @@ export class FakeSocket implements RoomSocket {
   /** What `send` throws, if anything. */
   failure: Error | undefined;
   /** Runs at the end of each `send`. */
-  onSend: (data: string) => void = () => {};
+  onSend: (data: string | Uint8Array) => void = () => {};
   /** If false, `close` gets stuck in closing, as with a client that neither reads nor hangs up. */
   closes = true;
-  readonly heard: string[] = [];
+  /** Close codes that `close` refuses, as a socket does that its own process has opened. */
+  refusesCode: (code: number) => boolean = () => false;
+  readonly heard: (string | Uint8Array)[] = [];
   readonly closeCalls: { code: number | undefined; reason: string | undefined }[] = [];
   listenersAdded = 0;
-  #listeners: (() => void)[] = [];
+  #listeners: { type: string; listener: () => void }[] = [];
 
-  send(data: string): void {
+  send(data: string | Uint8Array): void {
     if (this.failure) throw this.failure;
     this.heard.push(data);
     this.onSend(data);
@@ -23,22 +26,37 @@ export class FakeSocket implements RoomSocket {
 
   close(code?: number, reason?: string): void {
     this.closeCalls.push({ code, reason });
+    if (code !== undefined && this.refusesCode(code)) throw new Error("InvalidAccessError");
     this.readyState = 2;
     if (this.closes) this.emitClose();
   }
 
-  addEventListener(_type: "close", listener: () => void): void {
+  addEventListener(type: "close" | "open", listener: () => void): void {
     this.listenersAdded++;
-    this.#listeners.push(listener);
+    this.#listeners.push({ type, listener });
+  }
+
+  /** The handshake is complete. */
+  emitOpen(): void {
+    this.readyState = 1;
+    this.#emit("open");
   }
 
   /** The connection is gone: what the platform does when it notices. */
   emitClose(): void {
     this.readyState = 3;
-    const listeners = this.#listeners;
+    this.#emit("close");
     this.#listeners = [];
-    for (const listener of listeners) listener();
   }
+
+  #emit(type: string): void {
+    for (const one of this.#listeners.filter((one) => one.type === type)) one.listener();
+  }
+}
+
+/** A fake socket that has not opened yet. */
+export class ConnectingSocket extends FakeSocket {
+  override readyState = 0;
 }
 
 /** A fake socket as `ws` has them. */
@@ -48,5 +66,22 @@ export class TerminableSocket extends FakeSocket {
   terminate(): void {
     this.terminated++;
     this.emitClose();
+  }
+}
+
+/** A fake socket that takes frames, and remembers what their clients would hear. */
+export class FrameSocket extends FakeSocket {
+  readonly frames: Uint8Array[] = [];
+
+  sendFrame(frame: Uint8Array): void {
+    if (this.failure) throw this.failure;
+    const header = readWebSocketHeader(frame, 0);
+    if (header === undefined || !header.fin || header.masked) throw new Error("no such frame");
+    const payload = frame.slice(header.size);
+    if (payload.length !== header.length) throw new Error("frame has another length");
+    const message = header.opcode === OPCODE.TEXT ? decodeWebSocketText(payload) : payload;
+    this.frames.push(frame);
+    this.heard.push(message);
+    this.onSend(message);
   }
 }

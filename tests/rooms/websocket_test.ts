@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { Rooms, type RoomsOptions } from "../../mod.ts";
+import { Rooms, type RoomSocket, type RoomsOptions } from "../../mod.ts";
 
 /** A server that puts every socket into the lobby; real sockets, as an application has them. */
 async function serve(
@@ -23,7 +23,7 @@ async function serve(
     for (const type of ["open", "close"]) socket.addEventListener(type, notify);
     return response;
   });
-  const isOpen = (socket: WebSocket) => socket.readyState === WebSocket.OPEN;
+  const isOpen = (socket: RoomSocket) => socket.readyState === WebSocket.OPEN;
   const joined = async (count: number) => {
     while (rooms.members("lobby").filter(isOpen).length !== count) await changed.promise;
   };

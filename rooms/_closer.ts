@@ -1,0 +1,77 @@
+import type { Timers } from "../backplane/mod.ts";
+import { guarded, type OnError } from "./_errors.ts";
+import type { RoomSocket } from "./room_socket.ts";
+
+/** How long a socket may take to close before it is terminated. */
+const GRACE_MS = 5_000;
+
+/** Why sockets are closed. */
+export interface CloseReason {
+  readonly code: number;
+  readonly reason: string;
+}
+
+/** Closes sockets, and ends those that do not close in time. */
+export class Closer<S extends RoomSocket> implements Disposable {
+  readonly #timers: Timers;
+  readonly #onError: OnError;
+  /** Sockets on their way out, with the timer that ends the wait for each. */
+  readonly #closing = new Map<S, unknown>();
+
+  /** Starts with nothing to close. */
+  constructor(timers: Timers, onError: OnError) {
+    this.#timers = timers;
+    this.#onError = onError;
+  }
+
+  /**
+   * Begins to close a socket. False if it cannot even be closed without a code; then it is
+   * terminated if that is possible.
+   */
+  close(socket: S, { code, reason }: CloseReason): boolean {
+    try {
+      socket.close(code, reason);
+      return true;
+    } catch {
+      // A socket that this process has opened refuses most codes below 3000, in Deno and on the web.
+    }
+    try {
+      socket.close();
+      return true;
+    } catch (error) {
+      this.#onError(error);
+      this.terminate(socket);
+      return false;
+    }
+  }
+
+  /** Has `end` called if the socket has not closed within the grace. */
+  watch(socket: S, end: () => void): void {
+    this.#timers.clearTimeout(this.#closing.get(socket));
+    const timer = this.#timers.setTimeout(() => {
+      this.#closing.delete(socket);
+      end();
+    }, GRACE_MS);
+    this.#closing.set(socket, timer);
+  }
+
+  /** Ends a socket at once, if that is possible. False if not. */
+  terminate(socket: S): boolean {
+    if (socket.terminate === undefined) return false;
+    guarded(() => socket.terminate?.(), this.#onError);
+    return true;
+  }
+
+  /** The socket has closed. */
+  closed(socket: S): void {
+    if (this.#closing.size === 0) return;
+    this.#timers.clearTimeout(this.#closing.get(socket));
+    this.#closing.delete(socket);
+  }
+
+  /** Ends all waiting. */
+  [Symbol.dispose](): void {
+    for (const timer of this.#closing.values()) this.#timers.clearTimeout(timer);
+    this.#closing.clear();
+  }
+}

@@ -1,0 +1,109 @@
+import type { Timers } from "../backplane/mod.ts";
+import type { Closer, CloseReason } from "./_closer.ts";
+import { CLOSING, type RoomSocket } from "./room_socket.ts";
+
+/** How long sockets may take to close after the last has been told to. */
+const GRACE_MS = 10_000;
+
+/** Most steps of a drain, each with a timer of its own, so that late timers do not add up. */
+const MAX_STEPS = 1000;
+
+/** How a drain goes about it. */
+export interface DrainSettings<S> {
+  readonly overMs: number;
+  readonly why: CloseReason;
+  /** Told of a socket that neither closes nor can be terminated. */
+  readonly giveUp: (socket: S) => void;
+}
+
+/** Closes sockets evenly over a time, and waits until they have closed. */
+export class Drain<S extends RoomSocket> implements Disposable {
+  /** Resolves with the number of sockets that it has closed. */
+  readonly done: Promise<number>;
+  /** Why sockets are closed. */
+  readonly why: CloseReason;
+  readonly #overMs: number;
+  readonly #giveUp: (socket: S) => void;
+  readonly #closer: Closer<S>;
+  readonly #timers: Timers;
+  readonly #resolve: (closed: number) => void;
+  readonly #pending = new Set<unknown>();
+  /** Sockets that have been told to close. */
+  readonly #closing = new Set<S>();
+  #sockets: readonly S[] = [];
+  #next = 0;
+  #closed = 0;
+
+  /** Closes nothing before {@linkcode start}. */
+  constructor({ overMs, why, giveUp }: DrainSettings<S>, closer: Closer<S>, timers: Timers) {
+    const { promise, resolve } = Promise.withResolvers<number>();
+    this.done = promise;
+    this.why = why;
+    this.#overMs = overMs;
+    this.#giveUp = giveUp;
+    this.#closer = closer;
+    this.#timers = timers;
+    this.#resolve = resolve;
+  }
+
+  /** Begins, and closes the first sockets at once. */
+  start(sockets: readonly S[]): void {
+    this.#sockets = sockets;
+    const steps = Math.max(1, Math.min(MAX_STEPS, sockets.length, this.#overMs));
+    for (let step = 1; step < steps; step++) {
+      const until = Math.ceil(sockets.length * (step + 1) / steps);
+      this.#after(this.#overMs * step / steps, () => this.#closeUntil(until));
+    }
+    this.#closeUntil(Math.ceil(sockets.length / steps));
+  }
+
+  /** A socket has closed. */
+  closed(socket: S): void {
+    if (!this.#closing.delete(socket)) return;
+    this.#closed++;
+    this.#check();
+  }
+
+  /** Stops at once. */
+  [Symbol.dispose](): void {
+    for (const timer of this.#pending) this.#timers.clearTimeout(timer);
+    this.#pending.clear();
+    this.#closing.clear();
+    this.#sockets = [];
+    this.#resolve(this.#closed);
+  }
+
+  #closeUntil(end: number): void {
+    const sockets = this.#sockets;
+    while (this.#next < Math.min(end, sockets.length)) {
+      const socket = sockets[this.#next++];
+      if (socket.readyState > CLOSING) continue;
+      // Before `close`, which may call `closed` at once.
+      this.#closing.add(socket);
+      if (socket.readyState < CLOSING) this.#closer.close(socket, this.why);
+    }
+    if (this.#next < sockets.length) return;
+    if (this.#closing.size > 0) this.#after(GRACE_MS, () => this.#giveUpAll());
+    this.#check();
+  }
+
+  #check(): void {
+    if (this.#next >= this.#sockets.length && this.#closing.size === 0) this[Symbol.dispose]();
+  }
+
+  #giveUpAll(): void {
+    for (const socket of [...this.#closing]) {
+      if (this.#closer.terminate(socket)) this.closed(socket);
+      else this.#giveUp(socket);
+    }
+    this[Symbol.dispose]();
+  }
+
+  #after(delayMs: number, run: () => void): void {
+    const timer = this.#timers.setTimeout(() => {
+      this.#pending.delete(timer);
+      run();
+    }, delayMs);
+    this.#pending.add(timer);
+  }
+}

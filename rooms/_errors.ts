@@ -1,0 +1,33 @@
+/**
+ * Takes an error of somebody else's code, which must neither end the process nor be lost. Never
+ * throws.
+ */
+export type OnError = (error: unknown) => void;
+
+/**
+ * Makes an {@linkcode OnError} of the application's own, whose faults are printed. Not `reportError`:
+ * in Deno that ends the process.
+ */
+export function guardOnError(onError: ((error: unknown) => unknown) | undefined): OnError {
+  if (onError === undefined) return print;
+  return (error) => guarded(() => onError(error), print);
+}
+
+/** Calls foreign code, and hands on what it throws or what its promise rejects with. */
+export function guarded(call: () => unknown, onError: OnError): void {
+  try {
+    const result = call();
+    if (isThenable(result)) result.then(undefined, onError);
+  } catch (error) {
+    onError(error);
+  }
+}
+
+function print(error: unknown): void {
+  console.error("roomcast: an error in a handler, a listener or a backplane:", error);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value &&
+    typeof value.then === "function";
+}

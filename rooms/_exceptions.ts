@@ -1,0 +1,43 @@
+import { describe } from "../backplane/checks.ts";
+import { checkCount, isReserved, roomName } from "./_room_name.ts";
+
+/** Those that do not hear a broadcast. */
+export interface Exceptions {
+  /** Rooms whose members do not hear it, on any node. */
+  readonly rooms: readonly string[];
+  /** Sockets and listeners of this node, each once. */
+  readonly members: readonly object[];
+}
+
+/** Everybody hears it. */
+export const NO_EXCEPTIONS: Exceptions = { rooms: [], members: [] };
+
+/**
+ * Reads the `except` of a broadcast.
+ *
+ * @throws {TypeError} for anything that is neither an object nor a string.
+ * @throws {RangeError} for more than 64.
+ * @throws {FrameError} `room-too-long`.
+ */
+export function readExceptions(except: unknown): Exceptions {
+  if (except === undefined) return NO_EXCEPTIONS;
+  if (isMember(except)) return { rooms: [], members: [except] };
+  const all = new Set<unknown>(Array.isArray(except) ? except : [except]);
+  const rooms = new Set<string>();
+  const members: object[] = [];
+  for (const one of all) {
+    if (typeof one === "string") rooms.add(roomName(one));
+    else if (isMember(one)) members.push(one);
+    else {
+      throw new TypeError(
+        `except must be a socket, a listener's handle or the name of a room, got ${describe(one)}`,
+      );
+    }
+  }
+  checkCount("exceptions", rooms.size + members.length);
+  return { rooms: [...rooms].filter((room) => !isReserved(room)), members };
+}
+
+function isMember(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

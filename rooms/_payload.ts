@@ -1,0 +1,75 @@
+import { isUtf8 } from "node:buffer";
+import {
+  type BroadcastView,
+  encodeWebSocketFrame,
+  encodeWebSocketText,
+  OPCODE,
+} from "../codec/mod.ts";
+
+/** A message on its way to members: each of its forms is made when the first of them needs it. */
+export interface Payload {
+  /** For `send` and for listeners: a string, or bytes in memory of their own. */
+  readonly data: string | Uint8Array;
+  /** For `sendFrame`: a WebSocket frame in memory of its own. */
+  readonly frame: Uint8Array;
+}
+
+/** A message that this node broadcasts. */
+export class OutgoingPayload implements Payload {
+  readonly #message: string | Uint8Array;
+  readonly #encoded: BroadcastView | undefined;
+  #copy: Uint8Array | undefined;
+  #frame: Uint8Array | undefined;
+
+  /** `encoded` is the same message as it goes to other nodes, if it does. */
+  constructor(message: string | Uint8Array, encoded: BroadcastView | undefined) {
+    this.#message = message;
+    this.#encoded = encoded;
+  }
+
+  get data(): string | Uint8Array {
+    const message = this.#message;
+    return typeof message === "string" ? message : this.#copy ??= new Uint8Array(message);
+  }
+
+  get frame(): Uint8Array {
+    return this.#frame ??= this.#makeFrame();
+  }
+
+  #makeFrame(): Uint8Array {
+    const message = this.#message;
+    if (typeof message !== "string") return encodeWebSocketFrame(OPCODE.BINARY, message);
+    // Encoding a text costs more than copying what has been encoded.
+    const utf8 = this.#encoded?.messageBytes();
+    return utf8 ? encodeWebSocketFrame(OPCODE.TEXT, utf8) : encodeWebSocketText(message);
+  }
+}
+
+/** A message from another node. Its bytes are lent, so each form is a copy. */
+export class IncomingPayload implements Payload {
+  readonly #view: BroadcastView;
+  #data: string | Uint8Array | undefined;
+  #frame: Uint8Array | undefined;
+
+  /**
+   * Checks the message. `needsData` says that `data` will be asked for, and spares a second pass.
+   *
+   * @throws {FrameError} `invalid-utf8`.
+   */
+  constructor(view: BroadcastView, needsData: boolean) {
+    this.#view = view;
+    if (needsData) this.#data = view.message();
+    else view.checkText(isUtf8);
+  }
+
+  get data(): string | Uint8Array {
+    return this.#data ??= this.#view.message();
+  }
+
+  get frame(): Uint8Array {
+    return this.#frame ??= encodeWebSocketFrame(
+      this.#view.isText ? OPCODE.TEXT : OPCODE.BINARY,
+      this.#view.messageBytes(),
+    );
+  }
+}

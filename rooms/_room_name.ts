@@ -1,0 +1,53 @@
+import { describe } from "../backplane/checks.ts";
+import { checkRoom } from "../codec/mod.ts";
+
+/** Most rooms, and most exceptions, of one broadcast. */
+const MAX_NAMES = 64;
+
+/**
+ * The name as it is stored and sent: a lone surrogate becomes U+FFFD, as in `WebSocket.send`. So a
+ * client cannot make a method throw through a JSON escape.
+ *
+ * @throws {TypeError} if it is not a string.
+ */
+export function normalName(name: unknown): string {
+  if (typeof name !== "string") throw new TypeError(`room must be a string, got ${describe(name)}`);
+  return name.toWellFormed();
+}
+
+/**
+ * As {@linkcode normalName}, for a name that is to be joined or sent.
+ *
+ * @throws {FrameError} `room-too-long` above 65,535 bytes of UTF-8.
+ */
+export function roomName(name: unknown): string {
+  const normal = normalName(name);
+  checkRoom(normal);
+  return normal;
+}
+
+/** True for names that begin with U+0000. They belong to the library. */
+export function isReserved(room: string): boolean {
+  return room.charCodeAt(0) === 0;
+}
+
+/**
+ * The rooms of a broadcast: each once, without reserved names.
+ *
+ * @throws {RangeError} for more than 64.
+ */
+export function targetNames(rooms: unknown): string[] {
+  if (!Array.isArray(rooms)) {
+    const room = roomName(rooms);
+    return isReserved(room) ? [] : [room];
+  }
+  const names = new Set<string>(rooms.map(roomName));
+  checkCount("rooms", names.size);
+  return [...names].filter((room) => !isReserved(room));
+}
+
+/** Refuses a list that is too long. */
+export function checkCount(what: string, count: number): void {
+  if (count <= MAX_NAMES) return;
+  throw new RangeError(`a broadcast has at most ${MAX_NAMES} ${what}, got ${count}`);
+}

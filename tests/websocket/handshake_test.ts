@@ -1,0 +1,3 @@
+import { HANDSHAKE } from "./cases/handshake.ts";
+
+for (const [name, run] of Object.entries(HANDSHAKE)) Deno.test(name, run);

@@ -1,0 +1,3 @@
+import { SOCKET } from "./cases/socket.ts";
+
+for (const [name, run] of Object.entries(SOCKET)) Deno.test(name, run);

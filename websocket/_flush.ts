@@ -1,0 +1,90 @@
+/**
+ * The flush that all sockets of a process share: what they collect during a turn of the event loop is
+ * written when the turn ends, one socket after the other.
+ */
+
+import { clearImmediate, setImmediate } from "node:timers";
+import { FrameList } from "./_frame_list.ts";
+
+/** How long a flush may keep the event loop from timers and other input. */
+const PAUSE_AFTER_MS = 20;
+
+/** Sockets between two looks at the clock. */
+const SOCKETS_BETWEEN_LOOKS = 32;
+
+/** What is flushed. */
+export interface Flushable {
+  /** Writes what has been collected. */
+  flush(): void;
+}
+
+/** When a flush runs; to be replaced in tests. */
+export interface FlushTiming {
+  now(): number;
+  setImmediate(callback: () => void): unknown;
+  clearImmediate(immediate: unknown): void;
+}
+
+const systemTiming: FlushTiming = {
+  now: () => performance.now(),
+  setImmediate: (callback) => setImmediate(callback),
+  clearImmediate: (immediate) => clearImmediate(immediate as Parameters<typeof clearImmediate>[0]),
+};
+
+export class Flush {
+  readonly #timing: FlushTiming;
+  #waiting: Flushable[] = [];
+  /** Of those that wait, how many have been flushed. */
+  #flushed = 0;
+  #immediate: unknown;
+  /** Lists of one frame that were begun in this turn: the latest for each kind of socket. */
+  #begun: (FrameList | undefined)[] = [];
+
+  constructor(timing: FlushTiming = systemTiming) {
+    this.#timing = timing;
+  }
+
+  /** Sockets that wait to be flushed. */
+  get waiting(): number {
+    return this.#waiting.length - this.#flushed;
+  }
+
+  /** Has `socket` flushed when the turn ends. */
+  add(socket: Flushable): void {
+    this.#waiting.push(socket);
+    this.#immediate ??= this.#timing.setImmediate(() => this.#run());
+  }
+
+  /** A list with only this frame, if a socket of this kind has just begun one. */
+  begunWith(kind: number, frame: Uint8Array): FrameList | undefined {
+    const list = this.#begun[kind];
+    return list?.endsWith(frame) ? list : undefined;
+  }
+
+  /** Begins a list. Sockets of different kinds are sent different frames for the same message. */
+  begin(kind: number, frame: Uint8Array): FrameList {
+    return this.#begun[kind] = new FrameList(undefined, frame);
+  }
+
+  #run(): void {
+    this.#immediate = undefined;
+    this.#begun = [];
+    const startedAt = this.#timing.now();
+    while (this.#flushed < this.#waiting.length) {
+      this.#waiting[this.#flushed++].flush();
+      if (this.#flushed % SOCKETS_BETWEEN_LOOKS !== 0) continue;
+      if (this.#timing.now() - startedAt < PAUSE_AFTER_MS) continue;
+      // The others go on in the next turn, before sockets that are added in the meantime.
+      this.#waiting = this.#waiting.slice(this.#flushed);
+      this.#flushed = 0;
+      if (this.#waiting.length === 0) return;
+      this.#immediate = this.#timing.setImmediate(() => this.#run());
+      return;
+    }
+    this.#waiting = [];
+    this.#flushed = 0;
+  }
+}
+
+/** The one of this process. */
+export const sharedFlush: Flush = new Flush();

@@ -1,0 +1,134 @@
+/**
+ * What a socket collects during a turn of the event loop: a list of frames, joined into few pieces
+ * when it is written.
+ *
+ * Sockets that are sent the same frames in the same order hold the same list. A list is known by its
+ * last frame, which links to the one before. If the frame that a socket adds is the one that was last
+ * added to its list by another, both get the same longer list. So the members of a room share one
+ * list, however long it is, and join it once.
+ */
+
+import { Buffer } from "node:buffer";
+
+/** Frames from this size on are written as they are, because copying them costs more than it saves. */
+const JOIN_BELOW_BYTES = 16 * 1024;
+
+/** What a frame that waits takes besides its bytes, roughly: the objects around it. */
+const FRAME_OVERHEAD_BYTES = 256;
+
+/** Bytes of its memory that a frame may leave unused before it is copied. */
+const MAX_UNUSED_BYTES = 256;
+
+/** A list of one frame or more. */
+export class FrameList {
+  /** Bytes of all frames. */
+  readonly bytes: number;
+  /** Memory that the frames take while they wait, roughly. */
+  readonly memoryBytes: number;
+  readonly #before: FrameList | undefined;
+  readonly #frame: Buffer;
+  /** The frame as it was given, for other sockets to be recognised by. */
+  #given: Uint8Array | undefined;
+  /** The list that the last `append` has made. */
+  #next: FrameList | undefined;
+  #pieces: readonly Buffer[] | undefined;
+
+  /** Adds a frame to a list, or begins one. */
+  constructor(before: FrameList | undefined, frame: Uint8Array) {
+    this.#before = before;
+    this.#given = frame;
+    this.#frame = ownMemory(frame);
+    this.bytes = (before?.bytes ?? 0) + frame.length;
+    this.memoryBytes = (before?.memoryBytes ?? 0) + frame.length + FRAME_OVERHEAD_BYTES;
+  }
+
+  /** True if the last frame is this one. */
+  endsWith(frame: Uint8Array): boolean {
+    return this.#given === frame;
+  }
+
+  /** The list with this frame after it, if that was made for another socket just now. */
+  followedBy(frame: Uint8Array): FrameList | undefined {
+    return this.#next?.endsWith(frame) ? this.#next : undefined;
+  }
+
+  /** Makes the list with this frame after it. */
+  append(frame: Uint8Array): FrameList {
+    return this.#next = new FrameList(this, frame);
+  }
+
+  /** All bytes in order. They are joined once for all sockets that share the list. */
+  get pieces(): readonly Buffer[] {
+    return this.#pieces ??= this.#before === undefined
+      ? [this.#frame]
+      : joinSmall(FrameList.#framesOf(this), JOIN_BELOW_BYTES);
+  }
+
+  /**
+   * Ends the sharing, at the end of a turn: a socket that keeps its list must not keep alive what
+   * others have added since, nor the memory that a frame was copied from.
+   */
+  seal(): void {
+    FrameList.#seal(this);
+  }
+
+  static #seal(last: FrameList): void {
+    let list: FrameList | undefined = last;
+    while (list !== undefined && (list.#given !== undefined || list.#next !== undefined)) {
+      list.#given = list.#next = undefined;
+      list = list.#before;
+    }
+  }
+
+  static #framesOf(last: FrameList): Buffer[] {
+    const frames: Buffer[] = [];
+    for (let list: FrameList | undefined = last; list !== undefined; list = list.#before) {
+      frames.push(list.#frame);
+    }
+    return frames.reverse();
+  }
+}
+
+/** Joins neighbours that are smaller than `belowBytes`. */
+export function joinSmall(frames: readonly Buffer[], belowBytes: number): Buffer[] {
+  const pieces: Buffer[] = [];
+  let small: Buffer[] = [];
+  const joinThem = () => {
+    if (small.length > 0) pieces.push(small.length === 1 ? small[0] : join(small));
+    small = [];
+  };
+  for (const frame of frames) {
+    if (frame.length < belowBytes) {
+      small.push(frame);
+      continue;
+    }
+    joinThem();
+    pieces.push(frame);
+  }
+  joinThem();
+  return pieces;
+}
+
+function join(frames: readonly Buffer[]): Buffer {
+  let bytes = 0;
+  for (const frame of frames) bytes += frame.length;
+  // Not from the pool that `Buffer.concat` takes small ones from: a slow client would pin it.
+  const joined = Buffer.allocUnsafeSlow(bytes);
+  let at = 0;
+  for (const frame of frames) {
+    joined.set(frame, at);
+    at += frame.length;
+  }
+  return joined;
+}
+
+/** The frame, copied if it is a small part of a larger memory, which it would keep alive. */
+function ownMemory(frame: Uint8Array): Buffer {
+  const { buffer, byteOffset, byteLength } = frame;
+  if (buffer.byteLength - byteLength <= MAX_UNUSED_BYTES + byteLength / 8) {
+    return Buffer.from(buffer, byteOffset, byteLength);
+  }
+  const copy = Buffer.allocUnsafeSlow(byteLength);
+  copy.set(frame);
+  return copy;
+}

@@ -1,0 +1,152 @@
+/**
+ * What a socket has to send. Frames are collected during a turn and written together; while the
+ * system takes no more, they wait here, where they can be joined, and the client is not read.
+ */
+
+import { type Flush, type Flushable, sharedFlush } from "./_flush.ts";
+import type { FrameList } from "./_frame_list.ts";
+import type { UpgradeStream } from "./upgrade.ts";
+
+/**
+ * Collected bytes that are written before the turn ends. What the system takes then no longer counts
+ * as unsent, so that a burst does not make a healthy client slow.
+ */
+export const WRITE_AT_BYTES = 64 * 1024;
+
+export interface OutboxOptions {
+  readonly maxBufferedBytes: number;
+  /** 0 for plain sockets; one for each way of compressing. */
+  readonly kind: number;
+  /** The system has taken everything that it would not take before. */
+  readonly onDrain: () => void;
+  readonly flush?: Flush;
+}
+
+export class Outbox implements Flushable {
+  readonly #stream: UpgradeStream;
+  readonly #maxBufferedBytes: number;
+  readonly #kind: number;
+  readonly #onDrain: () => void;
+  readonly #flush: Flush;
+  #list: FrameList | undefined;
+  /** True while it waits for the shared flush. */
+  #waits = false;
+  #blocked = false;
+  #paused = false;
+  #ended = false;
+
+  constructor(stream: UpgradeStream, options: OutboxOptions) {
+    this.#stream = stream;
+    this.#maxBufferedBytes = options.maxBufferedBytes;
+    this.#kind = options.kind;
+    this.#onDrain = options.onDrain;
+    this.#flush = options.flush ?? sharedFlush;
+  }
+
+  /** Bytes that have been added and not taken by the system. */
+  get bufferedBytes(): number {
+    return (this.#list?.bytes ?? 0) + this.#stream.writableLength;
+  }
+
+  /** True while the system takes nothing. */
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
+  /** Adds a frame. */
+  add(frame: Uint8Array): void {
+    if (!this.#ended) this.#collect(this.#follow(frame) ?? this.#append(frame));
+  }
+
+  /**
+   * Adds a frame from elsewhere, which is looked at once for all sockets that share it.
+   *
+   * @throws {RangeError} see `check`.
+   */
+  addShared(frame: Uint8Array, check: (frame: Uint8Array) => void): void {
+    if (this.#ended) return;
+    let list = this.#follow(frame);
+    if (list === undefined) {
+      check(frame);
+      list = this.#append(frame);
+    }
+    this.#collect(list);
+  }
+
+  /** Writes what has been collected, at the end of a turn. */
+  flush(): void {
+    this.#waits = false;
+    const list = this.#list;
+    if (list === undefined) return;
+    if (!this.#blocked) this.#write();
+    list.seal();
+  }
+
+  /** The stream has said "drain". */
+  drained(): void {
+    if (!this.#blocked) return;
+    this.#blocked = false;
+    if (this.#list !== undefined) this.#write();
+    if (this.#blocked) return;
+    if (this.#paused) {
+      this.#paused = false;
+      this.#stream.resume();
+    }
+    this.#onDrain();
+  }
+
+  /** Writes everything, then ends this side of the stream. What is added later is ignored. */
+  end(): void {
+    if (this.#ended) return;
+    if (this.#list !== undefined) this.#write();
+    this.#ended = true;
+    this.#stream.end();
+    // Whatever the client still sends has to be taken, or the last frames may never reach it.
+    if (this.#paused) this.#stream.resume();
+  }
+
+  /** Forgets everything. What is added later is ignored. */
+  clear(): void {
+    this.#ended = true;
+    this.#list = undefined;
+  }
+
+  #follow(frame: Uint8Array): FrameList | undefined {
+    const list = this.#list;
+    return list === undefined ? this.#flush.begunWith(this.#kind, frame) : list.followedBy(frame);
+  }
+
+  #append(frame: Uint8Array): FrameList {
+    return this.#list?.append(frame) ?? this.#flush.begin(this.#kind, frame);
+  }
+
+  #collect(list: FrameList): void {
+    this.#list = list;
+    // The client may never read again: then what waits is joined before the objects add up.
+    if ((this.#blocked ? list.memoryBytes : list.bytes) >= WRITE_AT_BYTES) {
+      this.#write();
+    } else if (!this.#waits) {
+      this.#waits = true;
+      this.#flush.add(this);
+    }
+  }
+
+  #write(): void {
+    const pieces = this.#list?.pieces ?? [];
+    this.#list = undefined;
+    const stream = this.#stream;
+    if (pieces.length === 1) {
+      stream.write(pieces[0]);
+    } else {
+      stream.cork();
+      for (const piece of pieces) stream.write(piece);
+      stream.uncork();
+    }
+    // `write` says false for a long piece even if the system has taken it.
+    this.#blocked = stream.writableNeedDrain && stream.writableLength > 0;
+    if (this.#blocked && !this.#paused && stream.writableLength > this.#maxBufferedBytes) {
+      this.#paused = true;
+      stream.pause();
+    }
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * What `acceptWebSocket` needs of the arguments of an "upgrade" event. Those of `node:http` and
+ * `node:https` have it; so has anything else of the same shape.
+ */
+
+/** The request of an upgrade. */
+export interface UpgradeRequest {
+  /** `"GET"` for a WebSocket. */
+  readonly method?: string;
+  /** `"1.1"` for a WebSocket. */
+  readonly httpVersion: string;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+}
+
+/** The stream of an upgrade: a `Duplex` of `node:stream`, usually a `Socket` of `node:net`. */
+export interface UpgradeStream {
+  /** True after `destroy`. */
+  readonly destroyed: boolean;
+  /** Bytes that were written and are still held by the process. */
+  readonly writableLength: number;
+  /** True if so much is held that `"drain"` will say when it has gone. */
+  readonly writableNeedDrain: boolean;
+  /** The client's address, where there is one. */
+  readonly remoteAddress?: string;
+  /** Writes bytes or Latin text. */
+  write(data: Uint8Array | string): boolean;
+  /** Writes the last bytes, and ends this side when all have left. */
+  end(data?: Uint8Array | string): unknown;
+  /** Holds what is written until `uncork`, so that it leaves as one. */
+  cork(): void;
+  /** Ends `cork`. */
+  uncork(): void;
+  /** Stops reading. */
+  pause(): unknown;
+  /** Reads again. */
+  resume(): unknown;
+  /** Ends both sides at once. */
+  destroy(): unknown;
+  /** Has `listener` called for `"data"`, `"drain"`, `"end"`, `"error"` and `"close"`. */
+  on(event: string, listener: (...args: never[]) => void): unknown;
+  /** Has what is written sent at once, not gathered by the kernel. */
+  setNoDelay?(noDelay: boolean): unknown;
+  /** Sets the time after which an idle stream says so; 0 for never. */
+  setTimeout?(timeoutMs: number): unknown;
+}
