@@ -16,7 +16,7 @@
  * | `no-target` | a ROOM_MESSAGE without a room |
  * | `unknown-flags` | a ROOM_MESSAGE with a flag that this version does not know |
  * | `unknown-op` | a ROOM_INTEREST or a change of presence with an unknown operation |
- * | `bad-close-code` | a close code that a ROOM_CLOSE or a close frame must not carry |
+ * | `bad-close-code` | a close code that a close frame or a ROOM_CLOSE must not carry |
  * | `reason-too-long` | a close reason above 123 bytes, which no close frame has space for |
  * | `bad-part` | a part of a presence snapshot that is not one of as many as it says |
  * | `bad-json` | a presence entry whose meta is not JSON |

@@ -1,11 +1,10 @@
 import { describe } from "../backplane/checks.ts";
 import { randomFraction } from "../backplane/clock.ts";
-import { EventGuards } from "../backplane/event_guards.ts";
 import { toHex } from "../backplane/hex.ts";
 import type { NodeDownEvent } from "../backplane/mod.ts";
 import { checkRoom, PRESENCE_INSTANCE_BYTES } from "../codec/mod.ts";
 import type { Rooms, RoomSocket } from "../rooms/mod.ts";
-import { type ReservedRoom, type RoomsSeam, seamOf } from "../rooms/reserved.ts";
+import { EventGuards, type ReservedRoom, type RoomsSeam, seamOf } from "../rooms/reserved.ts";
 import { Core, type Texts, type Tracked } from "./_core.ts";
 import { LIMITS } from "./_limits.ts";
 import { type PresenceEventMap, PresenceJoinEvent, PresenceLeaveEvent } from "./events.ts";

@@ -599,6 +599,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
       timers,
       onError,
       isMember: (socket, room) => this.#members.has(socket as S, room),
+      isWaiting: (socket, room) => this.#entryOf(socket as S)?.waiting?.has(room) ?? false,
       openReserved: (room, receive) => this.#reserved.open(room, receive),
       watch: (watcher) => {
         this.#watchers.add(watcher);

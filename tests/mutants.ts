@@ -4,6 +4,7 @@
  * 1 if one survives or no longer applies.
  */
 
+import config from "../deno.json" with { type: "json" };
 import { MUTATIONS as FUZZ } from "./fuzz/mutations.ts";
 import { MUTATIONS as PRESENCE } from "./presence/mutations.ts";
 import type { Mutation } from "./mutation.ts";
@@ -19,17 +20,7 @@ const HUNTS: Readonly<Record<string, { script: string; mutations: readonly Mutat
 const ROOT = new URL("../", import.meta.url);
 const LIMIT_SECONDS = 60;
 const COPIED = [
-  ...[
-    "mod.ts",
-    "deno.json",
-    "codec",
-    "backplane",
-    "rooms",
-    "presence",
-    "mesh",
-    "brokers",
-    "testing",
-  ],
+  ...config.publish.include,
   ...[
     "tests/_fake_timers.ts",
     "tests/mutation.ts",

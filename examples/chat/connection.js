@@ -1,7 +1,7 @@
 /**
- * A WebSocket that comes back: after a while that grows with each failure and is drawn by lot, lest
- * all pages of a node that died knock at once; to its own node first, and to the others in turn if
- * that stays away.
+ * A WebSocket that reconnects. The first try goes to another node at once, because a lost connection
+ * usually means that the node has gone. Further tries take all nodes in turn, after delays that grow
+ * and are random, so that the pages of a dead node do not all arrive together.
  *
  * Events: "up" when there is a connection, "frame" { detail: a frame of the server }, and "down"
  * whenever a connection is lost or could not be made.
@@ -10,29 +10,22 @@
 const FIRST_DELAY_MS = 250;
 const MAX_DELAY_MS = 8_000;
 
-/** How often the own node is tried before the others are as well. */
-const PATIENCE = 2;
-
 /** A node that is stuck accepts a connection and never answers: silence has its limits. */
 const ANSWER_TIMEOUT_MS = 4_000;
 const PING_INTERVAL_MS = 10_000;
 
-/** The close code of a node that is stopping. */
-const GOING_AWAY = 1001;
-
 /**
  * Where to try next, and when.
  *
- * @param {number} failures since the last connection that worked; 1 when it has just broken.
- * @param {string} home the URL to prefer
- * @param {string[]} others the URLs to fall back to
+ * @param {number} failures since the last connection that worked; 1 when it has just broken
+ * @param {string} home the URL of the last connection that worked
+ * @param {string[]} others the URLs of all other nodes
  * @param {number} random from 0 to below 1
  */
 export function nextAttempt(failures, home, others, random) {
-  const delayMs = random * Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** failures);
+  const delayMs = random * Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (failures - 1));
   const turns = [...others, home];
-  const url = failures <= PATIENCE ? home : turns[(failures - PATIENCE - 1) % turns.length];
-  return { delayMs, url };
+  return { delayMs, url: turns[(failures - 1) % turns.length] };
 }
 
 export class Connection extends EventTarget {
@@ -53,14 +46,21 @@ export class Connection extends EventTarget {
     document.addEventListener("visibilitychange", () => this.#hurry());
   }
 
-  /** Begins. */
+  /** Makes the first connection. */
   connect() {
     this.#open(this.#home);
   }
 
-  /** Where else the chat can be reached. @param {string[]} urls */
+  /**
+   * Where else the chat can be reached. Each page has its own order, so that the pages of a dead
+   * node spread over all others.
+   *
+   * @param {string[]} urls
+   */
   setOthers(urls) {
-    this.#others = urls.filter((url) => url !== this.#home);
+    const known = this.#others.filter((url) => urls.includes(url));
+    const added = urls.filter((url) => url !== this.#home && !known.includes(url));
+    this.#others = [...known, ...added.sort(() => Math.random() - 0.5)];
   }
 
   /** Sends a frame, if there is a connection. */
@@ -70,7 +70,7 @@ export class Connection extends EventTarget {
 
   /** Gives up on the present connection, which does not seem to work, and makes another. */
   reset() {
-    this.#lost(this.#socket, { hopeless: true });
+    this.#lost(this.#socket);
   }
 
   #open(url) {
@@ -88,27 +88,24 @@ export class Connection extends EventTarget {
       this.#allowSilence(socket);
       this.dispatchEvent(new CustomEvent("frame", { detail: JSON.parse(data) }));
     });
-    socket.addEventListener("close", ({ code }) => {
-      this.#lost(socket, { hopeless: code === GOING_AWAY });
-    });
+    socket.addEventListener("close", () => this.#lost(socket));
   }
 
-  /** It works: this node is home now. */
+  /** The connection works, so this node is home now. */
   #settle(url) {
-    const before = this.#home;
+    const urls = [...this.#others, this.#home];
     this.#failures = 0;
     this.#home = url;
-    this.setOthers([...this.#others, before]);
+    this.#others = urls.filter((other) => other !== url);
     this.dispatchEvent(new Event("up"));
   }
 
-  /** A node that has said goodbye, or is stuck, is `hopeless`: others are tried at once. */
-  #lost(socket, { hopeless }) {
+  #lost(socket) {
     if (socket === undefined || socket !== this.#socket) return;
     this.#socket = undefined;
     clearTimeout(this.#silenceTimer);
     socket.close();
-    this.#failures = (hopeless ? Math.max(this.#failures, PATIENCE) : this.#failures) + 1;
+    this.#failures++;
     const { delayMs, url } = nextAttempt(this.#failures, this.#home, this.#others, Math.random());
     this.#next = url;
     this.#retryTimer = setTimeout(() => this.#open(url), delayMs);
@@ -130,9 +127,6 @@ export class Connection extends EventTarget {
 
   #expectAnswer(socket) {
     clearTimeout(this.#silenceTimer);
-    this.#silenceTimer = setTimeout(
-      () => this.#lost(socket, { hopeless: true }),
-      ANSWER_TIMEOUT_MS,
-    );
+    this.#silenceTimer = setTimeout(() => this.#lost(socket), ANSWER_TIMEOUT_MS);
   }
 }

@@ -11,8 +11,8 @@ const GROUP_MS = 3 * 60_000;
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
 export class RoomLog {
-  /** The list, to be put into the page. */
-  element = document.createElement("ol");
+  /** The log, to be put into the page. A list must not have the role `log`. */
+  element = document.createElement("div");
   /** By id, what has been said, and what has been typed and not come back yet. */
   #said = new Map();
   #pending = new Map();
@@ -57,7 +57,7 @@ export class RoomLog {
 
   /** Something that nobody has said. */
   addNote(text, at = Date.now()) {
-    const item = document.createElement("li");
+    const item = document.createElement("div");
     item.className = "note";
     item.textContent = text;
     item.title = clock.format(at);
