@@ -33,4 +33,5 @@
 
 export * from "./codec/mod.ts";
 export * from "./mesh/mod.ts";
+export * from "./presence/mod.ts";
 export * from "./rooms/mod.ts";
