@@ -34,7 +34,7 @@ const FOLDERS: ReadonlyMap<string, { values: string[]; types: string[] }> = new 
   ["telemetry", { values: ["backplane/"], types: ["mesh/", "rooms/", "presence/", "brokers/"] }],
   ["testing", { values: ["backplane/", "mesh/"], types: [] }],
 ]);
-const MOD_IMPORTS = ["codec/mod.ts", "rooms/mod.ts", "mesh/mod.ts"];
+const MOD_IMPORTS = ["codec/mod.ts", "rooms/mod.ts", "presence/mod.ts", "mesh/mod.ts"];
 
 /** What the codec has no business with. */
 const PLATFORM: ReadonlySet<string> = new Set([
@@ -210,7 +210,8 @@ Deno.test("the library consists of TypeScript", () => {
 Deno.test("mod.ts loads neither a broker nor the simulation", () => {
   const loaded = loadedBy("mod.ts", readLibrary());
   for (const path of MOD_IMPORTS) assert(loaded.has(path), path);
-  const expected = /^(mod\.ts$|(codec|backplane|rooms|mesh)\/|node:(crypto|process|stream|tls)$)/;
+  const expected =
+    /^(mod\.ts$|(codec|backplane|rooms|presence|mesh)\/|node:(buffer|crypto|process|stream|timers|tls)$)/;
   assertEquals([...loaded].filter((path) => !expected.test(path)), []);
 });
 
@@ -223,6 +224,7 @@ Deno.test("each part can be loaded without those that it does not need", () => {
   assertEquals(foldersOf("codec/mod.ts"), ["codec"]);
   assertEquals(foldersOf("backplane/mod.ts"), ["backplane", "codec"]);
   assertEquals(foldersOf("rooms/mod.ts"), ["backplane", "codec", "rooms"]);
+  assertEquals(foldersOf("presence/mod.ts"), ["backplane", "codec", "presence", "rooms"]);
   assertEquals(foldersOf("mesh/mod.ts"), ["backplane", "codec", "mesh"]);
   for (const name of ["nats", "redis"]) {
     assertEquals(foldersOf(`brokers/${name}.ts`), ["backplane", "brokers", "codec"], name);
