@@ -1,5 +1,6 @@
 /** Nodes with presence, and a network between them that does what a seed makes of it. */
 
+import { decodePresenceHead } from "../../codec/mod.ts";
 import { Core, type Texts, type Tracked } from "../../presence/_core.ts";
 import { LIMITS } from "../../presence/_limits.ts";
 import { Random } from "../../testing/mod.ts";
@@ -65,7 +66,6 @@ export class Site {
   /** Whom it has dropped when their node went down, and not heard of since. */
   readonly down = new Set<string>();
   snapshots = 0;
-  readonly bornAt: number;
   #armedAt = Infinity;
   #count = 0;
 
@@ -74,7 +74,6 @@ export class Site {
     this.id = Array.from(world.random.bytes(8), (byte) => byte.toString(16).padStart(2, "0")).join(
       "",
     );
-    this.bornAt = world.schedule.now;
     this.core = new Core({
       instance: this.id,
       node: node.id,
@@ -84,12 +83,12 @@ export class Site {
       limits: LIMITS,
       random: () => world.random.fraction(),
       send: (message) => {
-        if (message[0] === 1) this.snapshots++;
+        if (message[0] === 1 && isFirstPart(message)) this.snapshots++;
         world.send(this, message);
       },
       joined: (room, id) => this.#joined(room, id),
       left: (room, id) => this.#left(room, id),
-    }, this.bornAt);
+    }, world.schedule.now);
   }
 
   /** What this site says of itself, as one text. */
@@ -643,6 +642,11 @@ export class World {
       }
     }
   }
+}
+
+function isFirstPart(snapshot: Uint8Array): boolean {
+  const head = decodePresenceHead(snapshot);
+  return head.kind === "snapshot" && head.part === 0;
 }
 
 const KINDS = ["", "snapshot", "changes", "heartbeat", "ask", "gone"];

@@ -334,6 +334,13 @@ Deno.test("a heartbeat is sent when nothing else has been for a while", () => {
   assertEquals(rig.take("heartbeat").length, 1);
 });
 
+Deno.test("a heartbeat comes after the changes that it counts", () => {
+  const rig = new Rig();
+  rig.core.track(rig.core.newTracked(), { room: "lobby", id: "ann", meta: "" }, rig.now);
+  rig.pass(500);
+  assertEquals(rig.sent.map(({ kind }) => kind), ["changes", "heartbeat"]);
+});
+
 Deno.test("after missed messages a heartbeat comes soon, and a flood of them makes no flood", () => {
   const rig = new Rig();
   rig.core.missed(rig.now);

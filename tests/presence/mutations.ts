@@ -123,12 +123,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "",
   },
   {
-    name: "a heartbeat tells of changes that have not been sent",
-    file: "presence/_authority.ts",
-    find: "    this.flush(now);\n    this.#helloAt = now;",
-    replace: "    this.#helloAt = now;",
-  },
-  {
     name: "the last entry of an id goes from the wrong end of its list",
     file: "presence/_roster.ts",
     find: "    if (next === undefined) person.last = previous;\n",
