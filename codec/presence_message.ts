@@ -73,7 +73,7 @@ export interface PresenceEntry {
 /** An entry that is new or has changed, or the key of one that has gone. */
 export type PresenceChange = PresenceEntry | number;
 
-/** Who sends a message. */
+/** The sender of a message. */
 export interface PresenceSender {
   /** The sender's random id: 16 hexadecimal digits in lower case. */
   readonly instance: string;

@@ -13,19 +13,22 @@ import {
   type PresenceSender,
 } from "../codec/mod.ts";
 
-/** Largest message, in bytes: receivers are busy with one for some milliseconds at most. */
+/** Largest message, in bytes. It keeps a receiver busy for some milliseconds at most. */
 export const MAX_MESSAGE_BYTES = 256 * 1024;
 
-/** What a snapshot is waited with, at random within this: more may ask, and not all answer at once. */
+/**
+ * A snapshot waits for a random part of this time. So one answers several questions, and not all nodes
+ * answer at the same moment.
+ */
 export const ANSWER_GATHER_MS = 50;
 
-/** Time between two snapshots, so that those who ask cannot keep this node busy. */
+/** Time between two snapshots. Otherwise questions could keep this node busy. */
 export const MIN_ANSWER_INTERVAL_MS = 250;
 
-/** What a heartbeat that somebody needs is waited with, at random within this. */
+/** A heartbeat that others need soon waits for a random part of this time, and comes no more often. */
 export const HELLO_GATHER_MS = 50;
 
-/** Parts that a snapshot may have. */
+/** Most parts of a snapshot. */
 const MAX_PARTS = 0xffff;
 
 /** Options of an {@linkcode Authority}. */
@@ -41,11 +44,11 @@ export interface AuthorityOptions extends PresenceSender {
 }
 
 /**
- * What this instance announces: the only one that may. Others follow its numbered changes, and ask for
- * a snapshot when they have missed one.
+ * What this instance announces. No other instance may. The others follow its numbered changes, and ask
+ * for a snapshot when they have missed one.
  *
- * Changes are gathered until {@linkcode flush}, snapshots until {@linkcode step} finds them due:
- * one answer for all who have asked.
+ * Changes are gathered until `flush`. A snapshot is sent when `step` finds it due, once for all
+ * questions that have come by then.
  */
 export class Authority {
   readonly #options: AuthorityOptions;
@@ -65,13 +68,13 @@ export class Authority {
   /** Begins without entries. */
   constructor(options: AuthorityOptions, now: number) {
     this.#options = options;
-    // Room for entries of one message, whatever kind it is.
+    // What is left for entries in a message of either kind.
     this.#maxBytes = Math.min(options.maxMessageBytes, MAX_MESSAGE_BYTES) -
       presenceOverhead(options);
     this.#heartbeatAt = now + options.heartbeatIntervalMs;
   }
 
-  /** When {@linkcode step} is to be called. */
+  /** When {@linkcode step} must be called. */
   get dueAt(): number {
     return Math.min(this.#heartbeatAt, this.#answerAt);
   }
@@ -87,10 +90,10 @@ export class Authority {
   }
 
   /**
-   * Checks that an entry can be announced, besides those that are.
+   * Checks that another entry can be announced.
    *
-   * @throws {FrameError} `message-too-long` if it alone does not fit a message, `over-limit` if all
-   * entries no longer fit a snapshot, and as {@linkcode presenceEntryLength} does.
+   * @throws {FrameError} `message-too-long` if it alone does not fit a message, `over-limit` if a
+   * snapshot would have too many parts, and what {@linkcode presenceEntryLength} throws.
    */
   check(texts: Omit<PresenceEntry, "key">): void {
     const size = presenceEntryLength(texts);
@@ -101,7 +104,7 @@ export class Authority {
         `presence entry has ${size} bytes, the backplane leaves ${this.#maxBytes - 1} for one`,
       );
     }
-    // Two parts in succession hold more than one part can, so there are never more than this.
+    // Two neighbouring parts together hold more than one part can, which bounds their number.
     if (2 * (this.#entryBytes + size) / this.#maxBytes + 1 <= MAX_PARTS) return;
     throw new FrameError(
       "over-limit",
@@ -110,7 +113,7 @@ export class Authority {
     );
   }
 
-  /** A key for a new entry. None is used twice: see the note on maps in `_roster.ts`. */
+  /** A key for a new entry. No key is used twice: see the note on maps in `_roster.ts`. */
   newKey(): number {
     return ++this.#lastKey;
   }
@@ -180,7 +183,7 @@ export class Authority {
     if (now >= this.#heartbeatAt) this.heartbeat(now);
   }
 
-  /** Says that all entries have gone, and that there will be no others. */
+  /** Says that all entries have gone, and ends. */
   gone(now: number): void {
     this.#pending = [];
     this.#entries.clear();
@@ -209,13 +212,15 @@ export class Authority {
     this.#answerAt = Infinity;
     this.#answeredAt = now;
     const parts = this.#cut();
+    // Sending may run code of the application, which may track somebody.
+    const number = this.#number;
     for (const [part, entries] of parts.entries()) {
-      const head = { ...this.#sender, number: this.#number, part, parts: parts.length };
+      const head = { ...this.#sender, number, part, parts: parts.length };
       this.#send(encodePresenceSnapshot(head, entries), now);
     }
   }
 
-  /** All entries, in as many lists as it takes to send them. */
+  /** All entries, in lists that each fit a message. */
   #cut(): PresenceEntry[][] {
     let part: PresenceEntry[] = [];
     const parts = [part];
@@ -234,7 +239,7 @@ export class Authority {
   }
 
   #send(message: Uint8Array, now: number): void {
-    // The number in it says what a heartbeat would: that can wait.
+    // The message has the number that a heartbeat would have, so the next heartbeat can wait.
     this.#heartbeatAt = now + this.#options.heartbeatIntervalMs;
     this.#options.send(message);
   }

@@ -9,7 +9,7 @@ import type { PresenceLimits } from "./_limits.ts";
 import { Replica } from "./_replica.ts";
 import { type Entry, Roster, type RosterEvents } from "./_roster.ts";
 
-/** How late a step may come, as a share of the timeout, before that is this node's own delay. */
+/** If a step comes later than this share of the timeout, this process was frozen or busy. */
 const LATE_SHARE = 0.2;
 
 /** Options of a {@linkcode Core}. */
@@ -42,11 +42,11 @@ export interface Tracked {
 export type Texts = Omit<PresenceEntry, "key">;
 
 /**
- * One instance: what it announces, what others have announced, and who is where for that. It knows
- * neither clock nor sockets; it is told the time, and says by its options' functions what to do.
+ * One instance: what it announces, what others have announced, and who is where as a result. It has
+ * no clock and no sockets. It is told the time, and calls the functions in its options.
  *
- * Those may call it again: an application may track somebody when it hears of somebody else. What
- * comes from outside meanwhile waits until what came before has been applied.
+ * Those functions may call it back, because an application may track somebody when it hears of
+ * somebody else. A message that comes in meanwhile waits until the present one has been applied.
  */
 export class Core {
   readonly roster: Roster;
@@ -56,7 +56,7 @@ export class Core {
   readonly #inputs: (() => void)[] = [];
   #isBusy = false;
   #hasEnded = false;
-  /** When the next step is due whatever happens: by how late it is a freeze is noticed. */
+  /** When the next step is due at the latest. If it comes much later, the process was frozen. */
   #tickAt: number;
 
   /** Begins at `now`, alone and with nobody. */
@@ -69,7 +69,7 @@ export class Core {
     this.#tickAt = now + options.heartbeatIntervalMs;
   }
 
-  /** When {@linkcode step} is to be called, in milliseconds; it may become sooner by any call. */
+  /** When {@linkcode step} must be called, in milliseconds. Any call may make it sooner. */
   get dueAt(): number {
     return Math.min(this.#tickAt, this.#authority.dueAt, this.#replica.dueAt);
   }
@@ -112,7 +112,7 @@ export class Core {
     this.#replica.askedAll(now);
   }
 
-  /** Begins to know a socket in a room, which is not tracked yet. */
+  /** A handle for a socket in a room, which is not tracked yet. */
   newTracked(): Tracked {
     return { key: this.#authority.newKey(), entry: undefined };
   }
@@ -129,7 +129,7 @@ export class Core {
     this.#authority.check(texts);
   }
 
-  /** Tracks a socket in a room, in place of what has been tracked of it before. */
+  /** Tracks a socket in a room. It replaces what was tracked under this handle before. */
   track(tracked: Tracked, texts: Texts, now: number): void {
     if (this.#hasEnded) return;
     const { room, id, meta } = texts;
@@ -141,7 +141,7 @@ export class Core {
     }
     tracked.entry = this.roster.add(room, id, meta);
     this.#guard(() => {
-      // What is new first: somebody with two ids in succession is there all the time.
+      // The new entry comes first, as it does on other nodes.
       this.roster.settle();
       if (previous === undefined) return;
       this.roster.remove(previous);
@@ -184,7 +184,7 @@ export class Core {
     this.#enter(() => this.#replica.nodeDown(node));
   }
 
-  /** Messages have been lost, or somebody has been out of reach who may not know of this instance. */
+  /** Messages were lost, or a node is back within reach that may not know of this instance. */
   missed(now: number): void {
     if (!this.#hasEnded) this.#authority.hello(now);
   }
@@ -201,7 +201,7 @@ export class Core {
     });
   }
 
-  /** Says good-bye, and forgets everybody. Nobody is told of by events. */
+  /** Says good-bye and forgets everybody, without any event. */
   end(now: number): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
@@ -217,7 +217,7 @@ export class Core {
     const { instance, node: self } = this.#options;
     const node = from ?? head.node;
     if (head.instance === instance) {
-      // An echo of what this instance has said, or somebody who pretends to be it.
+      // An echo of this instance's own message, unless another node uses its id.
       if (node === self) return;
       throw new FrameError("wrong-node", 1, `another node sends as presence instance ${instance}`);
     }
@@ -233,7 +233,7 @@ export class Core {
     else this.#guard(input);
   }
 
-  /** Does something that runs code of the application, and then what has come in meanwhile. */
+  /** Does something that may run code of the application, and then handles what came in meanwhile. */
   #guard(act: () => void): void {
     if (this.#isBusy) return act();
     this.#isBusy = true;

@@ -1,4 +1,4 @@
-/** What this node is willing to hold of what others announce. What goes beyond is refused and counted. */
+/** How much this node holds of what others announce. Anything beyond is refused and counted. */
 export interface PresenceLimits {
   /** Largest id, in bytes of UTF-8 for the ids of this node, in UTF-16 units for those of others. */
   readonly maxIdBytes: number;
@@ -14,7 +14,7 @@ export interface PresenceLimits {
   readonly maxInstancesPerNode: number;
 }
 
-/** The limits that are not options: far above what a cluster needs, far below what ends a process. */
+/** The default limits. They are far above what a cluster needs, and the process survives them. */
 export const LIMITS: PresenceLimits = {
   maxIdBytes: 256,
   maxMetaBytes: 4_096,
@@ -31,7 +31,7 @@ export interface Texts {
   readonly meta: string;
 }
 
-/** How much is held of what has a limit. */
+/** Counts what is held against its limits. */
 export class Budget {
   readonly #maxEntries: number;
   readonly #maxTextUnits: number;

@@ -12,19 +12,19 @@ import type { Assembly, Instance } from "./_instance.ts";
 import { Budget, type PresenceLimits } from "./_limits.ts";
 import type { Entry, Roster } from "./_roster.ts";
 
-/** What a question is waited with, at random within this, so that it names all that are wanted. */
+/** A question waits for a random part of this time, so that it names all instances in question. */
 export const ASK_GATHER_MS = 20;
 
-/** How long answers to a question to everybody may take before somebody is asked by name. */
+/** After a question to everybody, nobody is asked by name for this time. */
 export const ASK_ALL_MS = 100;
 
-/** When to ask again if no answer has come; doubled each time. */
+/** Time after which a question without an answer is repeated. It doubles each time. */
 export const ASK_RETRY_MS = 500;
 
-/** The longest time between two questions. */
+/** Longest time between two questions. */
 export const MAX_ASK_RETRY_MS = 10_000;
 
-/** Who has been silent for so long may not have been within reach. */
+/** An instance that was silent for longer may have been out of reach. */
 const SILENCE_MS = 2_000;
 
 /** Options of a {@linkcode Replica}. */
@@ -41,10 +41,11 @@ export interface ReplicaOptions {
 /**
  * What the other instances have announced.
  *
- * Each is the only authority on its entries, and its messages arrive in the order in which it has sent
- * them, perhaps with gaps. So there is nothing to merge: a change is applied if its number is the next,
- * and otherwise the whole is asked for. Until a snapshot is complete the entries stay as they
- * were; then they are replaced at once, what is new first, so that nobody leaves and joins for it.
+ * Each instance is the only authority on its entries, and its messages arrive in the order in which it
+ * sent them, possibly with gaps. So there is nothing to merge. A change is applied if its number is
+ * the next; otherwise the instance is asked for a snapshot. Its entries stay as they were until the
+ * snapshot is complete. Then new entries are added before old ones are removed, so nobody seems to
+ * leave and come back.
  */
 export class Replica {
   readonly #options: ReplicaOptions;
@@ -59,7 +60,7 @@ export class Replica {
   #dueAt = Infinity;
   #askedAllUntil = -Infinity;
 
-  /** Begins without knowing of anybody. */
+  /** Starts without any instance. */
   constructor(roster: Roster, options: ReplicaOptions) {
     this.#roster = roster;
     this.#options = options;
@@ -93,14 +94,14 @@ export class Replica {
   }
 
   /**
-   * Takes a message of another instance, whose head has been decoded; `node` is where it comes from.
+   * Takes a message of another instance, whose head has been decoded. `node` has sent it.
    *
    * @throws {FrameError} if it is malformed, or beyond a limit. What fits has been applied.
    */
   receive(head: PresenceHead, bytes: Uint8Array, node: string, now: number): void {
     if (head.kind === "gone") return this.#drop(this.#find(head.instance, node));
     const instance = this.#find(head.instance, node) ?? this.#meet(head.instance, node, now);
-    // Asked while it was out of reach, it has not heard the question.
+    // While it was out of reach, it heard no question.
     if (now - instance.heardAt > SILENCE_MS) this.#resetQuestion(instance);
     instance.heardAt = now;
     instance.deadline = now + this.#options.timeoutMs;
@@ -110,13 +111,13 @@ export class Replica {
       else if (head.kind === "changes") this.#receiveChanges(instance, head, bytes);
       else if (head.kind === "snapshot") this.#receiveSnapshot(instance, head, bytes, now);
     } finally {
-      // A message that was refused has been missed like one that was lost.
+      // A message that was refused is missed, like one that was lost.
       this.#wantIfBehind(instance, now);
       this.#dueAt = Math.min(this.#dueAt, instance.deadline, instance.askAt);
     }
   }
 
-  /** Everybody has been asked. */
+  /** Notes that everybody has been asked. */
   askedAll(now: number): void {
     this.#askedAllUntil = now + ASK_ALL_MS;
   }
@@ -127,9 +128,10 @@ export class Replica {
   }
 
   /**
-   * Drops who has been silent for too long, and asks for what is missing. `isLate`: the call comes
-   * much later than was asked for, as this process was frozen; what others have said may lie unread,
-   * so they get their time once more, and once only.
+   * Drops instances that were silent for too long, and asks for what is missing.
+   *
+   * `isLate` says that this call comes much too late, because this process was frozen. Messages may
+   * lie unread, so every deadline is extended, but only once until the instance is heard again.
    */
   step(now: number, isLate: boolean): void {
     const wanted: string[] = [];
@@ -232,7 +234,7 @@ export class Replica {
   }
 
   #receiveHeartbeat(instance: Instance, number: number): void {
-    // Nothing has ever changed: what would be asked for is known.
+    // It has never had entries, so there is nothing to ask for.
     if (number === 0 && instance.number < 0) instance.number = 0;
     this.#mentioned(instance, number);
   }
@@ -241,7 +243,7 @@ export class Replica {
     const last = first + count - 1;
     this.#mentioned(instance, last);
     const { assembly } = instance;
-    // Parts are sent in succession: what should have come before this is lost.
+    // No change is sent between two parts, so the missing parts are lost.
     if (assembly !== undefined && last > assembly.number) this.#abandon(instance);
     const known = instance.number;
     if (known < 0 || first > known + 1 || last <= known) return;
@@ -267,7 +269,7 @@ export class Replica {
       this.#held.release(previous);
     }
     const isAccepted = typeof change === "number" || this.#accept(instance, change);
-    // After what has come in its place, as where it was tracked.
+    // After its replacement was added, as on the node that tracks it.
     if (previous !== undefined) this.#remove(previous);
     return isAccepted;
   }
@@ -309,7 +311,7 @@ export class Replica {
     for (const entry of entries.values()) this.#remove(entry);
   }
 
-  /** The sender may have larger limits of its own. */
+  /** The sender's own limits may be larger. */
   #fits({ id, meta }: PresenceEntry): boolean {
     const { maxIdBytes, maxMetaBytes } = this.#options.limits;
     return id.length <= maxIdBytes && meta.length <= maxMetaBytes;
@@ -341,7 +343,7 @@ export class Replica {
       if (!this.#stage(assembly, entry)) refused++;
     }
     assembly.next = part + 1;
-    // More is on its way: there is no need to ask again.
+    // More is on its way, so there is no need to ask again yet.
     instance.askAt = now + ASK_RETRY_MS;
     try {
       this.#countRefused(instance, refused);
@@ -369,7 +371,7 @@ export class Replica {
     instance.assembly = undefined;
   }
 
-  /** Puts the entries of a snapshot in place of those before: first what is new, then what has gone. */
+  /** Replaces the entries of an instance by those of a complete snapshot. */
   #replace(instance: Instance, { number, entries: staged, isIncomplete }: Assembly): void {
     const before = instance.entries;
     const entries = new Map<number, Entry>();

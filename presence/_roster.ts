@@ -1,9 +1,9 @@
 /** Who is in which room, whichever instance has announced them. */
 
-/** Ids that have left and rooms that are empty stay in their maps until there are more than this. */
+/** Ids that have left, and empty rooms, stay in their maps until more of them are spare than this. */
 const MAX_SPARE = 64;
 
-/** Longer names are not kept for that, as they would take memory. */
+/** Longer names do not stay, because they would take memory. */
 const MAX_SPARE_NAME_LENGTH = 64;
 
 /** What a roster tells, in {@linkcode Roster.settle}. */
@@ -43,7 +43,7 @@ export class Entry {
   }
 }
 
-/** One id in one room, with its entries as a linked list: an array costs more, and removes slower. */
+/** One id in one room. Its entries form a linked list, which takes less memory than an array. */
 export class Person {
   readonly place: Place;
   readonly id: string;
@@ -72,12 +72,12 @@ export class Place {
  * Counts and lists, kept up to date entry by entry. Every question is answered from memory: a count
  * in constant time, a list in the time that it takes to build.
  *
- * Neither map has keys removed and put back as one id comes and goes: for that a `Map` of V8 takes
- * time in proportion to its size (its chains keep what was deleted until the table is rebuilt). Ids
+ * No map has a key removed and put back as one id comes and goes. For that a `Map` of V8 takes time in
+ * proportion to its size, because its chains keep what was deleted until the table is rebuilt. Ids
  * without entries stay as spare ones, and are swept out together when they outnumber the others.
  *
- * Events wait until whoever changes the roster has noted what it has changed, and says so by `settle`:
- * they run code of the application, which may change it again.
+ * Events wait for `settle`. They run code of the application, which may change the roster again, so
+ * the caller first stores the entries that it has added or removed.
  */
 export class Roster {
   readonly #events: RosterEvents;
@@ -159,17 +159,20 @@ export class Roster {
     this.#waiting.push({ room: place.room, id, meta: undefined });
   }
 
-  /** Tells of what has changed, in order. Called again meanwhile, it leaves that to the first call. */
+  /** Dispatches the events of what has changed, in order. A call from within an event only returns. */
   settle(): void {
     if (this.#isSettling) return;
     this.#isSettling = true;
-    for (let i = 0; i < this.#waiting.length; i++) {
-      const { room, id, meta } = this.#waiting[i];
-      if (meta === undefined) this.#events.left(room, id);
-      else this.#events.joined(room, id, meta);
+    try {
+      for (let i = 0; i < this.#waiting.length; i++) {
+        const { room, id, meta } = this.#waiting[i];
+        if (meta === undefined) this.#events.left(room, id);
+        else this.#events.joined(room, id, meta);
+      }
+    } finally {
+      this.#waiting.length = 0;
+      this.#isSettling = false;
     }
-    this.#waiting.length = 0;
-    this.#isSettling = false;
   }
 
   /** Forgets everything for good, and says nothing about it. */

@@ -44,16 +44,15 @@ interface Local {
  * Who is in which room, in the whole cluster. Every node keeps the answer in memory, so `count`,
  * `list` and `has` answer at once.
  *
- * An id stands for somebody who may have several sockets, on several nodes. It joins a room with its
- * first socket and leaves with its last.
+ * An id is a user, a device or whatever the application tracks. It may have several sockets, on several
+ * nodes. It joins a room with its first socket and leaves with its last.
  *
- * - What this node tracks is in its own lists at once. Other nodes follow at the end of the turn of
+ * - What this node tracks is in its own lists at once. Other nodes are told at the end of the turn of
  *   the event loop.
- * - Events and lists agree: whoever adds the id of each `join` and removes that of each `leave` has
- *   what `list` gives. A listener that tracks somebody itself is told of that after the present
- *   event.
- * - A node that says good-bye, is reported down by the backplane, or is silent for `timeoutMs` takes
- *   its ids with it.
+ * - Events and lists agree. If you add the id of each `join` to a set and remove that of each `leave`,
+ *   you have the ids that `list` gives.
+ * - When a node says good-bye, is reported down by the backplane, or is silent for `timeoutMs`, its
+ *   entries are gone.
  * - During a partition each side sees its own. Afterwards they agree again, without a conflict,
  *   because each node alone decides what its sockets are.
  *
@@ -150,7 +149,7 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
     backplane?.addEventListener?.("nodedown", this.#hearNodeDown);
     this.#arm();
     this.#ready = this.#begin();
-    // Whoever calls `ready` hears of an error.
+    // `ready` reports an error to its caller.
     this.#ready.catch(() => {});
   }
 

@@ -42,7 +42,7 @@ function run(world: World): void {
   // 200 ms until the last link is up.
   pass(1_200);
   world.checkAgreement(plan.kind === "mesh");
-  // Whoever was killed on a broker is gone by now: even who woke up in the meantime has noticed.
+  // Nodes that were killed on a broker are gone by now, also for nodes that woke up in between.
   pass(2 * TIMEOUT_MS);
   world.checkAgreement(true);
   for (let i = random.integer(1, 5); i > 0; i--) {
@@ -73,7 +73,7 @@ function askOften(world: World): void {
   world.checkAgreement(true);
 }
 
-/** Whoever leaves is gone everywhere at once, and nothing is left of it. */
+/** A node that leaves is gone everywhere at once, and nothing is left of it. */
 function leaveOneByOne(world: World): void {
   const { schedule, plan } = world;
   while (world.running.length > 1) {

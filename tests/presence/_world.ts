@@ -63,7 +63,7 @@ export class Site {
   readonly history: string[] = [""];
   /** Where in the history of each other it has been seen to be. */
   readonly seen = new Map<string, number>();
-  /** Whom it has dropped when their node went down, and not heard of since. */
+  /** Sites that it dropped when their node went down, and that it has not heard since. */
   readonly down = new Set<string>();
   snapshots = 0;
   #armedAt = Infinity;
@@ -192,7 +192,7 @@ export class Node {
   state: "running" | "frozen" | "dead" = "running";
   /** Broker: cut off from it. */
   isCut = false;
-  /** When it was frozen: whom each site knew, and how far in the history of each. */
+  /** What each of its sites knew when it was frozen: other sites, each at a place in its history. */
   known = new Map<Site, Map<string, number>>();
   /** Until when others may have taken it for dead. */
   troubleUntil = 0;
@@ -401,7 +401,7 @@ export class World {
 
   #deliver(receiver: Site, from: Node, site: Site, message: Uint8Array): void {
     receiver.down.delete(site.id);
-    // Lent for the call: whoever keeps it finds something else.
+    // The bytes are lent for the call, and something else afterwards.
     const lent = message.slice();
     const isNamed = this.plan.kind === "mesh" || from === receiver.node;
     receiver.core.receive(lent, isNamed ? from.id : undefined, this.schedule.now);
@@ -532,7 +532,7 @@ export class World {
     });
   }
 
-  /** Who was frozen has not heard the others, and must not take them for dead. */
+  /** A node that was frozen has not heard the others, and must not take them for dead. */
   wake(node: Node): void {
     node.wake(this.random.chance(0.5));
     this.after(node);

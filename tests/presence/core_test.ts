@@ -224,7 +224,7 @@ Deno.test("several that are wanted are asked in one message", () => {
   assertEquals(asked.kind === "ask" && asked.instances, [1, 2, 3, 4, 5].map(id));
 });
 
-Deno.test("all who ask within a moment get one snapshot, and the next one later", () => {
+Deno.test("several questions within a moment get one snapshot, and the next snapshot comes later", () => {
   const rig = new Rig();
   const { core } = rig;
   core.track(core.newTracked(), { room: "lobby", id: "ann", meta: "{}" }, rig.now);
@@ -379,7 +379,7 @@ Deno.test("an instance is gone after the timeout, its node's end, or its farewel
   }
 });
 
-Deno.test("whoever is frozen gives the others their time once more, and once only", () => {
+Deno.test("a node that was frozen gives the others their time once more, but not twice", () => {
   const rig = new Rig();
   rig.hear(snapshot(1, [entry(1, "ann")]));
   rig.pass(100);
@@ -592,7 +592,7 @@ Deno.test("a newcomer says that it is there, and asks everybody", () => {
   ]);
 });
 
-Deno.test("whoever has just asked everybody asks nobody by name until answers are due", () => {
+Deno.test("a node that has just asked everybody asks nobody by name until answers are due", () => {
   const rig = new Rig();
   rig.core.start(rig.now);
   rig.hear(heartbeat(3));

@@ -57,7 +57,7 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "        instance.deadline = Infinity;\n        continue;\n",
   },
   {
-    name: "who was frozen takes the others for dead",
+    name: "a node that was frozen takes the others for dead",
     file: "presence/_replica.ts",
     find: "      if (isLate && !instance.isExtended) {\n",
     replace: "      if (isLate && instance.isExtended) {\n",
