@@ -1,51 +1,65 @@
 /**
- * What a broker was handed and has not confirmed. When the connection breaks, a new one takes its
- * place: confirmations that come late are counted off the old one, and change nothing.
+ * What a broker has been handed and has not confirmed. After the connection breaks, a new object
+ * takes its place. Confirmations that come late are counted off the old one and change nothing.
  */
 export interface Outstanding {
   messages: number;
   bytes: number;
-  /** False when the connection has broken, and what it was has been told. */
+  /** False once the connection has broken and a `down` event has reported the messages. */
   current: boolean;
 }
 
 /** In which directions a broker is within reach. */
 export interface Reach {
+  /** Messages can be handed over. */
   readonly sends: boolean;
+  /**
+   * There is a connection, and the broker has granted or refused every wanted subscription on it.
+   */
   readonly hears: boolean;
 }
 
-/** A broker, as {@linkcode BrokerNode} needs it. None of its methods but `publish` may throw. */
+/**
+ * What {@linkcode BrokerNode} needs of a broker. No method except `publish` and `ready` may throw.
+ */
 export interface Broker {
-  /** Largest payload that it carries. */
+  /** Largest payload that it carries, in bytes. */
   readonly maxPayloadBytes: number;
-  /** Whether messages can be handed over, and whether they are heard; it says when that changes. */
+  /** The state now. Changes are reported to {@linkcode BrokerListener.onReach}. */
   readonly reach: Reach;
   /**
-   * Hands over a payload, which has been added to `outstanding`, and takes it from there once the
-   * broker has it. False if the broker is out of reach, which it may know before it has told.
+   * Hands over a payload that has been added to `outstanding`, and takes it off there once the
+   * broker has confirmed it. Returns false if the broker is out of reach; this may be known before
+   * `onReach` has reported it.
    */
   publish(topic: string, payload: Uint8Array, outstanding: Outstanding): boolean;
-  /** Wants what is published on a topic, from now on and over broken connections. */
+  /**
+   * Wants what is published on a topic, now and on every new connection. For a topic that has been
+   * refused, this asks again.
+   */
   subscribe(topic: string): void;
-  /** Does not want it any more. */
+  /** Stops wanting a topic. */
   unsubscribe(topic: string): void;
-  /** Resolves when all wishes so far are in force or refused; rejects if the client has ended. */
+  /**
+   * Resolves when every subscription that is wanted now is in force or has been refused. Rejects
+   * with a `BrokerError` if the client has been closed for good.
+   */
   ready(): Promise<void>;
   /**
-   * Ends all subscriptions and lets go of the client. Resolves when the broker knows, or once `limit`
-   * has resolved.
+   * Ends all subscriptions and removes all listeners from the client. Resolves when the broker has
+   * confirmed it, or when `limit` has resolved.
    */
   close(limit: Promise<void>): Promise<void>;
 }
 
-/** What a broker tells. */
+/** What a broker reports. */
 export interface BrokerListener {
   onPayload(payload: Uint8Array): void;
   onReach(reach: Reach): void;
-  /** Something has been taken from `outstanding`. */
+  /** Something has been taken off an `Outstanding`. */
   onConfirmed(): void;
+  /** The broker has refused to subscribe to a wanted topic, or has ended its subscription. */
   onRefused(topic: string, cause: unknown): void;
-  /** A message that was handed over is lost, as the broker has refused it. */
+  /** The broker has refused a message that it was handed, so the message is lost. */
   onLost(topic: string, cause: unknown): void;
 }

@@ -2,24 +2,36 @@ import type { PublishReport } from "../backplane/backplane.ts";
 import { checkMessage } from "../backplane/check_message.ts";
 import { checkFunction, oneOf, wholeNumber } from "../backplane/checks.ts";
 import { systemRandom, systemTimers, type Timers } from "../backplane/clock.ts";
-import { MalformedEvent, OverflowEvent, RefusedEvent } from "../backplane/events.ts";
+import { MalformedEvent, MissedEvent, OverflowEvent, RefusedEvent } from "../backplane/events.ts";
 import { toHex } from "../backplane/hex.ts";
 import { OpenRooms } from "../backplane/open_rooms.ts";
 import { Overflow } from "../backplane/overflow.ts";
 import { Receivers } from "../backplane/receivers.ts";
-import { checkRoomBroadcast, FrameError, readRoom, SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
+import { FrameError, RoomNames, SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
 import type { Broker, BrokerListener, Outstanding, Reach } from "./_broker.ts";
 import { checkCluster } from "./_cluster.ts";
+import { copiesByRoom } from "./_copies.ts";
 import { ENVELOPE_BYTES, open, seal, SENDER_BYTES, senderOf } from "./_envelope.ts";
+import { RefusedTopics } from "./_refused_topics.ts";
 import { clusterTopic, isTopicOf, roomTopic } from "./_topics.ts";
 import type { BrokerBackplane, BrokerOptions, BrokerStats } from "./broker_backplane.ts";
-import { DownEvent, UpEvent } from "./events.ts";
+import { BrokerError } from "./broker_error.ts";
+import { type BrokerRefusedCode, DownEvent, UpEvent } from "./events.ts";
 
 /** How long the broker may take at shutdown to confirm what it was handed. */
 const LEAVE_LIMIT_MS = 2_000;
 
-/** What NATS and Redis have in common: everything but how bytes get there. */
+const DEFAULT_MAX_QUEUED_BYTES = 16 * 1024 * 1024;
+
+/** A message with its topic. */
+interface Parcel {
+  readonly topic: string;
+  readonly message: Uint8Array;
+}
+
+/** What NATS and Redis have in common: everything except how bytes get there. */
 export class BrokerNode extends EventTarget implements BrokerBackplane {
+  readonly nodeId: string;
   readonly openRoom: ((room: string) => void) | undefined;
   readonly closeRoom: ((room: string) => void) | undefined;
 
@@ -29,13 +41,19 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
   readonly #maxMessageBytes: number;
   readonly #maxQueuedBytes: number;
   readonly #timers: Timers;
-  readonly nodeId: string;
   readonly #self: Uint8Array;
   readonly #openRooms = new OpenRooms();
+  readonly #roomNames = new RoomNames();
   readonly #receivers = new Receivers();
-  #outstanding: Outstanding = { messages: 0, bytes: 0, current: true };
-  #reach: Reach;
+  readonly #refused: RefusedTopics;
   readonly #overflow: Overflow;
+  #outstanding: Outstanding = { messages: 0, bytes: 0, current: true };
+  /** What the broker says of itself. */
+  #brokerReach: Reach;
+  /** What events have said. */
+  #reach: Reach;
+  /** True if messages may have been missed since the last `missed` event. */
+  #mayHaveMissed = false;
   #onSettled: () => void = () => {};
   #stopped = false;
   #shutdown: Promise<void> | undefined;
@@ -58,23 +76,29 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
       options.maxMessageBytes,
       SESSION_MAX_FRAME_BYTES,
     );
-    this.#maxQueuedBytes = wholeNumber("maxQueuedBytes", options.maxQueuedBytes, 16 * 1024 * 1024);
+    this.#maxQueuedBytes = wholeNumber(
+      "maxQueuedBytes",
+      options.maxQueuedBytes,
+      DEFAULT_MAX_QUEUED_BYTES,
+    );
     this.#overflow = new Overflow(
       this.#maxQueuedBytes,
       () => this.dispatchEvent(new OverflowEvent(undefined, this.#dropped)),
     );
     checkFunction("randomBytes", randomBytes);
     this.#timers = timers;
+    this.#refused = new RefusedTopics(timers, randomBytes, () => this.#askAgain());
     this.#self = randomBytes(SENDER_BYTES);
     this.nodeId = toHex(this.#self);
     this.#broker = start({
       onPayload: (payload) => this.#onPayload(payload),
       onReach: (reach) => this.#onReach(reach),
-      onConfirmed: () => this.#confirmed(),
+      onConfirmed: () => this.#onConfirmed(),
       onRefused: (topic, cause) => this.#onRefused(topic, cause),
       onLost: (topic, cause) => this.#onLost(topic, cause),
     });
-    this.#reach = this.#broker.reach;
+    this.#brokerReach = this.#broker.reach;
+    this.#reach = this.#brokerReach;
     if (this.#byRoom) {
       this.openRoom = (room) => this.#openRoom(room);
       this.closeRoom = (room) => this.#closeRoom(room);
@@ -112,40 +136,20 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
     return report;
   }
 
-  #publish(message: Uint8Array): PublishReport {
-    const topic = this.#topicOf(message);
-    // Clients keep what they are given while they are cut off, without a limit, and may or may not
-    // send it later. A message that is late by an outage is of no use to a room.
-    if (!this.#reach.sends) return this.#drop();
-    const size = ENVELOPE_BYTES + message.length;
-    const outstanding = this.#outstanding;
-    if (outstanding.bytes > 0 && outstanding.bytes + size > this.#maxQueuedBytes) {
-      this.#overflow.dropped();
-      return this.#drop();
-    }
-    outstanding.messages++;
-    outstanding.bytes += size;
-    if (!this.#handOver(topic, message, outstanding)) {
-      outstanding.messages--;
-      outstanding.bytes -= size;
-      return this.#drop();
-    }
-    this.#messagesOut++;
-    this.#bytesOut += size;
-    return { peers: 1, dropped: 0 };
-  }
-
   subscribe(receive: (message: Uint8Array, from?: string) => void): Disposable {
     return this.#receivers.add(receive);
   }
 
   async ready(): Promise<void> {
-    const checkRunning = () => {
-      if (this.#stopped) throw new Error("the backplane has been shut down");
-    };
-    checkRunning();
+    this.#checkRunning();
     await this.#broker.ready();
-    checkRunning();
+    this.#checkRunning();
+    const refusal = this.#refused.first;
+    // A room that is refused must not keep others waiting: its name may come from a client.
+    if (refusal === undefined || this.#byRoom) return;
+    const { topic, cause } = refusal;
+    const message = `the broker refuses to subscribe this node to ${topic}: ${cause}`;
+    throw new BrokerError("subscribe-refused", message, { topic, cause });
   }
 
   shutdown(): Promise<void> {
@@ -157,20 +161,59 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
     return this.shutdown();
   }
 
-  #topicOf(message: Uint8Array): string {
-    return this.#byRoom
-      ? roomTopic(this.#cluster, readRoom(message, checkRoomBroadcast(message)))
-      : clusterTopic(this.#cluster);
+  #checkRunning(): void {
+    if (this.#stopped) throw new BrokerError("shut-down", "the backplane has been shut down");
   }
 
-  #handOver(topic: string, message: Uint8Array, outstanding: Outstanding): boolean {
-    try {
-      return this.#broker.publish(topic, seal(this.#self, message), outstanding);
-    } catch (cause) {
-      // Later, so that a listener that publishes does not do so in the midst of a publish.
-      queueMicrotask(() => this.#onRefused(topic, cause));
-      return false;
+  #publish(message: Uint8Array): PublishReport {
+    const parcels = this.#parcels(message);
+    // While they are cut off, clients keep whatever they are given, without a limit, and may or may
+    // not send it later. A message that is late by an outage is of no use to a room.
+    if (!this.#reach.sends) return this.#drop();
+    const { bytes } = this.#outstanding;
+    const size = parcels.reduce((sum, parcel) => sum + sealedSize(parcel), 0);
+    if (bytes > 0 && bytes + size > this.#maxQueuedBytes) {
+      this.#overflow.dropped();
+      return this.#drop();
     }
+    const sent = parcels.filter((parcel) => this.#handOver(parcel)).length;
+    if (sent < parcels.length) this.#dropped++;
+    return { peers: sent > 0 ? 1 : 0, dropped: sent < parcels.length ? 1 : 0 };
+  }
+
+  #parcels(message: Uint8Array): Parcel[] {
+    const cluster = this.#cluster;
+    if (!this.#byRoom) return [{ topic: clusterTopic(cluster), message }];
+    return copiesByRoom(message, this.#roomNames)
+      .map(({ room, message }) => ({ topic: roomTopic(cluster, room), message }));
+  }
+
+  #handOver(parcel: Parcel): boolean {
+    const { topic, message } = parcel;
+    const size = sealedSize(parcel);
+    const outstanding = this.#outstanding;
+    outstanding.messages++;
+    outstanding.bytes += size;
+    let isSent = false;
+    try {
+      isSent = this.#broker.publish(topic, seal(this.#self, message), outstanding);
+    } catch (cause) {
+      // Later, so that a listener that publishes does not do so in the middle of a publish.
+      queueMicrotask(() => this.#reportRefused(topic, "publish-refused", cause));
+    }
+    if (isSent) {
+      this.#messagesOut++;
+      this.#bytesOut += size;
+    } else {
+      outstanding.messages--;
+      outstanding.bytes -= size;
+    }
+    return isSent;
+  }
+
+  #drop(): PublishReport {
+    this.#dropped++;
+    return { peers: 0, dropped: 1 };
   }
 
   #openRoom(room: string): void {
@@ -180,7 +223,9 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
 
   #closeRoom(room: string): void {
     if (this.#stopped || !this.#openRooms.close(room)) return;
-    this.#broker.unsubscribe(roomTopic(this.#cluster, room));
+    const topic = roomTopic(this.#cluster, room);
+    this.#refused.delete(topic);
+    this.#broker.unsubscribe(topic);
   }
 
   #onPayload(payload: Uint8Array): void {
@@ -198,52 +243,90 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
     }
   }
 
-  #onReach({ sends, hears }: Reach): void {
+  #onReach(reach: Reach): void {
+    const before = this.#brokerReach;
+    this.#brokerReach = reach;
+    // All subscriptions are asked for on the next connection, the refused ones among them.
+    if (before.hears && !reach.hears) this.#refused.beginRound();
+    if (!before.hears && reach.hears) this.#refused.endRound();
+    this.#update();
+  }
+
+  /** Reports what has changed: a node whose only subscription is refused hears nothing. */
+  #update(): void {
     const before = this.#reach;
+    const { sends } = this.#brokerReach;
+    const isDeaf = !this.#byRoom && this.#refused.size > 0;
+    const hears = this.#brokerReach.hears && !isDeaf;
     this.#reach = { sends, hears };
-    const lost = before.sends && !sends ? this.#outstanding.messages : 0;
-    if (before.sends && !sends) {
-      this.#outstanding.current = false;
-      this.#outstanding = { messages: 0, bytes: 0, current: true };
-      this.#overflow.drained(0);
-      this.#unconfirmed += lost;
-    }
+    const unconfirmed = before.sends && !sends ? this.#breakOff() : 0;
     if (before.sends && before.hears) this.#droppedWhenUp = this.#dropped;
+    if (before.hears && !hears || isDeaf) this.#mayHaveMissed = true;
     if (this.#stopped) {
-      // Nothing of what was handed over will be confirmed any more.
+      // Nothing that was handed over will be confirmed any more.
       if (!sends) this.#onSettled();
       return;
     }
     if (before.sends && !sends || before.hears && !hears) {
-      this.dispatchEvent(new DownEvent({ sends, hears, unconfirmed: lost }));
+      this.dispatchEvent(new DownEvent({ sends, hears, unconfirmed }));
     } else if (sends && hears && !(before.sends && before.hears)) {
       this.dispatchEvent(new UpEvent(this.#dropped - this.#droppedWhenUp));
     }
+    if (sends && hears && this.#mayHaveMissed) this.#reportMissed();
+  }
+
+  /**
+   * Starts to count from zero on the next connection. Returns the messages that are unconfirmed.
+   */
+  #breakOff(): number {
+    const { messages } = this.#outstanding;
+    this.#outstanding.current = false;
+    this.#outstanding = { messages: 0, bytes: 0, current: true };
+    this.#overflow.drained(0);
+    this.#unconfirmed += messages;
+    return messages;
+  }
+
+  #reportMissed(): void {
+    this.#mayHaveMissed = false;
+    this.dispatchEvent(new MissedEvent(undefined));
+  }
+
+  #onRefused(topic: string, cause: unknown): void {
+    if (this.#stopped) return;
+    const isNew = this.#refused.add(topic, cause);
+    if (isNew) this.#reportRefused(topic, "subscribe-refused", cause);
+    this.#update();
+  }
+
+  async #askAgain(): Promise<void> {
+    this.#refused.beginRound();
+    for (const topic of this.#refused.topics()) this.#broker.subscribe(topic);
+    await this.#broker.ready();
+    if (this.#stopped || !this.#refused.endRound()) return;
+    if (this.#byRoom) this.#mayHaveMissed = true;
+    this.#update();
   }
 
   #onLost(topic: string, cause: unknown): void {
     // Others may use the client as well, for other clusters or other things.
     if (!isTopicOf(this.#cluster, topic)) return;
     this.#dropped++;
-    this.#onRefused(topic, cause);
+    this.#reportRefused(topic, "publish-refused", cause);
   }
 
-  #onRefused(topic: string, cause: unknown): void {
-    if (!this.#stopped) this.dispatchEvent(new RefusedEvent(topic, "refused-by-broker", cause));
+  #reportRefused(topic: string, code: BrokerRefusedCode, cause: unknown): void {
+    if (!this.#stopped) this.dispatchEvent(new RefusedEvent(topic, code, cause));
   }
 
-  #drop(): PublishReport {
-    this.#dropped++;
-    return { peers: 0, dropped: 1 };
-  }
-
-  #confirmed(): void {
+  #onConfirmed(): void {
     this.#overflow.drained(this.#outstanding.bytes);
     if (this.#outstanding.messages === 0) this.#onSettled();
   }
 
   async #stop(): Promise<void> {
     this.#stopped = true;
+    this.#refused.stop();
     const limit = Promise.withResolvers<void>();
     const timer = this.#timers.setTimeout(limit.resolve, LEAVE_LIMIT_MS);
     await Promise.all([
@@ -251,8 +334,7 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
       this.#broker.close(limit.promise),
     ]);
     this.#timers.clearTimeout(timer);
-    this.#unconfirmed += this.#outstanding.messages;
-    this.#outstanding = { messages: 0, bytes: 0, current: true };
+    this.#breakOff();
   }
 
   /** Resolves when the broker has confirmed everything, or never will. */
@@ -260,4 +342,8 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
     if (!this.#reach.sends || this.#outstanding.messages === 0) return;
     await new Promise<void>((resolve) => this.#onSettled = resolve);
   }
+}
+
+function sealedSize({ message }: Parcel): number {
+  return ENVELOPE_BYTES + message.length;
 }

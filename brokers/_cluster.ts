@@ -10,9 +10,7 @@ const MAX_CLUSTER_LENGTH = 64;
  */
 export function checkCluster(cluster: unknown): string {
   if (typeof cluster !== "string") {
-    throw new TypeError(
-      `cluster must be a string, got ${describe(cluster)}`,
-    );
+    throw new TypeError(`cluster must be a string, got ${describe(cluster)}`);
   }
   if (/^[\w-]+$/.test(cluster) && cluster.length <= MAX_CLUSTER_LENGTH) return cluster;
   throw new RangeError(

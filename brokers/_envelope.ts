@@ -1,38 +1,33 @@
 /**
- * What travels through a broker (NATS, Redis) between the nodes of a cluster:
+ * The envelope that a message has on a broker (`docs/wire.md`, "Brokers"):
  *
  * ```text
- * offset  0        1              9                          9+N
- *         +--------+--------------+--------------------------+
- *         |  0xE1  |  sender (8)  |  ROOM_BROADCAST, N bytes |
- *         +--------+--------------+--------------------------+
+ * offset  0        1                  9                  9+N
+ *         +--------+------------------+------------------+
+ *         |  0xE1  |  sender id (8 B) |  message (N B)   |
+ *         +--------+------------------+------------------+
  * ```
  *
- * `sender` is random, chosen once when the backplane is made. A broker hands a message to every
- * subscriber, its publisher among them (Redis always, NATS unless the connection says `noEcho`), so
- * each node drops what bears its own. It stands for nothing else: it is no proof of anything.
- *
- * `0xE1` is of the range of tags that is roomcast's own; ROOM_BROADCAST (tag `0x1E`) is laid out in
- * `codec/room_broadcast.ts`. A payload that begins otherwise, or ends within the first 9 bytes, is
- * malformed.
+ * A broker hands a message to every subscriber, its publisher included (Redis always, NATS unless
+ * the connection was made with `noEcho`). So each node drops what has its own id. The id is random
+ * and proves nothing.
  */
 
 import { toHex } from "../backplane/hex.ts";
-import { FrameError } from "../codec/mod.ts";
+import { ENVELOPE, FrameError } from "../codec/mod.ts";
 
-const RELAYED = 0xe1;
 const SENDER_START = 1;
 
-/** Bytes of a sender's identity. */
+/** Bytes of a sender's id. */
 export const SENDER_BYTES = 8;
 
 /** Bytes that the envelope adds to a message. */
-export const ENVELOPE_BYTES = SENDER_START + SENDER_BYTES;
+export const ENVELOPE_BYTES: number = SENDER_START + SENDER_BYTES;
 
-/** Puts a message into an envelope, in memory of its own: brokers keep it until it is written. */
+/** Puts a message into an envelope, in memory of its own: clients keep it until it is written. */
 export function seal(sender: Uint8Array, message: Uint8Array): Uint8Array {
   const payload = new Uint8Array(ENVELOPE_BYTES + message.length);
-  payload[0] = RELAYED;
+  payload[0] = ENVELOPE;
   payload.set(sender, SENDER_START);
   payload.set(message, ENVELOPE_BYTES);
   return payload;
@@ -44,8 +39,8 @@ export function seal(sender: Uint8Array, message: Uint8Array): Uint8Array {
  * @throws {FrameError} `truncated`, `wrong-tag`.
  */
 export function open(payload: Uint8Array, self: Uint8Array): Uint8Array | undefined {
-  if (payload.length > 0 && payload[0] !== RELAYED) {
-    throw new FrameError("wrong-tag", 0, `envelope begins with ${payload[0]}, not ${RELAYED}`);
+  if (payload.length > 0 && payload[0] !== ENVELOPE) {
+    throw new FrameError("wrong-tag", 0, `envelope begins with ${payload[0]}, not ${ENVELOPE}`);
   }
   if (payload.length < ENVELOPE_BYTES) {
     const message = `envelope has ${payload.length} bytes, at least ${ENVELOPE_BYTES} are needed`;

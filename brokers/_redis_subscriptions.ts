@@ -1,9 +1,11 @@
-/** Names of channels in one command: a bound on its length, and none on their number. */
+import { BrokerError } from "./broker_error.ts";
+
+/** Channels in one command. It bounds the length of a command, not the number of channels. */
 const BATCH = 500;
 
 /** The commands that subscribe. */
 export interface SubscribeCommands {
-  /** False: only one channel may go into a command. */
+  /** False: a command may name only one channel. */
   readonly several: boolean;
   subscribe(channels: string[]): Promise<unknown>;
   unsubscribe(channels: string[]): Promise<unknown>;
@@ -12,33 +14,33 @@ export interface SubscribeCommands {
 /**
  * Brings the subscriptions of one connection in line with what is wanted.
  *
- * At most one round of commands is under way, and what changes meanwhile waits as a set of names, so
- * that rooms that come and go faster than the broker answers pile nothing up. A new connection
- * begins anew, whatever has become of the commands of the old one: clients may resend them, fail
- * them, or never speak of them again.
+ * At most one round of commands is under way. What changes meanwhile waits as a set of names, so
+ * nothing piles up when rooms come and go faster than the broker answers. On a new connection,
+ * everything is asked for again, whatever has become of the commands on the old one: clients may
+ * resend them, fail them, or never settle them.
  */
 export class RedisSubscriptions {
   readonly #commands: SubscribeCommands;
   readonly #onRefused: (channel: string, cause: unknown) => void;
   readonly #wanted = new Set<string>();
-  /** What the broker has confirmed on this connection. */
+  /** Channels that the broker has confirmed on this connection. */
   readonly #inForce = new Set<string>();
   /**
-   * What the client was told to subscribe to and has not confirmed to have unsubscribed: clients may
-   * subscribe again to it by themselves on a new connection.
+   * Channels that the client was told to subscribe to, until it has confirmed the opposite. A
+   * client may subscribe to them again by itself on a new connection.
    */
   readonly #told = new Set<string>();
-  /** Channels that may not be in line with `#wanted`. */
+  /** Channels that may differ from `#wanted`. */
   #changed = new Set<string>();
   /** Counts connections; undefined while there is none. */
   #connection: number | undefined;
   #connections = 0;
   #running = false;
-  /** Those who wait for `ready`, and how many channels are to be brought in line first. */
+  /** Calls of `ready` that wait, and how many channels must be settled first. */
   #waiting: { remaining: number; readonly promise: PromiseWithResolvers<void> }[] = [];
   #ended = false;
   #leaving = false;
-  /** Channels of the round that is under way. */
+  /** Channels in the round that is under way. */
   #underWay = 0;
 
   constructor(
@@ -49,22 +51,24 @@ export class RedisSubscriptions {
     this.#onRefused = onRefused;
   }
 
-  /** True if messages of this channel are for us. */
+  /** True if this backplane wants the messages of a channel. */
   wants(channel: string): boolean {
     return this.#wanted.has(channel);
   }
 
+  /** Wants a channel. If it has been refused, asks for it again. */
   add(channel: string): void {
     this.#wanted.add(channel);
     this.#change(channel);
   }
 
+  /** Stops wanting a channel. */
   delete(channel: string): void {
     this.#wanted.delete(channel);
     this.#change(channel);
   }
 
-  /** There is a connection, and it knows of nothing. */
+  /** There is a new connection, without subscriptions. */
   connected(): void {
     this.#connection = ++this.#connections;
     this.#ended = false;
@@ -77,13 +81,13 @@ export class RedisSubscriptions {
     this.#run();
   }
 
-  /** There is none any more. */
+  /** The connection has ended. */
   disconnected(): void {
     this.#connection = undefined;
     if (this.#leaving) this.#forget();
   }
 
-  /** There will not be another, unless the client is told to connect after all. */
+  /** There will be no other, unless somebody tells the client to connect after all. */
   ended(): void {
     this.#ended = true;
     for (const { promise } of this.#waiting) promise.reject(noConnection());
@@ -91,8 +95,10 @@ export class RedisSubscriptions {
   }
 
   /**
-   * Resolves when all that is wanted now is in line, or has been refused. It does not wait for what
-   * changes later: a server that is busy would never be ready.
+   * Resolves when every channel that is wanted now is in force or refused. It does not wait for
+   * what changes later, because a busy server would never be ready.
+   *
+   * @throws {BrokerError} `closed`.
    */
   async ready(): Promise<void> {
     if (this.#ended) throw noConnection();
@@ -104,8 +110,8 @@ export class RedisSubscriptions {
   }
 
   /**
-   * Wants nothing any more. Resolves when the broker knows; or when the client does, which is to tell
-   * it on the next connection.
+   * Stops wanting everything. Resolves when the broker has confirmed it. Without a connection, the
+   * client is told to forget the channels instead.
    */
   async leave(): Promise<void> {
     this.#leaving = true;
@@ -114,17 +120,17 @@ export class RedisSubscriptions {
     await this.ready();
   }
 
-  /** Has a client that is cut off forget what it was told: it would subscribe again by itself. */
+  /** Tells a client that is cut off to forget its channels: it might subscribe to them again. */
   #forget(): void {
     const channels = [...this.#told];
     for (let at = 0; at < channels.length; at += BATCH) {
-      // Some clients keep no commands while they are cut off.
+      // It fails on clients that keep no commands while they are cut off.
       this.#commands.unsubscribe(channels.slice(at, at + BATCH)).catch(() => {});
     }
     this.#count(Infinity);
   }
 
-  /** So many channels have been brought in line. */
+  /** So many channels have been settled. */
   #count(channels: number): void {
     this.#waiting = this.#waiting.filter((waiting) => {
       waiting.remaining -= channels;
@@ -135,7 +141,7 @@ export class RedisSubscriptions {
   }
 
   #change(channel: string): void {
-    // Without a connection nothing is noted: on the next, all must be brought in line.
+    // Without a connection there is nothing to note: the next one asks for everything.
     if (this.#connection === undefined) return;
     this.#changed.add(channel);
     if (!this.#running) this.#run();
@@ -144,7 +150,7 @@ export class RedisSubscriptions {
   async #run(): Promise<void> {
     const connection = this.#connection;
     this.#running = true;
-    // What else changes in this turn goes with it.
+    // Waits for what else changes in this turn.
     await undefined;
     while (connection === this.#connection && this.#changed.size > 0) {
       const batch = this.#take();
@@ -191,15 +197,15 @@ export class RedisSubscriptions {
     try {
       await this.#commands[command](channels);
     } catch (cause) {
-      // Of a connection that has broken nothing else was to be expected.
+      // The connection has broken, so its commands have failed.
       if (connection !== this.#connection) return;
       if (command === "subscribe") {
-        // One that is not permitted takes all others of its command with it.
+        // Redis refuses the whole command for one channel that is not permitted.
         if (channels.length > 1) return void await oneByOne();
         return this.#onRefused(channels[0], cause);
       }
-      // Valkey refuses to end what it does not know of. Should a subscription be left all the same,
-      // what it brings is not wanted, and ignored.
+      // Valkey refuses to end a subscription that it does not know. If one should remain all the
+      // same, its messages are not wanted and are ignored.
     }
     if (connection !== this.#connection) return;
     for (const channel of channels) {
@@ -213,6 +219,6 @@ export class RedisSubscriptions {
   }
 }
 
-function noConnection(): Error {
-  return new Error("the connection to Redis has been closed");
+function noConnection(): BrokerError {
+  return new BrokerError("closed", "the connection to Redis has been closed");
 }

@@ -1,17 +1,20 @@
 /**
- * Where messages are published: the subjects of NATS and the channels of Redis.
+ * Where messages are published: the subjects of NATS and the channels of Redis (`docs/wire.md`,
+ * "Brokers").
  *
  * | interest | topic |
  * | --- | --- |
  * | `"cluster"` | `roomcast.<cluster>` |
  * | `"room"` | `roomcast.<cluster>.<room>`, the room encoded as below |
  *
- * In a room's name ASCII letters, digits, `-` and `_` stand for themselves; every other byte of its
- * UTF-8 is `=` and two upper-case hexadecimal digits: `"a b"` is `a=20b`. The empty name is `=`. A
- * name whose encoding has more than 200 characters is `=h` and the SHA-256 of its UTF-8 in lower
- * case, since NATS limits the length of a subject. So nothing that a room may be called (`*`, `>`,
- * `.`, spaces, `{…}`) means anything to a broker, and two rooms never share a topic. If they did it
- * would do no harm: the topic only routes, and the message says which room it is for.
+ * In the name of a room, ASCII letters, digits, `-` and `_` stand for themselves. Every other byte
+ * of its UTF-8 is `=` and two upper-case hexadecimal digits: `"a b"` is `a=20b`. The empty name is
+ * `=`. If the encoded name would have more than 200 characters, it is `=h` and the SHA-256 of the
+ * UTF-8 in lower-case hexadecimal, because NATS limits the length of a subject.
+ *
+ * So nothing in the name of a room (`*`, `>`, `.`, spaces, `{…}`) means anything to a broker, and
+ * two rooms never share a topic. Sharing one would do no harm: the topic only routes, and the
+ * message says which rooms it is for.
  */
 
 import { createHash } from "node:crypto";
@@ -33,14 +36,14 @@ export function isTopicOf(cluster: string, topic: string): boolean {
   return topic === clusterTopic(cluster) || topic.startsWith(`${clusterTopic(cluster)}.`);
 }
 
-/** Most names are made of what stands for itself. */
+/** Most names need no encoding. */
 const PLAIN = /^[\w-]{1,200}$/;
 
 function encodeRoom(room: string): string {
   if (PLAIN.test(room)) return room;
   if (room === "") return "=";
   const bytes = new TextEncoder().encode(room);
-  // Each byte is at least one character: no need to encode 64 KiB only to count them.
+  // Each byte takes at least one character, so a long name need not be encoded to be counted.
   const encoded = bytes.length > MAX_ENCODED_LENGTH ? undefined : encodeBytes(bytes);
   if (encoded !== undefined && encoded.length <= MAX_ENCODED_LENGTH) return encoded;
   return `=h${createHash("sha256").update(bytes).digest("hex")}`;

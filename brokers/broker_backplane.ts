@@ -5,11 +5,14 @@ import type { BrokerEventMap } from "./events.ts";
 
 /** What has gone through a backplane so far. */
 export interface BrokerStats {
-  /** Messages of other nodes. */
+  /** Messages from other nodes. */
   readonly messagesIn: number;
-  /** Bytes of all payloads that the broker has brought, this node's own and malformed ones included. */
+  /** Bytes of all payloads from the broker, including this node's own and malformed ones. */
   readonly bytesIn: number;
-  /** Messages handed to the broker. */
+  /**
+   * Messages handed to the broker. With `interest: "room"`, a broadcast to several rooms counts
+   * once for each.
+   */
   readonly messagesOut: number;
   /** Bytes of their payloads. */
   readonly bytesOut: number;
@@ -17,7 +20,7 @@ export interface BrokerStats {
   readonly queuedBytes: number;
   /** Messages that were not sent: the broker was out of reach, too slow, or refused them. */
   readonly dropped: number;
-  /** Messages that were handed over and not confirmed when the connection broke, or at shutdown. */
+  /** Messages handed over that were unconfirmed when the connection broke, or at shutdown. */
   readonly unconfirmed: number;
   /** Payloads that could not be decoded. */
   readonly malformed: number;
@@ -26,45 +29,62 @@ export interface BrokerStats {
 /**
  * A backplane over a broker that stands between the nodes.
  *
- * {@linkcode BrokerEventMap} lists its events.
+ * {@linkcode BrokerEventMap} lists its events. There is no `nodedown`: a broker does not say which
+ * nodes are connected to it.
  */
 export interface BrokerBackplane
   extends
     TypedEventTarget<BrokerEventMap>,
     Omit<Backplane, "addEventListener" | "removeEventListener">,
     AsyncDisposable {
-  /** 16 hexadecimal digits, chosen at random when the backplane was made. */
+  /** 16 hexadecimal digits, chosen at random when the backplane is made. */
   readonly nodeId: string;
-  /** True while the broker is within reach and the subscriptions are in force: from `up` to `down`. */
+  /**
+   * True while messages can be sent and heard: the broker is within reach and the subscriptions are
+   * in force. It is true from `up` to `down`.
+   *
+   * With `interest: "room"`, it says nothing about single rooms: if the subscription of a room is
+   * refused, a `refused` event names the topic.
+   */
   readonly connected: boolean;
-  /** Largest message that {@linkcode publish} takes, in bytes: the broker's limit, less the envelope. */
+  /** Largest message that {@linkcode publish} takes, in bytes: the broker's limit less 9. */
   readonly maxMessageBytes: number;
   /** What has gone through so far. */
   readonly stats: BrokerStats;
   /**
-   * Hands an encoded ROOM_BROADCAST to the broker, and returns at once. The nodes behind a broker
-   * cannot be counted: `peers` is 1 if it has been handed over, and `dropped` is 1 if it has not.
-   * After shutdown both are 0.
+   * Hands an encoded ROOM_BROADCAST, ROOM_MESSAGE or ROOM_CLOSE to the broker and to the other
+   * subscriptions on this node, and returns at once. The nodes behind a broker cannot be counted:
+   * `peers` is 1 if the message has been handed over, and `dropped` is 1 if it, or a part of it,
+   * has not. After shutdown both are 0.
    *
-   * @throws {FrameError} `wrong-tag`, `truncated`, `trailing-bytes`, `invalid-utf8` if it is no room
-   * broadcast, `message-too-long` above `maxMessageBytes`.
+   * With `interest: "room"`, a message to several rooms is handed over as one copy for each room.
+   * The queue takes all copies or none.
+   *
+   * @throws {FrameError} what {@linkcode checkMessage} throws, with `message-too-long` above
+   * `maxMessageBytes`. With `interest: "room"` also `invalid-utf8` for the name of a room.
    */
   publish(message: Uint8Array, from?: Disposable): PublishReport;
-  /** See {@linkcode Backplane.subscribe}. Other errors than `FrameError` go to `console.error`. */
+  /**
+   * See {@linkcode Backplane.subscribe}. `from` is the sender's `nodeId`. What `receive` throws
+   * goes to `console.error`, unless it is a `FrameError`.
+   */
   subscribe(receive: (message: Uint8Array, from?: string) => void): Disposable;
   /**
-   * Resolves when the broker has taken note of every room that is open now: what another node
-   * publishes from here on is heard, unless a `refused` event has said otherwise. While the broker is
-   * out of reach it waits.
+   * Resolves when the broker has confirmed the subscriptions of this node: to the cluster, or to every
+   * room that is open now. What another node publishes from then on is heard. While the broker is out
+   * of reach, this waits. With `interest: "room"`, it does not wait for a room that is refused, which a
+   * `refused` event has reported by then.
    *
-   * @throws {Error} if the client has been closed for good or the backplane shut down, or is while
-   * this waits.
+   * @throws {BrokerError} `subscribe-refused` if the broker refuses the subscription to the cluster.
+   * The backplane goes on asking, so calling this again later may succeed. `closed` if the client has
+   * been closed for good, and `shut-down` after {@linkcode shutdown}; both also reject calls that are
+   * waiting.
    */
   ready(): Promise<void>;
   /**
    * Ends all subscriptions, waits up to 2 s until the broker has confirmed what it was handed, and
-   * lets go of the client, which stays open: it is yours. Resolves when nothing of the backplane is
-   * left. May be called again.
+   * removes its listeners from the client. The client stays open: it is yours. Resolves when
+   * nothing of the backplane is left. May be called again.
    */
   shutdown(): Promise<void>;
 }
@@ -72,25 +92,26 @@ export interface BrokerBackplane
 /** Options that the backplanes over a broker have in common. */
 export interface BrokerOptions {
   /**
-   * Name of the cluster: nodes of one name hear each other. 1 to 64 ASCII letters, digits, `-` and
-   * `_`. It keeps clusters apart, and is no secret.
+   * Name of the cluster: nodes with the same name hear each other. 1 to 64 ASCII letters, digits,
+   * `-` and `_`. It keeps clusters apart, and is no secret.
    */
   cluster: string;
   /**
-   * What this node asks the broker for: `"cluster"` (the default), one topic for all rooms; or
-   * `"room"`, a topic for each room that has members here, so that the broker routes a message only
-   * to nodes with members. **The same on all nodes**: those of one kind do not hear the other.
+   * What this node asks the broker for. `"cluster"` (the default) is one topic for all rooms.
+   * `"room"` is a topic for each room with members here, so the broker sends a message only to
+   * nodes that have members. **It must be the same on all nodes**: nodes with different interests
+   * do not hear each other.
    */
   interest?: "cluster" | "room";
-  /** Largest message, in bytes of the encoded broadcast, where the broker's own limit is not lower. */
+  /** Largest encoded message in bytes. Default: 16 MiB. The broker's own limit may be lower. */
   maxMessageBytes?: number;
   /**
-   * Bytes that the broker may have been handed without having confirmed them; what does not fit is
-   * dropped and counted. A single message always fits. Default: 16 MiB.
+   * Bytes that the broker may have been handed without having confirmed them. A message that does
+   * not fit is dropped and counted, but a single message always fits. Default: 16 MiB.
    */
   maxQueuedBytes?: number;
   /** Default: the platform's. */
   timers?: Timers;
-  /** Gives random bytes, from which the node's identity is made. Default: the platform's. */
+  /** Gives random bytes, for the node's id and for backoff. Default: the platform's. */
   randomBytes?: RandomBytes;
 }

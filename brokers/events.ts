@@ -5,9 +5,9 @@ import type {
   RefusedEvent,
 } from "../backplane/events.ts";
 
-/** The broker is within reach, in both directions, and the subscriptions are in force. */
+/** The broker is within reach in both directions, and the subscriptions are in force. */
 export class UpEvent extends Event {
-  /** Messages dropped since it was last so. */
+  /** Messages that were dropped since this was last the case. */
   readonly dropped: number;
 
   /** Makes an `up` event. */
@@ -18,8 +18,8 @@ export class UpEvent extends Event {
 }
 
 /**
- * The broker is out of reach. With two connections to a broker (Redis) there is an event for each,
- * and another if one breaks again before `up`.
+ * The broker is out of reach, or has ended the subscription to the cluster's topic. Redis has two
+ * connections: each that breaks has its own event, also if it breaks again before `up`.
  */
 export class DownEvent extends Event {
   /** False: messages that are published are dropped until `up`. */
@@ -27,7 +27,7 @@ export class DownEvent extends Event {
   /** False: messages of other nodes are missed until `up`. */
   readonly hears: boolean;
   /**
-   * Messages that the broker had been handed and had not confirmed. Each may have arrived or be
+   * Messages that the broker was handed and had not confirmed. Each of them may have arrived or be
    * lost.
    */
   readonly unconfirmed: number;
@@ -43,21 +43,33 @@ export class DownEvent extends Event {
   }
 }
 
+/** What a broker has refused; the `code` of a `refused` event. */
+export type BrokerRefusedCode =
+  /**
+   * To subscribe to a topic, usually because a permission is missing. The backplane asks again with
+   * backoff (up to 30 s between two attempts) and on every new connection. A topic is reported
+   * once, until it has been granted.
+   */
+  | "subscribe-refused"
+  /** To carry a message. It is lost and counted as dropped. */
+  | "publish-refused";
+
 /** The events of a backplane over a broker, by type. */
 export interface BrokerEventMap {
   /** The broker is within reach. */
   up: UpEvent;
   /** The broker is out of reach. */
   down: DownEvent;
-  /** What came from the broker could not be decoded, and was dropped. */
+  /** A payload from the broker could not be decoded, and was dropped. */
   malformed: MalformedEvent;
-  /** A message did not fit what the broker has not confirmed yet (`maxQueuedBytes`). */
+  /** A message did not fit, because too much is unconfirmed (`maxQueuedBytes`). */
   overflow: OverflowEvent;
-  /** Messages of other nodes may not have reached this node. */
-  missed: MissedEvent;
   /**
-   * The broker refused to publish on a topic or to subscribe to it, for want of permission for
-   * instance. The topic is the event's `address`. A message is lost then, and counted as dropped.
+   * Messages of other nodes may not have reached this node. It follows `up` after a time in which
+   * this node could not hear. With `interest: "room"` it also says that a subscription that had
+   * been refused is in force. Nobody knows how many messages there were, nor from which nodes.
    */
-  refused: RefusedEvent;
+  missed: MissedEvent<undefined>;
+  /** The broker refused a subscription or a message. The topic is the event's `address`. */
+  refused: RefusedEvent<BrokerRefusedCode>;
 }

@@ -1,36 +1,46 @@
 /**
- * A backplane over NATS: for a fleet that has one already, or has hundreds of servers.
+ * A backplane over NATS: for servers that have one already, or for hundreds of servers.
  *
  * You make the connection, with `@nats-io/transport-node` or any other client of the nats-core
  * family, and it stays yours: authentication, TLS and reconnecting are its options. Whoever may
- * publish on the cluster's subjects is a member of the cluster, and whoever may subscribe reads
- * along; NATS's permissions say who that is.
+ * publish on the cluster's subjects is a member of the cluster, and whoever may subscribe to them
+ * reads everything. NATS's permissions decide who that is.
  *
- * **Subjects.** `roomcast.<cluster>` carries all rooms. With `interest: "room"`, each room has a
- * subject of its own, `roomcast.<cluster>.<encoded name>`, subscribed to while the room has members
- * on this node. Payloads are laid out in `_envelope.ts`, names encoded as in `_topics.ts`.
+ * **Subjects.** `roomcast.<cluster>` carries all rooms. With `interest: "room"`, each room has its
+ * own subject, `roomcast.<cluster>.<encoded name>`, and a node subscribes to it while the room has
+ * members there. `docs/wire.md` has the layout of payloads and the encoding of names.
  *
- * **When a message is heard.** With `interest: "cluster"`: from the moment of `join`. With `"room"`,
- * `join` does not wait either, and the subscription is on its way when it returns: what reaches the
- * NATS server before that is not heard. What anybody publishes in answer to something that this node
- * has published after the join is heard, since the server reads one connection in order (in a
- * cluster of NATS servers: once interest has spread there). `ready()` waits for it.
+ * **When a message is heard.** With `interest: "cluster"`, from the moment of `join`. With
+ * `"room"`, `join` sends the subscription and does not wait for it, and what reaches the NATS
+ * server earlier is not heard. A reply to something that this node published after the join is
+ * heard, because the server reads one connection in order. (In a cluster of NATS servers, this
+ * holds once interest has spread there.) `ready()` waits for the subscriptions.
  *
- * **Delivery** is at most once, from one node in the order of publishing. While the server is out of
- * reach nothing is kept: each message is reported as dropped, and delivery resumes by itself when
- * the client has reconnected. That needs a client that does not give up: `maxReconnectAttempts: -1`
- * (the client's default is to stop after ten). What was handed over and not confirmed when the
- * connection broke is counted by the `down` event. A NATS server cuts off a node that reads too
- * slowly, which shows as `down` there as well. A connection that is dead without a word is `down` when
- * the client finds out by its pings (`pingInterval`, two minutes by default).
+ * **Delivery** is at most once, and keeps the order of one sender. While the server is out of
+ * reach, nothing is kept: each message is reported as dropped, and delivery resumes when the client
+ * has reconnected. `down` counts the messages that were handed over and unconfirmed when the
+ * connection broke. `missed` follows `up` if this node could not hear for a while. A NATS server
+ * disconnects a node that reads too slowly, which is also reported as `down`.
  *
- * **Limits.** A message may have `max_payload` bytes of the server (1 MiB by default) less 9 for
- * the envelope. `maxQueuedBytes` bounds what is handed to the client without being confirmed, by a
- * flush that follows it at most one round trip later; the client itself has no such limit. Ten
- * thousand subscriptions may be under way in the same sense; more wait for those.
+ * **Options of the connection.** Three of its defaults do not suit a server that runs for long:
  *
- * A connection made with `noEcho` spares this node being sent its own messages back, which otherwise
- * it drops. It must not be shared then by two backplanes of one cluster.
+ * - `maxReconnectAttempts: -1`: otherwise the client gives up after ten attempts.
+ * - `waitOnFirstConnect: true`: otherwise `connect` fails if the NATS server starts later than
+ *   yours.
+ * - `pingInterval: 10_000`: otherwise it takes minutes to notice that a connection has died
+ *   silently.
+ *
+ * **Permissions.** If the server refuses to subscribe, a `refused` event says so, and the backplane
+ * asks again with backoff until the permission is repaired. With `interest: "cluster"` it is not
+ * `connected` until then, and `ready()` rejects.
+ *
+ * **Limits.** A message has at most `max_payload` bytes of the server (1 MiB by default) less 9 for
+ * the envelope. `maxQueuedBytes` bounds what has been handed to the client and is unconfirmed,
+ * because the client itself has no such limit. A flush, at most one round trip later, confirms it.
+ * Likewise, at most ten thousand subscriptions may be unconfirmed; more wait.
+ *
+ * A connection made with `noEcho` saves this node its own messages, which it would drop. Two
+ * backplanes of one cluster cannot share such a connection.
  *
  * @example
  * ```ts ignore
@@ -38,8 +48,12 @@
  * import { Rooms } from "@roomcast/roomcast";
  * import { natsBackplane } from "@roomcast/roomcast/nats";
  *
- * const servers = "127.0.0.1:4222";
- * const connection = await connect({ servers, maxReconnectAttempts: -1, pingInterval: 10_000 });
+ * const connection = await connect({
+ *   servers: "127.0.0.1:4222",
+ *   waitOnFirstConnect: true,
+ *   maxReconnectAttempts: -1,
+ *   pingInterval: 10_000,
+ * });
  * const backplane = natsBackplane({ connection, cluster: "chat" });
  * backplane.addEventListener("down", () => console.warn("NATS is out of reach"));
  * const rooms = new Rooms({ backplane });
@@ -51,35 +65,36 @@
 import { checkMethods } from "../backplane/checks.ts";
 import type { Broker, BrokerListener, Outstanding, Reach } from "./_broker.ts";
 import { BrokerNode } from "./_broker_node.ts";
-
 import type { BrokerBackplane, BrokerOptions } from "./broker_backplane.ts";
+import { BrokerError } from "./broker_error.ts";
 
 export type { BrokerBackplane, BrokerOptions, BrokerStats } from "./broker_backplane.ts";
-export { type BrokerEventMap, DownEvent, UpEvent } from "./events.ts";
+export { BrokerError, type BrokerErrorCode } from "./broker_error.ts";
+export { type BrokerEventMap, type BrokerRefusedCode, DownEvent, UpEvent } from "./events.ts";
 
-/** What is needed of a message. */
+/** What the backplane needs of a message. */
 export interface NatsMessage {
   /** The payload. */
   readonly data: Uint8Array;
 }
 
-/** What is needed of a subscription. */
+/** What the backplane needs of a subscription. */
 export interface NatsSubscription {
   /** Ends it. */
   unsubscribe(): void;
 }
 
-/** What is needed of an event that tells of the connection. */
+/** What the backplane needs of a status event of the connection. */
 export interface NatsStatus {
-  /** `disconnect`, `reconnect`, `close`, `error`; others are ignored. */
+  /** `disconnect`, `reconnect`, `close` or `error`; others are ignored. */
   readonly type: string;
-  /** With `error`: what has happened. */
+  /** With `error`: what has gone wrong. */
   readonly error?: unknown;
 }
 
-/** What is needed of a connection to NATS: that of nats-core has it. */
+/** What the backplane needs of a connection to NATS. nats-core has it. */
 export interface NatsConnection {
-  /** What the server has said of itself; undefined while there is no connection. */
+  /** What the server says of itself; undefined while there is no connection. */
   readonly info?: { readonly max_payload: number };
   /** Publishes a message. */
   publish(subject: string, payload: Uint8Array): void;
@@ -88,9 +103,9 @@ export interface NatsConnection {
     subject: string,
     options: { callback: (error: Error | null, message: NatsMessage) => void },
   ): NatsSubscription;
-  /** Resolves when the server has read all that was sent before. */
+  /** Resolves when the server has read everything that was sent before. */
   flush(): Promise<void>;
-  /** What happens to the connection. If the iterable has a method `stop`, it is called in the end. */
+  /** What happens to the connection. The backplane calls `stop` at its end, if there is one. */
   status(): AsyncIterable<NatsStatus>;
   /** True if it has been closed for good. */
   isClosed(): boolean;
@@ -98,7 +113,7 @@ export interface NatsConnection {
 
 /** Options of {@linkcode natsBackplane}. */
 export interface NatsOptions extends BrokerOptions {
-  /** A connection to NATS, which others may use as well. */
+  /** A connection to NATS. It may be used for other things as well. */
   connection: NatsConnection;
 }
 
@@ -113,9 +128,14 @@ export interface NatsOptions extends BrokerOptions {
  * import { connect } from "npm:@nats-io/transport-node";
  * import { natsBackplane } from "@roomcast/roomcast/nats";
  *
- * const servers = "127.0.0.1:4222";
- * const connection = await connect({ servers, maxReconnectAttempts: -1, pingInterval: 10_000 });
+ * const connection = await connect({
+ *   servers: "127.0.0.1:4222",
+ *   waitOnFirstConnect: true,
+ *   maxReconnectAttempts: -1,
+ *   pingInterval: 10_000,
+ * });
  * await using backplane = natsBackplane({ connection, cluster: "chat", interest: "room" });
+ * await backplane.ready();
  * ```
  */
 export function natsBackplane(options: NatsOptions): BrokerBackplane {
@@ -124,12 +144,12 @@ export function natsBackplane(options: NatsOptions): BrokerBackplane {
   return new BrokerNode(options, (listener) => new NatsBroker(connection, listener));
 }
 
-/** What a server allows that has not been heard of yet: NATS's own default. */
+/** Assumed until a server has stated its limit: NATS's default. */
 const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
 /**
- * Commands to subscribe and unsubscribe that may be under way. The client keeps any number, should
- * the server not read; rooms that come and go meanwhile wait as a set of names.
+ * Commands to subscribe and unsubscribe that may be unconfirmed. The client would keep any number
+ * of them while the server does not read. Rooms that come and go meanwhile wait as a set of names.
  */
 const MAX_COMMANDS = 10_000;
 
@@ -141,16 +161,16 @@ class NatsBroker implements Broker {
   readonly reach: Reach;
   /** Counts connections that have broken. */
   #breaks = 0;
-  /** Resolves when no flush will be answered any more: the client does not fail them by itself. */
+  /** Resolves when no flush will be answered any more, because the client leaves those pending. */
   readonly #ended = Promise.withResolvers<void>();
   readonly #wanted = new Set<string>();
   /** Commands to subscribe and unsubscribe that no flush has confirmed. */
   #commands = 0;
-  /** Topics whose subscription is not in line, for too many commands were under way. */
+  /** Topics that wait because too many commands are unconfirmed. */
   readonly #deferred = new Set<string>();
-  /** Outlives a broken connection, during which there is no `info`. */
+  /** Kept for the time without a connection, when there is no `info`. */
   #maxPayloadBytes = DEFAULT_MAX_PAYLOAD;
-  /** Those whose messages a flush is following. */
+  /** Those for which a loop of {@linkcode #confirm} runs. */
   readonly #confirming = new WeakSet<Outstanding>();
   #closed = false;
 
@@ -171,7 +191,7 @@ class NatsBroker implements Broker {
 
   publish(topic: string, payload: Uint8Array, outstanding: Outstanding): boolean {
     if (this.#connection.info === undefined) return false;
-    // First, so that the flush travels in one write with what is published in this turn.
+    // First, so that the flush travels in the same write as what is published in this turn.
     this.#confirm(outstanding);
     this.#connection.publish(topic, payload);
     return true;
@@ -189,12 +209,12 @@ class NatsBroker implements Broker {
 
   async ready(): Promise<void> {
     while (!this.#connection.isClosed() && !this.#closed) {
-      // What waits now may be sent behind this flush.
+      // What waits now may be sent after this flush.
       const isAllSent = this.#deferred.size === 0;
       // If the connection breaks, the client sends all subscriptions again before the next flush.
       if (await this.#flush() && isAllSent) return;
     }
-    throw new Error("the connection to NATS has been closed");
+    throw new BrokerError("closed", "the connection to NATS has been closed");
   }
 
   async close(limit: Promise<void>): Promise<void> {
@@ -204,17 +224,17 @@ class NatsBroker implements Broker {
     for (const subscription of this.#subscriptions.values()) subscription.unsubscribe();
     this.#subscriptions.clear();
     if (this.#connection.isClosed()) return;
-    // If it breaks, its subscriptions go with it.
+    // If the connection breaks, its subscriptions end with it.
     await Promise.race([limit, this.#connection.flush().catch(() => {})]);
   }
 
-  /** True if the server has read all that was sent before. */
+  /** True if the server has read everything that was sent before. */
   async #flush(): Promise<boolean> {
     const flushed = this.#connection.flush().then(() => true, () => false);
     return await Promise.race([flushed, this.#ended.promise.then(() => false)]);
   }
 
-  /** Brings one subscription in line with what is wanted. */
+  /** Subscribes or unsubscribes, if that is what is wanted and not yet the case. */
   #update(topic: string): void {
     const subscription = this.#subscriptions.get(topic);
     this.#deferred.delete(topic);
@@ -235,7 +255,7 @@ class NatsBroker implements Broker {
       const subscription = this.#connection.subscribe(topic, {
         callback: (error, message) => {
           if (error === null) return this.#listener.onPayload(message.data);
-          // The client has ended it. If the room is opened again, that is another attempt.
+          // The client has ended the subscription.
           if (this.#subscriptions.get(topic) === subscription) this.#subscriptions.delete(topic);
           if (!this.#closed) this.#listener.onRefused(topic, error);
         },
@@ -247,7 +267,7 @@ class NatsBroker implements Broker {
     }
   }
 
-  /** Follows commands by a flush, after which those that had to wait have their turn. */
+  /** Sends a flush after the commands. Once it is confirmed, those that wait are sent. */
   async #confirmCommands(): Promise<void> {
     await undefined;
     while (this.#commands > 0) {
@@ -255,9 +275,9 @@ class NatsBroker implements Broker {
       try {
         await this.#connection.flush();
       } catch {
-        // The connection broke, and with it went what was not sent.
+        // The connection broke, and what was not sent is gone.
       }
-      // Not below one before the others had their turn: they must not start a second of this.
+      // It stays at one while those that wait are sent, so they do not start this loop again.
       this.#commands -= count - 1;
       const deferred = [...this.#deferred];
       this.#deferred.clear();
@@ -266,7 +286,7 @@ class NatsBroker implements Broker {
     }
   }
 
-  /** Follows what was published by a flush, and what was published meanwhile by the next. */
+  /** Sends a flush after what was published, and another for what was published meanwhile. */
   async #confirm(outstanding: Outstanding): Promise<void> {
     if (this.#confirming.has(outstanding)) return;
     this.#confirming.add(outstanding);
@@ -276,7 +296,7 @@ class NatsBroker implements Broker {
       try {
         await this.#connection.flush();
       } catch {
-        // The connection broke: `down` tells how much it was.
+        // The connection broke: `down` counts these messages.
         break;
       }
       outstanding.messages -= messages;
@@ -293,7 +313,7 @@ class NatsBroker implements Broker {
         this.#onStatus(status);
       }
     } catch {
-      // Ended with an error: the connection is closed.
+      // It has ended with an error, so the connection is closed.
     }
     this.#ended.resolve();
     if (!this.#closed) this.#breakOff();
@@ -313,13 +333,13 @@ class NatsBroker implements Broker {
   }
 
   #resume(): void {
-    // A subscription that was refused before may be permitted now.
+    // The client has dropped subscriptions that were refused. They may be permitted now.
     for (const topic of this.#wanted) this.#update(topic);
     this.#listener.onReach({ sends: true, hears: false });
     this.#hear();
   }
 
-  /** Waits until subscriptions are in force; the client sends them again on a new connection. */
+  /** Waits until the server has read the subscriptions, which the client sends again by itself. */
   async #hear(): Promise<void> {
     const breaks = this.#breaks;
     await undefined;

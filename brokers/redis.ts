@@ -1,43 +1,52 @@
 /**
- * A backplane over Redis or Valkey: for a fleet that has one already.
+ * A backplane over Redis or Valkey: for servers that have one already.
  *
- * You make two clients, with `ioredis` or one that has the same methods, and they stay yours. One
- * publishes and can be used for other things as well; the other subscribes, and a connection that
- * subscribes can do little else. Two backplanes of one cluster need a subscriber each. Whoever may publish on the cluster's channels is a member of the
- * cluster, and whoever may subscribe reads along; Redis's access control lists say who that is.
+ * You make two clients with `ioredis`, and they stay yours. One publishes, and may be used for
+ * other things as well. The other subscribes, and must be used by this backplane only. Whoever may
+ * publish on the cluster's channels is a member of the cluster, and whoever may subscribe to them
+ * reads everything. Redis's access control lists decide who that is.
  *
- * **Channels.** `roomcast.<cluster>` carries all rooms. With `interest: "room"`, each room has a
- * channel of its own, `roomcast.<cluster>.<encoded name>`, subscribed to while the room has members on
- * this node. With `sharded`, SPUBLISH and SSUBSCRIBE are used (Redis 7, all nodes alike). Payloads are laid out in
- * `_envelope.ts`, names encoded as in `_topics.ts`.
+ * **Channels.** `roomcast.<cluster>` carries all rooms. With `interest: "room"`, each room has its
+ * own channel, `roomcast.<cluster>.<encoded name>`, and a node subscribes to it while the room has
+ * members there. With `sharded`, the backplane uses SPUBLISH and SSUBSCRIBE (Redis 7; all nodes
+ * must agree). `docs/wire.md` has the layout of payloads and the encoding of names.
  *
- * **Redis Cluster.** Both clients are of one server, which may be any of a Redis Cluster: PUBLISH
- * reaches all its servers, SPUBLISH those of one shard. The cluster client of ioredis is refused: it
- * sends again by itself what a broken connection has cut off, which is then heard twice, and does not
- * say when its own subscriber was away.
+ * **Redis Cluster.** Connect both clients to one server, which may be any server of a Redis
+ * Cluster: PUBLISH reaches all its servers, SPUBLISH those of one shard. The cluster client of
+ * ioredis is refused. It resends by itself what a broken connection has cut off, so messages would
+ * be heard twice, and it does not report when its own subscriber was away.
  *
- * **When a message is heard.** With `interest: "cluster"`: from the moment of `join`, once the
- * subscription made at the start is in force. With `"room"`, `join` does not wait, and what is
- * published before Redis has read the subscription is not heard: half a round trip after the join,
- * or one and a half if subscriptions of an earlier turn are still under way. Since publishing takes
- * another connection, even an answer to what this node has published after the join may come too
- * early. `ready()` waits for it.
+ * **When a message is heard.** With `interest: "cluster"`, from the moment of `join`, once the
+ * subscription made at the start is in force. With `"room"`, `join` does not wait for the
+ * subscription, and what is published before Redis has read it is not heard. That takes half a
+ * round trip, or one and a half if subscriptions of an earlier turn are still under way. Publishing
+ * uses another connection, so even a reply to what this node published after the join may come too
+ * early. `ready()` waits for the subscriptions.
  *
- * **Delivery** is at most once, from one node in the order of publishing. While Redis is out of
- * reach nothing is kept: each message is reported as dropped, and delivery resumes by itself when
- * the clients have reconnected. What was handed over and not confirmed when the connection broke is
- * counted by the `down` event. Redis cuts off a subscriber that reads too slowly
- * (`client-output-buffer-limit pubsub`: 32 MiB by default, or 8 MiB for a minute), which shows as
- * `down` there. A connection that is dead without a word, as behind a cable that was pulled, is `down`
- * when the client finds out, which for one that only subscribes is a matter of its TCP keep-alive
- * (`keepAlive` of ioredis).
+ * **Delivery** is at most once, and keeps the order of one sender. While Redis is out of reach,
+ * nothing is kept: each message is reported as dropped, and delivery resumes when the clients have
+ * reconnected. `down` counts the messages that were handed over and unconfirmed when the connection
+ * broke. `missed` follows `up` if this node could not hear for a while. Redis disconnects a
+ * subscriber that reads too slowly (`client-output-buffer-limit pubsub`: 32 MiB by default, or 8
+ * MiB for a minute), which is also reported as `down`. A connection that dies silently, for example
+ * because a cable was pulled, is reported once the client notices. For the subscriber, that takes
+ * TCP keep-alive (`keepAlive` of ioredis).
  *
- * **Limits.** A message may have 16 MiB unless `maxMessageBytes` says otherwise; Redis itself takes
- * 512 MiB. `maxQueuedBytes` bounds what is handed to the client without being confirmed; the client
- * itself has no such limit.
+ * **Permissions.** If Redis refuses to subscribe, a `refused` event says so, and the backplane asks
+ * again with backoff until the permission is repaired. With `interest: "cluster"` it is not
+ * `connected` until then, and `ready()` rejects.
  *
- * **Shutdown** ends all subscriptions; while Redis is away that is left to the subscriber, which
- * forgets it if it was made with `enableOfflineQueue: false`.
+ * **What the client does by itself.** `autoResendUnfulfilledCommands` must be false for the
+ * publisher, otherwise messages would be heard twice. `autoResubscribe` of the subscriber is set to
+ * false: the backplane subscribes again by itself, and a refusal of what ioredis does on its own
+ * would be an unhandled rejection, which ends the process. Without a listener for `error`, ioredis
+ * prints a stack trace for every attempt to connect.
+ *
+ * **Limits.** A message has at most 16 MiB unless `maxMessageBytes` says otherwise; Redis itself
+ * takes 512 MiB. `maxQueuedBytes` bounds what has been handed to the client and is unconfirmed,
+ * because the client itself has no such limit.
+ *
+ * **Shutdown** ends all subscriptions. While Redis is away, there are none to end.
  *
  * @example
  * ```ts ignore
@@ -45,9 +54,16 @@
  * import { Rooms } from "@roomcast/roomcast";
  * import { redisBackplane } from "@roomcast/roomcast/redis";
  *
- * // Without this, what was sent and not answered would be sent again, and heard twice.
- * const options = { autoResendUnfulfilledCommands: false, keepAlive: 10_000 };
+ * const options = {
+ *   host: "127.0.0.1",
+ *   autoResendUnfulfilledCommands: false, // or messages would be heard twice
+ *   autoResubscribe: false, // the backplane does it
+ *   keepAlive: 10_000, // notices dead connections
+ * };
  * const [publisher, subscriber] = [new Redis(options), new Redis(options)];
+ * for (const client of [publisher, subscriber]) {
+ *   client.on("error", (error) => console.warn("Redis:", error.message));
+ * }
  * const backplane = redisBackplane({ publisher, subscriber, cluster: "chat" });
  * const rooms = new Rooms({ backplane });
  * ```
@@ -56,36 +72,41 @@
  */
 
 import { Buffer } from "node:buffer";
-import { checkMethods } from "../backplane/checks.ts";
+import { checkBoolean, checkMethods, describe } from "../backplane/checks.ts";
 import type { Broker, BrokerListener, Outstanding, Reach } from "./_broker.ts";
 import { BrokerNode } from "./_broker_node.ts";
-
 import { RedisSubscriptions } from "./_redis_subscriptions.ts";
 import type { BrokerBackplane, BrokerOptions } from "./broker_backplane.ts";
 
 export type { BrokerBackplane, BrokerOptions, BrokerStats } from "./broker_backplane.ts";
-export { type BrokerEventMap, DownEvent, UpEvent } from "./events.ts";
+export { BrokerError, type BrokerErrorCode } from "./broker_error.ts";
+export { type BrokerEventMap, type BrokerRefusedCode, DownEvent, UpEvent } from "./events.ts";
 
-/** What is needed of both clients. */
+/** What the backplane needs of both clients. `ioredis` has it. */
 export interface RedisClient {
-  /** `"ready"` while commands are carried out at once, `"end"` when it has been closed for good. */
+  /** `"ready"` while commands are sent at once, `"end"` after it has been closed for good. */
   readonly status: string;
   /** Must not be true: see the module. */
   readonly isCluster?: boolean;
-  /** How it was made, where that can be seen. */
+  /** How the client was made, where that can be seen. */
   readonly options?: {
     /** Must be false for the client that publishes. */
     readonly autoResendUnfulfilledCommands?: boolean;
-    /** Must be empty: it is put before some names and not before others. */
+    /** Set to false for the client that subscribes. */
+    autoResubscribe?: boolean;
+    /** Must be empty: the client would put it before some channels and not before others. */
     readonly keyPrefix?: string;
   };
-  /** Has `listener` called when the client is ready, its connection closed, or closed for good. */
+  /**
+   * Calls `listener` when the client is ready, when its connection closes, or when it is closed for
+   * good.
+   */
   on(event: "ready" | "close" | "end", listener: () => void): unknown;
-  /** Calls a listener off. */
+  /** Removes a listener. */
   off(event: "ready" | "close" | "end", listener: () => void): unknown;
 }
 
-/** What is needed of the client that publishes. */
+/** What the backplane needs of the client that publishes. */
 export interface RedisPublisher extends RedisClient {
   /** PUBLISH. */
   publish(channel: string, message: Buffer): Promise<unknown>;
@@ -93,7 +114,7 @@ export interface RedisPublisher extends RedisClient {
   spublish?(channel: string, message: Buffer): Promise<unknown>;
 }
 
-/** What is needed of the client that subscribes. */
+/** What the backplane needs of the client that subscribes. */
 export interface RedisSubscriber extends RedisClient {
   /** SUBSCRIBE. */
   subscribe(...channels: string[]): Promise<unknown>;
@@ -103,16 +124,19 @@ export interface RedisSubscriber extends RedisClient {
   ssubscribe?(...channels: string[]): Promise<unknown>;
   /** SUNSUBSCRIBE. */
   sunsubscribe?(...channels: string[]): Promise<unknown>;
-  /** Has `listener` called when the client is ready, its connection closed, or closed for good. */
+  /**
+   * Calls `listener` when the client is ready, when its connection closes, or when it is closed for
+   * good.
+   */
   on(event: "ready" | "close" | "end", listener: () => void): unknown;
-  /** Has `listener` called with every message, as bytes. */
+  /** Calls `listener` with every message, as bytes. */
   on(
     event: "messageBuffer" | "smessageBuffer",
     listener: (channel: Uint8Array, message: Uint8Array) => void,
   ): unknown;
-  /** Calls a listener off. */
+  /** Removes a listener. */
   off(event: "ready" | "close" | "end", listener: () => void): unknown;
-  /** Calls a listener off. */
+  /** Removes a listener. */
   off(
     event: "messageBuffer" | "smessageBuffer",
     listener: (channel: Uint8Array, message: Uint8Array) => void,
@@ -122,11 +146,15 @@ export interface RedisSubscriber extends RedisClient {
 /** Options of {@linkcode redisBackplane}. */
 export interface RedisOptions extends BrokerOptions {
   /**
-   * The client that publishes, made with `autoResendUnfulfilledCommands: false`. Others may use it
-   * as well.
+   * The client that publishes, made with `autoResendUnfulfilledCommands: false`. It may be used for
+   * other things as well.
    */
   publisher: RedisPublisher;
-  /** Another client, that subscribes. It may have other subscriptions, which are left alone. */
+  /**
+   * Another client, which subscribes. Its `autoResubscribe` is set to false, so it does not restore
+   * other subscriptions after a broken connection: keep it for backplanes. Backplanes of different
+   * clusters may share one.
+   */
   subscriber: RedisSubscriber;
   /** SPUBLISH and SSUBSCRIBE instead of PUBLISH and SUBSCRIBE. Default: false. */
   sharded?: boolean;
@@ -135,8 +163,9 @@ export interface RedisOptions extends BrokerOptions {
 /**
  * Makes a backplane over Redis. See the module for what it promises.
  *
- * @throws {TypeError} for an option of the wrong shape, for a `publisher` that would send again what
- * was not answered, for a client of a Redis Cluster, for `sharded` with clients that do not offer it.
+ * @throws {TypeError} for an option of the wrong shape, for a client that is not of ioredis, for a
+ * `publisher` that would resend messages, for a client of a Redis Cluster, and for `sharded` with
+ * clients that do not support it.
  * @throws {RangeError} for an option out of range.
  *
  * @example
@@ -144,31 +173,33 @@ export interface RedisOptions extends BrokerOptions {
  * import { Redis } from "npm:ioredis";
  * import { redisBackplane } from "@roomcast/roomcast/redis";
  *
- * const options = { autoResendUnfulfilledCommands: false, keepAlive: 10_000 };
+ * const options = { autoResendUnfulfilledCommands: false, autoResubscribe: false };
  * const [publisher, subscriber] = [new Redis(options), new Redis(options)];
+ * for (const client of [publisher, subscriber]) client.on("error", console.warn);
  * await using backplane = redisBackplane({ publisher, subscriber, cluster: "chat" });
+ * await backplane.ready();
  * ```
  */
 export function redisBackplane(options: RedisOptions): BrokerBackplane {
   checkClients(options);
-  return new BrokerNode(options, (listener) => new RedisBroker(options, listener));
+  return new BrokerNode(options, (listener) => {
+    leaveSubscribingToUs(options.subscriber);
+    return new RedisBroker(options, listener);
+  });
 }
 
-function checkClients({ publisher, subscriber, sharded = false }: RedisOptions): void {
-  if (typeof sharded !== "boolean") {
-    throw new TypeError(`sharded must be true or false, got ${typeof sharded}`);
+function checkClients(options: RedisOptions): void {
+  const { publisher, subscriber } = options;
+  const sharded = checkBoolean("sharded", options.sharded);
+  for (const [option, client] of Object.entries({ publisher, subscriber })) {
+    checkMethods(option, client, "on", "off");
+    checkClient(option, client);
   }
-  checkMethods(
-    "publisher",
-    publisher,
-    sharded ? "spublish" : "publish",
-    "on",
-    "off",
-  );
   const commands = sharded
     ? ["ssubscribe", "sunsubscribe"] as const
     : ["subscribe", "unsubscribe"] as const;
-  checkMethods("subscriber", subscriber, ...commands, "on", "off");
+  checkMethods("publisher", publisher, sharded ? "spublish" : "publish");
+  checkMethods("subscriber", subscriber, ...commands);
   if (publisher === subscriber as unknown) {
     throw new TypeError(
       "publisher and subscriber must be two clients: one that subscribes can do little else",
@@ -177,25 +208,43 @@ function checkClients({ publisher, subscriber, sharded = false }: RedisOptions):
   if (publisher.options?.autoResendUnfulfilledCommands === true) {
     throw new TypeError(
       "publisher must be made with autoResendUnfulfilledCommands: false, " +
-        "or messages that cross a broken connection would be heard twice",
+        "otherwise messages that cross a broken connection would be heard twice",
     );
-  }
-  for (const [option, client] of Object.entries({ publisher, subscriber })) {
-    if (client.options?.keyPrefix) throw new TypeError(`${option} must be made without keyPrefix`);
-    if (client.status === "wait") {
-      throw new TypeError(`${option} must have begun to connect: it was made with lazyConnect`);
-    }
-    if (client.isCluster) {
-      throw new TypeError(
-        `${option} must be a client of one server, which may be any of a Redis Cluster, ` +
-          "and not a cluster client",
-      );
-    }
   }
 }
 
+function checkClient(option: string, client: RedisClient): void {
+  if (client.isCluster) {
+    throw new TypeError(
+      `${option} must be a client of one server, which may be any server of a Redis Cluster, ` +
+        "and not a cluster client",
+    );
+  }
+  if (typeof client.status !== "string") {
+    // node-redis has other events, and other ways to pass bytes: every message would be lost.
+    throw new TypeError(
+      `${option} must be a client of ioredis, got one whose status is ${
+        describe(client.status)
+      }; ` +
+        "node-redis (the package redis) is not supported",
+    );
+  }
+  if (client.options?.keyPrefix) throw new TypeError(`${option} must be made without keyPrefix`);
+  if (client.status === "wait") {
+    throw new TypeError(`${option} must have begun to connect, but was made with lazyConnect`);
+  }
+}
+
+/**
+ * On a new connection, ioredis subscribes again to everything by itself. Nobody handles the
+ * promises of that, so a permission that was withdrawn would end the process.
+ */
+function leaveSubscribingToUs({ options }: RedisSubscriber): void {
+  if (options?.autoResubscribe === true) options.autoResubscribe = false;
+}
+
 class RedisBroker implements Broker {
-  /** Redis's own limit is far beyond what `Rooms` would send. */
+  /** Redis's own limit, far above what `Rooms` sends. */
   readonly maxPayloadBytes = 512 * 1024 * 1024;
   readonly #publisher: RedisPublisher;
   readonly #subscriber: RedisSubscriber;
@@ -205,7 +254,7 @@ class RedisBroker implements Broker {
   readonly #messageEvent: "messageBuffer" | "smessageBuffer";
   readonly #decoder = new TextDecoder();
   readonly #onChange = () => this.#listener.onReach(this.reach);
-  /** False also while the subscriptions of a new connection are not in force. */
+  /** False until Redis has answered the subscriptions of a new connection. */
   #hears = false;
   readonly #onReady = () => {
     this.#subscriptions.connected();
@@ -262,7 +311,7 @@ class RedisBroker implements Broker {
       ? this.#publisher.spublish?.(topic, message)
       : this.#publisher.publish(topic, message);
     answer?.then(settle, (cause) => {
-      // Of a connection that has broken, `down` tells how much it was.
+      // If the connection has broken, `down` counts these messages.
       if (!outstanding.current || this.#publisher.status !== "ready") return;
       settle();
       this.#listener.onLost(topic, cause);
@@ -296,7 +345,7 @@ class RedisBroker implements Broker {
   }
 
   async #resume(): Promise<void> {
-    // At the start, what is wanted for the whole cluster comes after this.
+    // At the start, the subscription to the cluster's topic follows in this turn.
     await undefined;
     try {
       await this.#subscriptions.ready();

@@ -1,10 +1,12 @@
-/** What the shared suite runs against: every way to connect nodes, each behind the same few methods. */
+/** What the shared suites run against: every backplane, each behind the same few methods. */
 
 import type { BrokerBackplane, DownEvent } from "../../brokers/nats.ts";
 import type { Backplane, Mesh } from "../../mod.ts";
 import { Broker, type BrokerName } from "../../examples/chat/broker.ts";
 import { within } from "../cluster/_chat_cluster.ts";
-import { fullyLinked, linkedTo, startNode } from "../mesh/_cluster.ts";
+import { encodeGoodbye } from "../../codec/mod.ts";
+import { fullyLinked, linkedTo, startPlainNode } from "../mesh/_cluster.ts";
+import { rawIdentity, RawPeer } from "../mesh/_raw_peer.ts";
 import {
   connectNats,
   connectRedis,
@@ -15,60 +17,74 @@ import {
 } from "./_servers.ts";
 import { nextEvent } from "./_inbox.ts";
 
-/** The room in which nodes talk; it is open on each. */
-export const ROOM = "a room * > {1}";
+/** The rooms that are open on every node. */
+export const ROOMS = ["a room * > {1}", "another room", "user:ann"] as const;
+
+/** The room in which nodes talk. */
+export const ROOM = ROOMS[0];
 
 /** A node. */
 export interface TestNode {
   readonly backplane: Backplane;
   /** Where its events come from. */
   readonly events: EventTarget;
-  /** Ends it, and what it needs. */
+  /** Ends it and its connections. */
   end(): Promise<void>;
 }
 
 /** Nodes that hear each other. */
 export interface Rig extends AsyncDisposable {
   readonly nodes: TestNode[];
-  /**
-   * Puts a message where the first node hears it, in the place of an encoded ROOM_BROADCAST but
-   * whatever it holds; it begins with the tag and has 7 bytes or more.
-   */
+  /** Sends bytes to the first node in the place of a message, whatever they are. */
   inject(message: Uint8Array): Promise<void>;
-  /** Puts something where the first node hears it that is no message at all, if that is possible. */
+  /** Sends the first node a payload that need not even have an envelope, if that is possible. */
   injectRaw?(bytes: Uint8Array): Promise<void>;
   /**
-   * What is between the first node and the last goes away, and comes back when `during` is over.
-   * Resolves when it is back, with the last node, which may be another then.
+   * Disconnects the first node from the last, and connects them again after `during`. Resolves when
+   * they are connected, with the last node, which may be a new one.
    */
   outage(during: () => Promise<void>): Promise<TestNode>;
 }
 
-/** A way to connect nodes. */
+/** A kind of backplane. */
 export interface RigKind {
   readonly name: string;
   readonly ignore: boolean;
-  /** Three nodes that hear each other. */
+  /** True if it connects nodes through a broker. */
+  readonly isBroker: boolean;
+  /** Starts three nodes that hear each other. */
   start(): Promise<Rig>;
 }
 
 export const RIGS: readonly RigKind[] = [
-  { name: "mesh", ignore: false, start: startMeshRig },
+  ...(["cluster", "room"] as const).map((interest): RigKind => ({
+    name: `mesh, interest in the ${interest}`,
+    ignore: false,
+    isBroker: false,
+    start: () => startMeshRig(interest),
+  })),
   ...(["nats", "redis"] as const).flatMap((broker) =>
     (["cluster", "room"] as const).map((interest): RigKind => ({
       name: `${broker}, interest in the ${interest}`,
       ignore: isSkipped(broker),
+      isBroker: true,
       start: () => startBrokerRig(broker, { interest }),
     }))
   ),
   {
     name: "redis, sharded, interest in the room",
     ignore: isSkipped("redis"),
+    isBroker: true,
     start: () => startBrokerRig("redis", { interest: "room", sharded: true }),
   },
 ];
 
 const COUNT = 3;
+
+async function openRooms(backplane: Backplane): Promise<void> {
+  for (const room of ROOMS) backplane.openRoom?.(room);
+  await within("ready", backplane.ready?.() ?? Promise.resolve());
+}
 
 async function endAll(nodes: readonly { end(): Promise<void> }[]): Promise<void> {
   await Promise.all(nodes.map((node) => node.end()));
@@ -88,8 +104,7 @@ async function startBrokerRig(
   const nodes: (TestNode & { backplane: BrokerBackplane })[] = [];
   for (let i = 0; i < COUNT; i++) {
     const { backplane, end } = await start();
-    backplane.openRoom?.(ROOM);
-    await backplane.ready();
+    await openRooms(backplane);
     nodes.push({ backplane, events: backplane, end });
   }
   const topic = nodes[0].backplane.openRoom === undefined
@@ -120,14 +135,10 @@ async function startBrokerRig(
 
 /** Resolves when a node can neither send nor hear. */
 async function isAway(backplane: BrokerBackplane): Promise<void> {
-  await nextEvent<DownEvent>(
-    backplane,
-    "down",
-    ({ sends, hears }) => !sends && !hears,
-  );
+  await nextEvent<DownEvent>(backplane, "down", ({ sends, hears }) => !sends && !hears);
 }
 
-/** The envelope of a sender that is none of the nodes. */
+/** Puts a message into the envelope of a sender that is none of the nodes. */
 function envelope(message: Uint8Array): Uint8Array {
   return Uint8Array.of(0xe1, 1, 2, 3, 4, 5, 6, 7, 8, ...message);
 }
@@ -142,19 +153,21 @@ async function publishNats(broker: Broker, topic: string, payload: Uint8Array): 
 function publishRedis(sharded: boolean) {
   return async (broker: Broker, topic: string, payload: Uint8Array) => {
     const client = connectRedis(broker);
-    // Of this type is what ioredis takes; no more is needed of it.
+    // ioredis takes bytes only as this type.
     const { Buffer } = await import("node:buffer");
     await client[sharded ? "spublish" : "publish"](topic, Buffer.from(payload));
     await disconnect(client);
   };
 }
 
-// The mesh
+// The mesh, without TLS: its own tests try that.
 
-async function startMeshRig(): Promise<Rig> {
+async function startMeshRig(interest: "cluster" | "room"): Promise<Rig> {
   const nodes: (TestNode & { backplane: Mesh })[] = [];
   const start = async (name: string) => {
-    const mesh = await startNode("x", { name, seeds: nodes.map((node) => node.backplane.name) });
+    const options = { name, interest, seeds: nodes.map((node) => node.backplane.name) };
+    const mesh = await startPlainNode("x", options);
+    await openRooms(mesh);
     return { backplane: mesh, events: mesh, end: () => mesh.shutdown() };
   };
   for (let i = 0; i < COUNT; i++) nodes.push(await start(`node-${i}@127.0.0.1:0`));
@@ -163,11 +176,13 @@ async function startMeshRig(): Promise<Rig> {
   return {
     nodes,
     async inject(message) {
-      // A mesh looks at no more than tag and length of what it publishes.
-      const stranger = await startNode("stranger");
-      await stranger.connect(nodes[0].backplane.name);
-      stranger.publish(message);
-      await stranger.shutdown();
+      const port = Number(nodes[0].backplane.name.split(":").at(-1));
+      using member = await RawPeer.dial({ hostname: "127.0.0.1", port });
+      await member.initiate(rawIdentity("member@127.0.0.1:1"));
+      await member.send(message);
+      await member.send(encodeGoodbye());
+      // The node closes once it has read the goodbye.
+      while (await member.receive() !== null);
     },
     async outage(during) {
       const last = nodes[COUNT - 1];
@@ -176,7 +191,7 @@ async function startMeshRig(): Promise<Rig> {
       const gone = others.map((mesh) => nextEvent(mesh, "peerdown"));
       await last.end();
       await Promise.all(gone);
-      // The first node is alone then: what it publishes reaches nobody.
+      // The first node is alone now, so what it publishes reaches nobody.
       await nodes[1].end();
       await linkedTo(others[0], []);
       await during();

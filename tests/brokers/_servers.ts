@@ -11,12 +11,12 @@ import {
   findBroker,
 } from "../../examples/chat/broker.ts";
 
-/** True where tests with a broker are to be skipped, which is said once. */
+/** True where tests with a broker are skipped. Says so once. */
 export function isSkipped(name: BrokerName): boolean {
   if (findBroker(name) !== undefined || Deno.env.get("CI") === "true") return false;
   if (!told.has(name)) {
     told.add(name);
-    console.warn(`Nothing is tried with ${name}: it is not installed. ${brokerHint(name)}`);
+    console.warn(`Tests with ${name} are skipped: it is not installed. ${brokerHint(name)}`);
   }
   return true;
 }
@@ -59,15 +59,22 @@ export async function natsNode(
   return { backplane, connection, end, [Symbol.asyncDispose]: end };
 }
 
-/** A client of Redis that comes back soon. */
-export function connectRedis(broker: Broker): Redis {
+/** How a client logs in. */
+export interface RedisLogin {
+  readonly username?: string;
+  readonly password?: string;
+}
+
+/** A client of Redis that reconnects soon. */
+export function connectRedis(broker: Broker, login: RedisLogin = {}): Redis {
   const redis = new Redis({
+    ...login,
     host: "127.0.0.1",
     port: broker.port,
     autoResendUnfulfilledCommands: false,
     retryStrategy: () => 50,
   });
-  // While the broker is away; the backplane tells of that by its own events.
+  // Without a listener, ioredis prints every failed attempt. The backplane has events of its own.
   redis.on("error", () => {});
   return redis;
 }
@@ -76,9 +83,10 @@ export function connectRedis(broker: Broker): Redis {
 export async function redisNode(
   broker: Broker,
   options: Partial<RedisOptions> = {},
+  login: RedisLogin = {},
 ): Promise<BrokerNode & { publisher: Redis; subscriber: Redis }> {
-  const publisher = connectRedis(broker);
-  const subscriber = connectRedis(broker);
+  const publisher = connectRedis(broker, login);
+  const subscriber = connectRedis(broker, login);
   await Promise.all([publisher, subscriber].map((client) => client.ping()));
   const backplane = redisBackplane({ publisher, subscriber, cluster: "test", ...options });
   const end = async () => {

@@ -14,7 +14,7 @@ import { Broker } from "../../examples/chat/broker.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 import { FakeSocket } from "../rooms/_fake_socket.ts";
 import { isSkipped, natsNode } from "./_servers.ts";
-import { collect, Inbox, nextEvent } from "./_inbox.ts";
+import { collect, fieldsOf, Inbox, nextEvent } from "./_inbox.ts";
 
 function broadcast(message: string, room = "lobby"): Uint8Array {
   return encodeRoomBroadcast(room, message);
@@ -119,7 +119,10 @@ Deno.test("nats: what the broker has not confirmed has a limit, and above it mes
   assertEquals(backplane.publish(message), { peers: 1, dropped: 0 });
   for (let i = 0; i < 3; i++) backplane.publish(message);
   await turn();
-  assertEquals(overflows, [{ dropped: 2 }, { dropped: 3 }]);
+  assertEquals(overflows.map(fieldsOf), [{ peer: undefined, dropped: 2 }, {
+    peer: undefined,
+    dropped: 3,
+  }]);
   assertEquals(backplane.stats.dropped, 3);
 });
 
@@ -142,10 +145,10 @@ Deno.test("nats: while it is away all is dropped, and told is how much was uncon
   // It hears when its subscription is in force, which the server says by answering.
   assertEquals([ups.length, backplane.connected], [0, false]);
   await connection.confirm();
-  assertEquals([ups.splice(0), backplane.connected], [[{ dropped: 0 }], true]);
+  assertEquals([ups.splice(0).map(fieldsOf), backplane.connected], [[{ dropped: 0 }], true]);
   for (let i = 0; i < 4; i++) backplane.publish(broadcast("hello"));
   await connection.happens({ type: "disconnect" });
-  assertEquals(downs, [{ sends: false, hears: false, unconfirmed: 4 }]);
+  assertEquals(downs.map(fieldsOf), [{ sends: false, hears: false, unconfirmed: 4 }]);
   assertEquals([backplane.connected, backplane.stats.queuedBytes], [false, 0]);
   for (let i = 0; i < 3; i++) {
     assertEquals(backplane.publish(broadcast("hello")), { peers: 0, dropped: 1 });
@@ -157,7 +160,7 @@ Deno.test("nats: while it is away all is dropped, and told is how much was uncon
   assertEquals(connection.flushes.length, 3);
   assertEquals([ups.length, backplane.connected], [0, false]);
   await connection.confirm();
-  assertEquals([ups, backplane.connected], [[{ dropped: 3 }], true]);
+  assertEquals([ups.map(fieldsOf), backplane.connected], [[{ dropped: 3 }], true]);
   // What comes late of the old connection counts for nothing.
   assertEquals(backplane.stats.queuedBytes, 0);
   assertEquals(backplane.stats.unconfirmed, 4);
@@ -167,7 +170,7 @@ Deno.test("nats: while it is away all is dropped, and told is how much was uncon
   backplane.publish(broadcast("hello"));
   await connection.happens({ type: "reconnect" });
   await connection.confirm();
-  assertEquals(ups, [{ dropped: 3 }, { dropped: 1 }]);
+  assertEquals(ups.map(fieldsOf), [{ dropped: 3 }, { dropped: 1 }]);
 });
 
 Deno.test("nats: a connection that breaks again before it hears anything is not up", async () => {
@@ -251,8 +254,8 @@ Deno.test("nats: a publish that the client refuses is a dropped message, not an 
   connection.failure = new Error("draining");
   assertEquals(backplane.publish(broadcast("hello")), { peers: 0, dropped: 1 });
   await turn();
-  assertEquals(refused.map(({ address, cause }) => ({ address, cause })), [
-    { address: "roomcast.c", cause: connection.failure },
+  assertEquals(refused.map(fieldsOf), [
+    { address: "roomcast.c", code: "publish-refused", cause: connection.failure },
   ]);
   assertEquals(backplane.stats.queuedBytes, 0);
 });
@@ -264,8 +267,8 @@ Deno.test("nats: a subscription that the server refuses is reported, and tried a
   const error = new Error("Permissions Violation");
   connection.subjects.get("roomcast.c.secret")?.(error, { data: new Uint8Array() });
   connection.subjects.delete("roomcast.c.secret");
-  assertEquals(refused.map(({ address, cause }) => ({ address, cause })), [
-    { address: "roomcast.c.secret", cause: error },
+  assertEquals(refused.map(fieldsOf), [
+    { address: "roomcast.c.secret", code: "subscribe-refused", cause: error },
   ]);
   backplane.closeRoom?.("secret");
   backplane.openRoom?.("secret");
@@ -374,13 +377,16 @@ Deno.test("nats: the limit is the server's, less the envelope, also while there 
 Deno.test("nats: options that make no sense are refused with the option and what would be right", () => {
   const connection = new FakeNats();
   const attempts: [unknown, string][] = [
-    [{ cluster: "c", connection: undefined }, "connection must be an object, got undefined"],
+    [
+      { cluster: "c", connection: undefined },
+      "connection must be an object with the methods publish",
+    ],
     [{ cluster: "c", connection: {} }, "connection must have a method publish"],
     [{ cluster: "a.b", connection }, "cluster must be 1 to 64"],
     [{ cluster: "c", connection, interest: "rooms" }, 'interest must be "cluster" or "room"'],
     [
       { cluster: "c", connection, maxQueuedBytes: 0 },
-      "maxQueuedBytes must be a whole number from 1",
+      "maxQueuedBytes must be a whole number of at least 1",
     ],
   ];
   for (const [options, part] of attempts) {
@@ -427,11 +433,13 @@ Deno.test({
     await using b = await natsNode(broker, { interest: "room" });
     b.backplane.openRoom?.("question");
     await b.backplane.ready();
-    b.backplane.subscribe(() => b.backplane.publish(broadcast("answer", "answer 99")));
+    const answering = b.backplane.subscribe(() => {
+      b.backplane.publish(broadcast("answer", "answer 99"), answering);
+    });
     const inbox = new Inbox(a.backplane);
     // A hundred subscriptions on their way, the one that matters last.
     for (let i = 0; i < 100; i++) a.backplane.openRoom?.(`answer ${i}`);
-    a.backplane.publish(broadcast("?", "question"));
+    inbox.publish(broadcast("?", "question"));
     await inbox.has(1);
     assertEquals(inbox.heard, [{ room: "answer 99", message: "answer" }]);
   },

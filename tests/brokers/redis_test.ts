@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
+import { createClient } from "redis";
 import {
   type BrokerBackplane,
   type BrokerEventMap,
@@ -14,7 +15,7 @@ import { freePort } from "../../examples/chat/cluster_plan.ts";
 import { Broker } from "../../examples/chat/broker.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 import { isSkipped, redisNode } from "./_servers.ts";
-import { collect, Inbox, nextEvent } from "./_inbox.ts";
+import { collect, fieldsOf, Inbox, nextEvent } from "./_inbox.ts";
 
 function broadcast(message: string, room = "lobby"): Uint8Array {
   return encodeRoomBroadcast(room, message);
@@ -212,7 +213,7 @@ Deno.test("redis: what is not confirmed has a limit, and is counted when the con
   assertEquals(backplane.publish(message), { peers: 0, dropped: 1 });
   assertEquals(publisher.pending.length, 3);
   publisher.change("close");
-  assertEquals(downs, [{ sends: false, hears: true, unconfirmed: 2 }]);
+  assertEquals(downs.map(fieldsOf), [{ sends: false, hears: true, unconfirmed: 2 }]);
   backplane.publish(message);
   publisher.change("ready");
   assertEquals(ups.length, 1);
@@ -229,8 +230,8 @@ Deno.test("redis: a message that is refused is counted as dropped and reported",
   const cause = new Error("NOPERM");
   publisher.pending[0].reject(cause);
   await turn();
-  assertEquals(refused.map(({ address, cause }) => ({ address, cause })), [
-    { address: "roomcast.c", cause },
+  assertEquals(refused.map(fieldsOf), [
+    { address: "roomcast.c", code: "publish-refused", cause },
   ]);
   assertEquals([backplane.stats.dropped, backplane.stats.queuedBytes], [1, 0]);
 });
@@ -242,8 +243,8 @@ Deno.test("redis: a subscription that is refused is reported, and made again on 
   const cause = new Error("NOPERM");
   subscriber.pending.shift()?.answer.reject(cause);
   await turn();
-  assertEquals(refused.map(({ address, cause }) => ({ address, cause })), [
-    { address: "roomcast.c", cause },
+  assertEquals(refused.map(fieldsOf), [
+    { address: "roomcast.c", code: "subscribe-refused", cause },
   ]);
   subscriber.breakOff();
   subscriber.change("ready");
@@ -269,8 +270,8 @@ Deno.test("redis: one channel that is refused costs the others of its command no
   subscriber.pending.shift()?.answer.reject(cause);
   await subscriber.step();
   await ready;
-  assertEquals(refused.map(({ address, cause }) => ({ address, cause })), [
-    { address: "roomcast.c.bad", cause },
+  assertEquals(refused.map(fieldsOf), [
+    { address: "roomcast.c.bad", code: "subscribe-refused", cause },
   ]);
   assertEquals([...subscriber.channels], ["roomcast.c.good", "roomcast.c.fine"]);
 });
@@ -323,7 +324,7 @@ Deno.test("redis: it is up again when its subscriptions are in force, not before
   await turn();
   assertEquals([ups.length, backplane.connected], [0, false]);
   await subscriber.step();
-  assertEquals([ups.splice(0), backplane.connected], [[{ dropped: 0 }], true]);
+  assertEquals([ups.splice(0).map(fieldsOf), backplane.connected], [[{ dropped: 0 }], true]);
   subscriber.breakOff();
   subscriber.change("ready");
   await turn();
@@ -334,7 +335,7 @@ Deno.test("redis: it is up again when its subscriptions are in force, not before
   await turn();
   assertEquals(ups.length, 0);
   await subscriber.step();
-  assertEquals([ups, backplane.connected], [[{ dropped: 0 }], true]);
+  assertEquals([ups.map(fieldsOf), backplane.connected], [[{ dropped: 0 }], true]);
 });
 
 Deno.test("redis: ready is about what is open now, however much else comes and goes", async () => {
@@ -396,7 +397,7 @@ Deno.test("redis: nobody waits for a client that has been closed for good", asyn
 Deno.test("redis: messages of channels that others have subscribed to are none of ours", async () => {
   const { subscriber, backplane } = fakeNode();
   const inbox = new Inbox(backplane);
-  const malformed = collect(backplane, "malformed");
+  const malformed = collect<BrokerEventMap["malformed"]>(backplane, "malformed");
   subscriber.emit("messageBuffer", Buffer.from("news"), Buffer.from("not for us"));
   assertEquals([inbox.heard.length, malformed.length, backplane.stats.bytesIn], [0, 0, 0]);
   await turn();
@@ -508,7 +509,7 @@ Deno.test({
     const down = nextEvent<BrokerEventMap["down"]>(b.backplane, "down");
     const up = nextEvent(b.backplane, "up");
     await a.publisher.call("CLIENT", "KILL", "TYPE", "pubsub");
-    assertEquals(await down, { sends: true, hears: false, unconfirmed: 0 });
+    assertEquals(fieldsOf(await down), { sends: true, hears: false, unconfirmed: 0 });
     await up;
     await Promise.all([a, b].map(({ backplane }) => backplane.ready()));
     a.backplane.publish(broadcast("welcome back"));
@@ -581,5 +582,33 @@ Deno.test({
     await inbox.has(3);
     clearInterval(repeat);
     assertEquals(new Set(inbox.messages), new Set(["hello"]));
+  },
+});
+
+Deno.test("redis: a client of node-redis is refused with the client that is expected", () => {
+  const publisher: unknown = createClient();
+  const subscriber: unknown = createClient();
+  for (const sharded of [false, true]) {
+    assertThrows(
+      () => redisBackplane({ publisher, subscriber, cluster: "c", sharded } as RedisOptions),
+      TypeError,
+      "publisher must be a client of ioredis",
+    );
+  }
+});
+
+Deno.test({
+  name: "redis: ioredis does not subscribe again by itself, the backplane does",
+  ignore,
+  async fn() {
+    await using broker = await Broker.start("redis");
+    await using node = await redisNode(broker);
+    assertEquals(node.subscriber.options.autoResubscribe, false);
+    await node.backplane.ready();
+    const up = nextEvent(node.backplane, "up");
+    await node.publisher.call("CLIENT", "KILL", "TYPE", "pubsub");
+    await up;
+    const channels = await node.publisher.call("PUBSUB", "NUMSUB", "roomcast.test");
+    assertEquals(channels, ["roomcast.test", 1]);
   },
 });
