@@ -37,4 +37,4 @@ export type { Clock, RandomBytes } from "../backplane/mod.ts";
 export type { RoomSocket } from "../rooms/mod.ts";
 export { type PresenceEventMap, PresenceJoinEvent, PresenceLeaveEvent } from "./events.ts";
 export type { PresenceOptions } from "./options.ts";
-export { Presence, type PresenceListing, type PresenceTotals } from "./presence.ts";
+export { type AnyRooms, Presence, type PresenceListing, type PresenceTotals } from "./presence.ts";

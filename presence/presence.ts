@@ -3,7 +3,7 @@ import { randomFraction } from "../backplane/clock.ts";
 import { toHex } from "../backplane/hex.ts";
 import type { NodeDownEvent } from "../backplane/mod.ts";
 import { checkRoom, PRESENCE_INSTANCE_BYTES } from "../codec/mod.ts";
-import type { Rooms, RoomSocket } from "../rooms/mod.ts";
+import type { RoomSocket } from "../rooms/mod.ts";
 import { EventGuards, type ReservedRoom, type RoomsSeam, seamOf } from "../rooms/reserved.ts";
 import { Core, type Texts, type Tracked } from "./_core.ts";
 import { LIMITS } from "./_limits.ts";
@@ -12,6 +12,12 @@ import { type PresenceOptions, type PresenceSettings, resolveOptions } from "./o
 
 /** The room that instances speak through. Applications cannot use names like this. */
 const ROOM = "\0presence";
+
+/** A `Rooms`, whatever its sockets are. `Rooms<A>` is no `Rooms<B>` to TypeScript, but either is this. */
+export interface AnyRooms {
+  /** See `Rooms.join`. */
+  join(socket: RoomSocket, room: string): boolean;
+}
 
 /** An id in a room, with what its sockets say. */
 export interface PresenceListing<Meta = unknown> {
@@ -83,7 +89,7 @@ interface Local {
  * ```
  */
 export class Presence<Meta = unknown> extends EventTarget implements Disposable {
-  readonly #rooms: Rooms;
+  readonly #rooms: AnyRooms;
   readonly #seam: RoomsSeam;
   readonly #settings: PresenceSettings;
   readonly #guards: EventGuards;
@@ -116,7 +122,7 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
    * @throws {TypeError} if `rooms` is not a `Rooms`, or for an option of the wrong type.
    * @throws {RangeError} for an option out of range.
    */
-  constructor(rooms: Rooms, options: PresenceOptions = {}) {
+  constructor(rooms: AnyRooms, options: PresenceOptions = {}) {
     super();
     const settings = resolveOptions(options);
     const seam = seamOf(rooms);

@@ -339,6 +339,13 @@ Deno.test("a listener may end what it is told of", async () => {
   assertEquals(clock.pending, 0);
 });
 
+Deno.test("the sockets of the Rooms may be of any kind", () => {
+  using rooms = new Rooms<FakeSocket>();
+  using presence = new Presence<number>(rooms);
+  presence.track(new FakeSocket(), "lobby", "ann", 7);
+  assertEquals(presence.list("lobby")[0].metas[0]?.toFixed(1), "7.0");
+});
+
 Deno.test("without a backplane it works alone, and is ready at once", async () => {
   const clock = new FakeTimers();
   using site = new Site(clock);
