@@ -33,7 +33,7 @@
  * @module
  */
 
-export type { Clock, RandomBytes } from "../backplane/mod.ts";
+export type { Clock, RandomBytes, Timers } from "../backplane/mod.ts";
 export type { RoomSocket } from "../rooms/mod.ts";
 export { type PresenceEventMap, PresenceJoinEvent, PresenceLeaveEvent } from "./events.ts";
 export type { PresenceOptions } from "./options.ts";

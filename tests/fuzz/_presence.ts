@@ -145,6 +145,8 @@ function runMessage(input: Uint8Array): string {
 const SELF = { instance: "00".repeat(8), node: "self" };
 const HONEST = { instance: "11".repeat(8), node: "honest" };
 const PEER = { instance: "22".repeat(8), node: "peer" };
+/** The peer's nodes. One byte of an instance's id says on which of them it is. */
+const PEERS = ["peer 0", "peer 1", "peer 2"];
 const HONEST_ENTRIES = ["ann", "bob", "cid", "dan", "eva"];
 const MAX_ENTRIES = 20;
 const MAX_INSTANCES = 4;
@@ -193,7 +195,7 @@ function runPeer(input: Uint8Array): string {
   for (const message of splitFrames(input)) {
     now += 100;
     try {
-      core.receive(message, PEER.node, now);
+      core.receive(message, PEERS[(message[1] ?? 0) % PEERS.length], now);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       outcomes.add(error.code);
@@ -214,7 +216,7 @@ function runPeer(input: Uint8Array): string {
   }
   check(sent <= 3 + 6 * now / 100, () => `${sent} messages sent`);
   core.receive(encodePresence({ kind: "gone", ...HONEST }), HONEST.node, now);
-  core.nodeDown(PEER.node);
+  for (const peer of PEERS) core.nodeDown(peer);
   check(core.instanceCount === 0 && core.remoteEntryCount === 0, "something is left");
   for (const ids of told.values()) if (ids.size > 0) throw new Violation("somebody is left");
   for (const room of ROOMS) check(core.roster.count(room) === 0, "a room is not empty");
@@ -280,7 +282,14 @@ export const PRESENCE_TARGETS: readonly Target[] = [
           heartbeat(3, { instance: byte.repeat(8), node: "peer" })
         ),
       ),
-      frames(changes(1, entry(1, "r", "an id too long")), heartbeat(1), changes(2, 1)),
+      frames(heartbeat(0), changes(1, entry(1, "r", "an id too long")), changes(2, 1)),
+      frames(encodePresence({ kind: "gone", ...HONEST })),
+      frames(encodePresenceChanges({ ...HONEST, first: 6 }, [1])),
+      frames(
+        ...["20", "21", "22", "23", "24", "25"].map((byte) =>
+          heartbeat(3, { instance: byte.repeat(8), node: "peer" })
+        ),
+      ),
     ],
     run: runPeer,
   },
