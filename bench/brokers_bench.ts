@@ -14,7 +14,14 @@ import { natsBackplane } from "../brokers/nats.ts";
 import { redisBackplane } from "../brokers/redis.ts";
 import { Broker, brokerHint, type BrokerName, findBroker } from "../examples/chat/broker.ts";
 import { lines } from "../examples/chat/node_process.ts";
-import { type Backplane, type MeshOptions, Rooms, type RoomSocket, startMesh } from "../mod.ts";
+import {
+  type Backplane,
+  type MeshOptions,
+  Rooms,
+  type RoomSocket,
+  startMesh,
+  workerSeeds,
+} from "../mod.ts";
 
 interface Kind {
   /** Nodes are workers of this process, instead of processes. */
@@ -28,6 +35,8 @@ interface Kind {
 const KINDS: Record<string, Kind> = {
   "mesh": {},
   "mesh, plain TCP": { mesh: { tls: false } },
+  "workers, each a node": { workers: true },
+  "workers, plain TCP": { workers: true, mesh: { tls: false } },
   "NATS": { broker: "nats" },
   "NATS, by room": { broker: "nats", interest: "room" },
   "Redis": { broker: "redis" },
@@ -66,9 +75,10 @@ interface Connected {
   end(): Promise<void>;
 }
 
-async function connectNode(kind: Kind, port: number, seeds: string[]): Promise<Connected> {
+async function connectNode(kind: Kind, port: number, others: string[]): Promise<Connected> {
   const { broker, interest } = kind;
   if (broker === undefined) {
+    const seeds = kind.workers ? workerSeeds() : others;
     const mesh = await startMesh({ name: "n@127.0.0.1:0", cookie: COOKIE, seeds, ...kind.mesh });
     return {
       backplane: mesh,
@@ -190,11 +200,11 @@ class Peer {
   heard = 0;
 
   constructor(kind: Kind, args: string[]) {
-    [this.#send, this.#end] = kind.workers ? this.#startWorker() : this.#startProcess(args);
+    [this.#send, this.#end] = kind.workers ? this.#startWorker(args[0]) : this.#startProcess(args);
   }
 
-  #startWorker(): [(order: Order) => void, () => Promise<void>] {
-    const worker = new Worker(`${import.meta.url}#worker`, { type: "module" });
+  #startWorker(kind: string): [(order: Order) => void, () => Promise<void>] {
+    const worker = new Worker(`${import.meta.url}#worker`, { type: "module", name: kind });
     const { promise, resolve } = Promise.withResolvers<void>();
     worker.onmessage = ({ data }) => data === null ? resolve() : this.#take(data);
     const end = async () => {
@@ -396,7 +406,7 @@ async function main(): Promise<void> {
 const [role, kind = "{}", port = "0", ...seeds] = Deno.args;
 if (import.meta.url.endsWith("#worker")) {
   const channel = overWorker();
-  await node({ workers: true }, 0, [], channel);
+  await node(JSON.parse(self.name), 0, [], channel);
   channel.say(null);
 } else if (role === "node") {
   await node(JSON.parse(kind), Number(port), seeds.filter((seed) => seed), overStdio());

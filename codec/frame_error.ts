@@ -15,7 +15,7 @@
  * | `target-too-small` | the buffer to encode into ends too early |
  * | `no-target` | a ROOM_MESSAGE without a room |
  * | `unknown-flags` | a ROOM_MESSAGE with a flag that this version does not know |
- * | `unknown-op` | a ROOM_INTEREST or a change of presence with an unknown operation |
+ * | `unknown-op` | a ROOM_INTEREST or a presence change with an operation that this version does not know |
  * | `bad-close-code` | a close code that a close frame or a ROOM_CLOSE must not carry |
  * | `reason-too-long` | a close reason above 123 bytes, which no close frame has space for |
  * | `bad-part` | a part of a presence snapshot that is not one of as many as it says |

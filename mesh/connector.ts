@@ -13,6 +13,8 @@
  * to it proves to be alive, what it dials gets no ACK; if these come to nothing, it does.
  */
 
+import { acceptAll } from "./accept_loop.ts";
+import { HandshakeRate } from "./handshake_rate.ts";
 import { PendingHandshake, PendingHandshakes } from "./pending_handshakes.ts";
 import type { Cookies } from "./cookies.ts";
 import type { PeerInfo } from "./events.ts";
@@ -31,9 +33,6 @@ import type { Peers } from "./peers.ts";
 import type { TaskGroup } from "./task_group.ts";
 import type { Connection, Listener } from "./transport.ts";
 
-/** How long to wait when a connection could not be accepted, for lack of descriptors perhaps. */
-const ACCEPT_PAUSE_MS = 100;
-
 /** What a connector works with. */
 export interface ConnectorOptions {
   readonly settings: MeshSettings;
@@ -42,6 +41,8 @@ export interface ConnectorOptions {
   readonly peers: Peers;
   readonly tasks: TaskGroup;
   readonly linkListener: LinkListener;
+  /** True if a node that this one knows lives at a host. */
+  readonly isKnownHost: (hostname: string) => boolean;
   /** A link has come up, in the place of another perhaps. */
   readonly onLink: (link: Link, replaced: Link | undefined) => void;
   /** A connection did not become a link, or none could be accepted. */
@@ -52,17 +53,20 @@ export interface ConnectorOptions {
 export class Connector {
   readonly #options: ConnectorOptions;
   readonly #pending: PendingHandshakes;
+  readonly #rate: HandshakeRate;
   /** Dials under way, by the name that must answer, or the address if any may. */
   readonly #dials = new Map<string, Promise<Link>>();
 
   constructor(options: ConnectorOptions) {
-    const { clock, handshakeTimeoutMs, maxPendingHandshakes } = options.settings;
+    const { clock, handshakeTimeoutMs, maxPendingHandshakes, maxHandshakesPerSecond } =
+      options.settings;
     this.#options = options;
     this.#pending = new PendingHandshakes({
       clock,
       timeoutMs: handshakeTimeoutMs,
       maxIncoming: maxPendingHandshakes,
     });
+    this.#rate = new HandshakeRate({ perSecond: maxHandshakesPerSecond, clock });
   }
 
   /** How many more links there can be, those that are being dialled taken as there. */
@@ -77,23 +81,10 @@ export class Connector {
   }
 
   /** Takes in connections until the listener is closed. */
-  async acceptAll(listener: Listener): Promise<void> {
-    const { tasks, onRefused } = this.#options;
-    while (!tasks.stopped) {
-      let connection: Connection;
-      try {
-        connection = await listener.accept();
-      } catch (cause) {
-        if (tasks.stopped) return;
-        const address = formatAddress(listener.address);
-        const message = `cannot accept connections at ${address}`;
-        onRefused(address, new MeshError("accept-failed", address, message, { cause }));
-        await tasks.delay(ACCEPT_PAUSE_MS);
-        continue;
-      }
-      if (tasks.stopped) connection.close();
-      else tasks.run(this.#acceptOne(connection));
-    }
+  acceptAll(listener: Listener): Promise<void> {
+    const { tasks, onRefused, settings: { clock } } = this.#options;
+    const onConnection = (connection: Connection) => tasks.run(this.#acceptOne(connection));
+    return acceptAll(listener, { clock, tasks, onConnection, onRefused });
   }
 
   /**
@@ -116,11 +107,18 @@ export class Connector {
   }
 
   async #acceptOne(connection: Connection): Promise<void> {
-    const handshake = new PendingHandshake(connection.remoteAddress, true);
+    const { remoteAddress } = connection;
+    const isKnown = this.#options.isKnownHost(remoteAddress.hostname);
+    const handshake = new PendingHandshake(remoteAddress, true, isKnown);
     handshake.guard(connection);
     try {
       await this.#pending.run(handshake, async () => {
-        const onIdentity = (peer: NodeIdentity) => handshake.peer = peer;
+        await connection.greeted?.();
+        if (connection.greeted) this.#admit(handshake);
+        const onIdentity = (peer: NodeIdentity) => {
+          if (!handshake.hasSpoken) this.#admit(handshake);
+          handshake.peer = peer;
+        };
         const { peer, ack } = await accept(connection, this.#handshake(onIdentity));
         handshake.signal.throwIfAborted();
         this.#checkPrecedence(peer);
@@ -140,6 +138,17 @@ export class Connector {
       const superfluous = hasCode(error, "closed") && this.#isWanted(handshake);
       if (!superfluous) this.#options.onRefused(handshake.address, error);
     }
+  }
+
+  /** Lets a handshake go on whose other side has spoken, unless there are too many of them. */
+  #admit(handshake: PendingHandshake): void {
+    const { address, hostname, isKnown } = handshake;
+    handshake.hasSpoken = true;
+    if (this.#rate.admit(hostname, isKnown)) return;
+    const { maxHandshakesPerSecond } = this.#options.settings;
+    const message = `no handshake with ${address}: unknown addresses may begin ` +
+      `${maxHandshakesPerSecond} a second, one of them a quarter of that`;
+    throw new MeshError("too-many-handshakes", address, message);
   }
 
   async #dialNow(target: Target): Promise<Link> {

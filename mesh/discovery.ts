@@ -10,7 +10,7 @@ import type { Link } from "./link.ts";
 import type { Connector } from "./connector.ts";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress, parseNodeName, parseTarget, type Target } from "./node_name.ts";
-import type { MeshSettings, Seeds } from "./options.ts";
+import type { MeshSettings, SeedsFunction } from "./options.ts";
 import type { Peers } from "./peers.ts";
 import type { TaskGroup } from "./task_group.ts";
 
@@ -72,10 +72,15 @@ export class Discovery {
     return this.#known.learn(target, this.#options.settings.clock.now(), this.#isLinked);
   }
 
+  /** True if a known node lives at a host. */
+  isKnownHost(hostname: string): boolean {
+    return this.#known.isKnownHost(hostname);
+  }
+
   /** A link has come up. */
-  linked({ peer }: Link): void {
+  linked({ peer, remoteAddress }: Link): void {
     const now = this.#options.settings.clock.now();
-    this.#known.linked(parseNodeName(peer.name), now, this.#isLinked);
+    this.#known.linked(parseNodeName(peer.name), now, this.#isLinked, remoteAddress.hostname);
   }
 
   /** A link has ended that nothing has taken the place of. */
@@ -86,10 +91,10 @@ export class Discovery {
     this.dialDue();
   }
 
-  async #askForSeeds(seeds: () => Seeds | Promise<Seeds>): Promise<void> {
-    const { tasks, settings, onRefused } = this.#options;
+  async #askForSeeds(seeds: SeedsFunction): Promise<void> {
+    const { tasks, settings, selfName, onRefused } = this.#options;
     try {
-      const asked = (async () => await seeds())();
+      const asked = (async () => await seeds({ name: selfName, signal: tasks.signal }))();
       // A resolver that never answers must not keep the node from asking again.
       const texts = await tasks.within(SEEDS_TIMEOUT_MS, asked);
       if (tasks.stopped) return;

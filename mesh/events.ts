@@ -52,7 +52,7 @@ export interface PeerInfo {
  * | `goodbye` | the peer has shut down |
  * | `closed` | the peer closed the connection, or its process ended |
  * | `failed` | the connection broke |
- * | `heartbeat` | no answer to a ping in `heartbeatTimeoutMs`, while no bytes moved either way |
+ * | `heartbeat` | no answer to a ping in `heartbeatTimeoutMs`, and nothing else from the peer |
  * | `frame-too-long` | the peer sent a frame above `maxMessageBytes`; the stream cannot be trusted |
  * | `replaced` | a newer link to the peer took its place |
  * | `shut-down` | this node has been shut down |

@@ -9,10 +9,14 @@ export type HeartbeatStep =
 /**
  * When to ping a peer, and when to give it up: a function of the times it is told.
  *
- * A pong that is overdue means that the link is dead, whatever TCP says, unless it may lie unread
- * here. A deadline noticed late was missed by this node, asleep or busy: then the peer gets its time
- * once more, and once only. And ping or pong may be on their way still, behind messages that take
- * long to cross: then the peer gets more time for as long as bytes move.
+ * A pong is overdue when it has not come within the timeout. The timeout starts again whenever
+ * something arrives from the peer, and whenever bytes are written while the ping still waits in the
+ * queue: on a slow link, ping and pong travel behind whatever was queued before them. Bytes that are
+ * written after the ping prove nothing, because the system's buffer takes them even after a cut.
+ *
+ * So a peer that falls silent is given up at most an interval and a timeout later, plus the fifth of
+ * a timeout by which a timer may be late. A deadline that is noticed later than that was missed by
+ * this node, which slept or was busy: then the peer gets one more timeout, once for each ping.
  */
 export class Heartbeat {
   readonly #intervalMs: number;
@@ -37,26 +41,29 @@ export class Heartbeat {
     return token;
   }
 
-  /**
-   * What is due at `now`. `againMs`: when to ask again, unless {@linkcode pong} comes first.
-   * `moving`: bytes have moved since it was last asked, and more of them are on their way.
-   */
-  step(now: number, moving = false): HeartbeatStep {
+  /** What is due at `now`. `againMs`: when to ask again, unless {@linkcode pong} comes first. */
+  step(now: number): HeartbeatStep {
     const leftMs = this.#dueAt - now;
     if (leftMs > 0) return { action: "wait", againMs: leftMs };
     if (this.#sentAt === undefined) {
       this.#pings++;
       this.#sentAt = now;
       this.#lenient = true;
-    } else if (moving || (this.#lenient && -leftMs > LATE_SHARE * this.#timeoutMs)) {
-      this.#lenient &&= moving;
       this.#dueAt = now + this.#timeoutMs;
-      return { action: "wait", againMs: this.#timeoutMs };
-    } else {
-      return { action: "dead" };
+      return { action: "ping", againMs: this.#timeoutMs };
     }
+    if (!this.#lenient || -leftMs <= LATE_SHARE * this.#timeoutMs) return { action: "dead" };
+    this.#lenient = false;
     this.#dueAt = now + this.#timeoutMs;
-    return { action: "ping", againMs: this.#timeoutMs };
+    return { action: "wait", againMs: this.#timeoutMs };
+  }
+
+  /**
+   * Gives the pong its whole time again: something has arrived from the peer, or the ping has come
+   * nearer to the head of the queue.
+   */
+  moved(now: number): void {
+    if (this.#sentAt !== undefined) this.#dueAt = Math.max(this.#dueAt, now + this.#timeoutMs);
   }
 
   /** Takes a pong. Gives the round trip in milliseconds, or undefined if it answers no ping. */

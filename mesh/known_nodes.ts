@@ -22,6 +22,8 @@ interface KnownNode {
   seed: boolean;
   /** Who was there the last time. */
   name: string | undefined;
+  /** The host that its connections came from or went to, which may be called otherwise. */
+  remoteHost: string | undefined;
   /** Dials or short links in a row that came to nothing. */
   failures: number;
   /** When it was last linked, or got to be known. */
@@ -119,14 +121,28 @@ export class KnownNodes {
     }
   }
 
-  /** A link has come up to the node that others dial at `target`. */
-  linked(target: Target, now: number, isLinked: (name: string) => boolean): void {
+  /** True if a known node lives at a host, by its name or by where it was last linked. */
+  isKnownHost(hostname: string): boolean {
+    for (const { target, remoteHost } of this.#nodes.values()) {
+      if (target.hostname === hostname || remoteHost === hostname) return true;
+    }
+    return false;
+  }
+
+  /** A link has come up to the node that others dial at `target`, with `remoteHost` at its end. */
+  linked(
+    target: Target,
+    now: number,
+    isLinked: (name: string) => boolean,
+    remoteHost?: string,
+  ): void {
     const address = formatAddress(target);
     if (!this.#nodes.has(address) && this.#learnt() >= this.#maxLearnt) this.#forgetOne(isLinked);
     this.#know(target, false, now);
     const node = this.#nodes.get(address);
     if (node === undefined) return;
     node.name = target.name;
+    node.remoteHost = remoteHost;
     node.aliveAt = now;
   }
 
@@ -173,6 +189,7 @@ export class KnownNodes {
         target,
         seed,
         name: target.name,
+        remoteHost: undefined,
         failures: 0,
         aliveAt: now,
         dialAt: now,

@@ -27,7 +27,7 @@ import type { PeerDownReason, PeerInfo } from "./events.ts";
 import { isMeshLang, type NodeIdentity } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Outbox } from "./outbox.ts";
-import type { Connection } from "./transport.ts";
+import type { Address, Connection } from "./transport.ts";
 
 const READ_BUFFER_BYTES = 256 * 1024;
 
@@ -39,6 +39,12 @@ const TURN_MS = 20;
 
 /** How many messages are delivered between two looks at the clock. */
 const TURN_CHECK = 16;
+
+/** How often, in each timeout, a peer that only sends is told that its bytes arrive. */
+const ACKNOWLEDGEMENTS = 3;
+
+/** The payload of an empty frame, which means nothing: the receiver skips it. */
+const NOTHING = new Uint8Array(0);
 
 /** What a link tells its owner. */
 export interface LinkListener {
@@ -76,6 +82,8 @@ export interface LinkOptions {
 export class Link {
   readonly peer: NodeIdentity;
   readonly direction: PeerInfo["direction"];
+  /** The other end, as the network knows it. */
+  readonly remoteAddress: Address;
   /** Resolves when nothing of the link is left. Never rejects. */
   readonly ended: Promise<void>;
 
@@ -104,11 +112,10 @@ export class Link {
   #alive = Promise.withResolvers<boolean>();
   /** Payloads delivered. */
   #delivered = 0;
-  /** More has come from the peer, or begun to come, than this node has delivered. */
-  #behind = false;
-  /** What had moved when the heartbeat last asked. */
-  #movedIn = 0;
-  #movedOut = 0;
+  /** The ping in flight has not been written yet. */
+  #isPingQueued = false;
+  /** When the first bytes came since this node last wrote something. */
+  #unansweredSince: number | undefined;
 
   /**
    * Starts a link. `opening`, if given, is the first payload that travels: the acceptor's ACK,
@@ -118,6 +125,7 @@ export class Link {
     const { connection, peer, direction, limits, clock, listener } = options;
     this.peer = peer;
     this.direction = direction;
+    this.remoteAddress = connection.remoteAddress;
     this.#connection = connection;
     this.#limits = limits;
     this.#clock = clock;
@@ -236,21 +244,37 @@ export class Link {
         const now = this.#clock.now();
         if (now - askedAt >= 1) turnEnd = now + TURN_MS;
         this.#bytesIn += size;
-        this.#behind = true;
+        this.#heartbeat.moved(now);
+        const deliveredBefore = this.#delivered;
         for (const payload of decoder.push(buffer.subarray(0, size))) {
           this.#receive(payload);
           if (++this.#delivered % TURN_CHECK === 0 && this.#clock.now() > turnEnd) {
+            // A pong may wait behind what this node has not delivered yet.
+            this.#heartbeat.moved(this.#clock.now());
             await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, 0));
             turnEnd = this.#clock.now() + TURN_MS;
           }
           // What follows a goodbye, or a replaced link's last words, is for nobody.
           if (this.#down) return;
         }
-        this.#behind = size === buffer.length || decoder.inFrame;
+        // Empty frames are no reason for an empty frame: two nodes would never stop.
+        if (this.#delivered > deliveredBefore || decoder.inFrame) this.#acknowledge(now);
       }
     } catch (error) {
       this.end(error instanceof FrameError ? "frame-too-long" : "failed");
     }
+  }
+
+  /**
+   * Sends an empty frame if the peer has been sending for a while and has heard nothing. Its ping may
+   * wait for minutes in the buffers of a slow path; until then, this is how it knows that its bytes
+   * arrive.
+   */
+  #acknowledge(now: number): void {
+    this.#unansweredSince ??= now;
+    const silentMs = now - this.#unansweredSince;
+    if (silentMs < this.#limits.heartbeatTimeoutMs / ACKNOWLEDGEMENTS) return;
+    if (this.#writing === undefined && !isMeshLang(this.peer)) this.#sendUrgent(NOTHING);
   }
 
   #receive(payload: Uint8Array): void {
@@ -297,20 +321,13 @@ export class Link {
   #beat(): void {
     if (this.#down || this.#halfClosed) return;
     this.#clock.clearTimeout(this.#timer);
-    const step = this.#heartbeat.step(this.#clock.now(), this.#isMoving());
+    const step = this.#heartbeat.step(this.#clock.now());
     if (step.action === "dead") return this.end("heartbeat");
-    if (step.action === "ping") this.#sendUrgent(encodePing(this.#heartbeat.token));
+    if (step.action === "ping") {
+      this.#isPingQueued = true;
+      this.#sendUrgent(encodePing(this.#heartbeat.token));
+    }
     this.#timer = this.#clock.setTimeout(() => this.#beat(), step.againMs);
-  }
-
-  /** True if bytes have moved since this was last asked, and more of them are on their way. */
-  #isMoving(): boolean {
-    const movedIn = this.#bytesIn + this.#delivered;
-    const moving = (this.#behind && movedIn > this.#movedIn) ||
-      (this.#writing !== undefined && this.#bytesOut > this.#movedOut);
-    this.#movedIn = movedIn;
-    this.#movedOut = this.#bytesOut;
-    return moving;
   }
 
   async #closeWrite(): Promise<void> {
@@ -340,8 +357,12 @@ export class Link {
           const size = await this.#connection.write(at === 0 ? bytes : bytes.subarray(at));
           at += size;
           this.#bytesOut += size;
+          this.#unansweredSince = undefined;
+          if (this.#isPingQueued) this.#heartbeat.moved(this.#clock.now());
         }
         this.#outbox.written();
+        // The ping is among the urgent frames, and these are taken first.
+        if (!this.#outbox.hasUrgent) this.#isPingQueued = false;
         this.#overflow.drained(this.#outbox.queuedBytes);
       }
     } catch {

@@ -5,7 +5,7 @@
  * | --- | --- |
  * | `invalid-address` | the target is neither `host:port` nor `local@host:port` |
  * | `listen-failed` | the node cannot listen at its address; see `cause` |
- * | `accept-failed` | a connection could not be accepted; see `cause` |
+ * | `accept-failed` | connections cannot be accepted, for lack of descriptors perhaps; see `cause`. Reported once until accepting has worked for 10 s |
  * | `unreachable` | nobody answers at the address; see `cause` |
  * | `timeout` | the handshake was not over in `handshakeTimeoutMs` |
  * | `peer-speaks-plain` | the other side does not speak TLS, and this node does |
@@ -22,7 +22,7 @@
  * | `malformed` | what came is not a handshake; see `cause` |
  * | `already-linked` | a link to this node exists and stays |
  * | `too-many-peers` | `maxPeers` links are there already |
- * | `too-many-handshakes` | pushed out by newer connections, `maxPendingHandshakes` at a time |
+ * | `too-many-handshakes` | pushed out by other connections (`maxPendingHandshakes`), or more than `maxHandshakesPerSecond` |
  * | `seeds-failed` | the `seeds` function failed; see `cause` |
  * | `shut-down` | this node has been shut down |
  * | `unexpected` | a fault that has no code of its own, perhaps one of roomcast; see `cause` |

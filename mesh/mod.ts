@@ -57,7 +57,9 @@ export {
 } from "./events.ts";
 export { MeshError, type MeshErrorCode } from "./mesh_error.ts";
 export { type Mesh, startMesh } from "./mesh.ts";
-export type { MeshOptions, Seeds } from "./options.ts";
+export type { MeshOptions, Seeds, SeedsFunction, SeedsRequest } from "./options.ts";
+export type { WorkerChannel } from "./siblings.ts";
 export { tcpTransport } from "./tcp_transport.ts";
 export { type TlsOptions, tlsTransport } from "./tls_transport.ts";
 export type { Address, Connection, Listener, Transport } from "./transport.ts";
+export { type WorkerSeeds, workerSeeds, type WorkerSeedsOptions } from "./worker_seeds.ts";

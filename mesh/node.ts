@@ -7,6 +7,7 @@
  *          │     └── link ── outbox, heartbeat              what happens on it
  *          ├── discovery ── known nodes                     who should be linked, and is dialled
  *          ├── peer lists                                   peers tell each other of their peers
+ *          ├── shared port                                  one worker of several can be found there
  *          └── task group                                   whatever runs, until shutdown
  * ```
  */
@@ -27,6 +28,7 @@ import { formatAddress, formatName, parseTarget } from "./node_name.ts";
 import type { MeshSettings } from "./options.ts";
 import { PeerLists } from "./peer_lists.ts";
 import { Peers } from "./peers.ts";
+import { listenAtSharedPort, SharedPort } from "./shared_port.ts";
 import { TaskGroup } from "./task_group.ts";
 import type { Address, Listener } from "./transport.ts";
 import { Discovery } from "./discovery.ts";
@@ -47,17 +49,20 @@ export class MeshNode extends EventTarget implements Mesh {
   readonly #connector: Connector;
   readonly #discovery: Discovery;
   readonly #peerLists: PeerLists;
+  readonly #sharedPort: SharedPort | undefined;
   readonly #receivers = new Receivers();
   readonly #onAbort = () => void this.shutdown();
   #shutdown: Promise<void> | undefined;
 
   static async start(settings: MeshSettings): Promise<MeshNode> {
-    const { name, listen, transport, signal } = settings;
+    const { name, listen, sharesPort, transport, signal } = settings;
     if (signal?.aborted) throw shutDown(name.name);
     const cookies = new Cookies(settings.cookies);
     let listener: Listener;
     try {
-      listener = await transport.listen(listen);
+      listener = sharesPort
+        ? await listenAtSharedPort(transport, listen)
+        : await transport.listen(listen);
     } catch (cause) {
       const address = formatAddress(listen);
       const reason = cause instanceof Error ? cause.message : String(cause);
@@ -72,11 +77,12 @@ export class MeshNode extends EventTarget implements Mesh {
 
   private constructor(settings: MeshSettings, listener: Listener, cookies: Cookies) {
     super();
-    const { name, local, clock, randomBytes, maxPeers, signal } = settings;
+    const { name, local, listen, sharesPort, clock, randomBytes, maxPeers, signal } = settings;
     this.#settings = settings;
     this.#listener = listener;
     this.address = listener.address;
-    this.name = name.port === 0
+    const isFallback = sharesPort && listen.port !== 0 && listener.address.port !== listen.port;
+    this.name = name.port === 0 || isFallback
       ? formatName(local, { ...name, port: listener.address.port })
       : name.name;
     // A longer message would cost a peer of the Mesh runtime its link.
@@ -103,6 +109,7 @@ export class MeshNode extends EventTarget implements Mesh {
         onOverflow: (link) => this.dispatchEvent(new OverflowEvent(link.info, link.info.dropped)),
         onDown: (link, reason) => this.#onDown(link, reason),
       },
+      isKnownHost: (hostname) => this.#discovery.isKnownHost(hostname),
       onLink: (link, replaced) => this.#onLink(link, replaced),
       onRefused,
     });
@@ -122,6 +129,17 @@ export class MeshNode extends EventTarget implements Mesh {
       tasks,
       onRefused,
     });
+    if (isFallback) {
+      this.#sharedPort = new SharedPort({
+        transport: settings.transport,
+        listen,
+        address: { hostname: name.hostname, port: name.port || listen.port },
+        connector: this.#connector,
+        tasks,
+        onRefused,
+      });
+      tasks.run(this.#sharedPort.follow());
+    }
     signal?.addEventListener("abort", this.#onAbort, { once: true });
     tasks.run(this.#connector.acceptAll(listener));
     tasks.run(this.#discovery.followSeeds());
@@ -177,6 +195,7 @@ export class MeshNode extends EventTarget implements Mesh {
     this.#tasks.stop();
     this.#settings.signal?.removeEventListener("abort", this.#onAbort);
     this.#listener.close();
+    this.#sharedPort?.stop();
     this.#discovery.stop();
     this.#connector.stop();
     await Promise.all(Array.from(this.#peers, (link) => link.leave(LEAVE_LIMIT_MS)));

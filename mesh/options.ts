@@ -24,6 +24,25 @@ const defaultTransport = tlsTransport();
 /** Addresses of nodes to begin with: `host:port`, or full names `local@host:port`. */
 export type Seeds = readonly string[];
 
+/** What a {@linkcode SeedsFunction} is told. */
+export interface SeedsRequest {
+  /** Full name of the node that asks. */
+  readonly name: string;
+  /** Aborted when that node shuts down: whatever the function holds for it is to be freed then. */
+  readonly signal: AbortSignal;
+}
+
+/** Gives the seeds as they are now. It is asked again every 5 s. */
+export interface SeedsFunction {
+  (request: SeedsRequest): Seeds | Promise<Seeds>;
+  /**
+   * True: nodes with the same name's port run beside this one, such as other workers of this process.
+   * If the port is taken, the node listens at a free one, which then stands in its name, and takes
+   * the port over when nobody holds it any more. {@linkcode workerSeeds} sets this.
+   */
+  readonly sharesPort?: boolean;
+}
+
 /** Options of {@linkcode startMesh}. */
 export interface MeshOptions {
   /**
@@ -50,7 +69,7 @@ export interface MeshOptions {
    * it. A function is asked again every 5 s. A host name may stand for several nodes, and addresses of
    * this node itself do no harm.
    */
-  seeds?: Seeds | (() => Seeds | Promise<Seeds>);
+  seeds?: Seeds | SeedsFunction;
   /**
    * Largest message of a session, in bytes with all its lengths; a peer that sends more is cut off,
    * so it must be the same on all nodes. 512 to 2³²−1, default: 16 MiB.
@@ -64,17 +83,30 @@ export interface MeshOptions {
   /** Links at a time; also how many nodes are remembered from hearsay. Default: 256. */
   maxPeers?: number;
   /**
-   * Incoming connections that have not proven themselves. One more pushes out the oldest.
-   * Default: 64.
+   * Incoming connections that have not proven themselves. One more pushes another out: first from
+   * an unknown address that holds more than a quarter of the places, then one that has sent nothing,
+   * then the oldest; connections from hosts of known nodes last. Default: 64.
    */
   maxPendingHandshakes?: number;
+  /**
+   * Handshakes a second that unknown addresses can make this node take part in; each takes up to
+   * 1 ms of the processor. One address may use a quarter of them, and a burst of five seconds'
+   * handshakes is allowed. Further connections are closed as soon as they speak. Hosts of seeds and of
+   * known nodes do not count, and each may make as many. Default: 50.
+   */
+  maxHandshakesPerSecond?: number;
   /** Time for connecting and shaking hands, in milliseconds. Default: 5,000. */
   handshakeTimeoutMs?: number;
-  /** Time between pings, in milliseconds. Default: 10,000. */
+  /**
+   * Time between pings, in milliseconds. Default: 10,000. After a cut, both ends give a link up within
+   * `heartbeatIntervalMs` and 1.2 times `heartbeatTimeoutMs`: 16 s by default. A node that was itself
+   * suspended or busy takes one more timeout.
+   */
   heartbeatIntervalMs?: number;
   /**
-   * Time for the answer to a ping, in milliseconds; it begins anew while bytes move, behind which
-   * ping or pong may be. Default: 5,000.
+   * Time for the answer to a ping, in milliseconds. It starts again whenever something arrives from
+   * the peer, and whenever bytes are written while the ping waits in the queue, so that a slow link is
+   * not taken for a dead one. Use the same on all nodes. Default: 5,000.
    */
   heartbeatTimeoutMs?: number;
   /** How long a lost node is redialled, in milliseconds; a seed is for ever. Default: 600,000. */
@@ -107,11 +139,13 @@ export interface MeshSettings {
   readonly local: string;
   readonly cookies: readonly string[];
   readonly listen: Address;
-  readonly seeds: readonly Target[] | (() => Seeds | Promise<Seeds>);
+  readonly seeds: readonly Target[] | SeedsFunction;
+  readonly sharesPort: boolean;
   readonly maxMessageBytes: number;
   readonly maxQueuedBytes: number;
   readonly maxPeers: number;
   readonly maxPendingHandshakes: number;
+  readonly maxHandshakesPerSecond: number;
   readonly handshakeTimeoutMs: number;
   readonly heartbeatIntervalMs: number;
   readonly heartbeatTimeoutMs: number;
@@ -131,7 +165,8 @@ export interface MeshSettings {
  */
 export function resolveOptions(options: MeshOptions): MeshSettings {
   checkObject("options", options, "name and cookie");
-  const name = parseName(options.name);
+  const sharesPort = typeof options.seeds === "function" && options.seeds.sharesPort === true;
+  const name = parseName(options.name, sharesPort);
   const allowMeshLang = checkBoolean("allowMeshLang", options.allowMeshLang);
   const number = (option: keyof MeshOptions, fallback: number, range: NumberRange = {}) =>
     wholeNumber(option, options[option], fallback, range);
@@ -141,8 +176,9 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     name,
     local: name.name.slice(0, name.name.indexOf("@")),
     cookies: checkCookies(options.cookie, allowMeshLang ? 1 : MIN_COOKIE_BYTES),
-    listen: checkListen(options.listen, name),
+    listen: checkListen(options.listen, name, sharesPort),
     seeds: checkSeeds(options.seeds),
+    sharesPort,
     maxMessageBytes: number("maxMessageBytes", SESSION_MAX_FRAME_BYTES, {
       min: 512,
       max: 0xffff_ffff,
@@ -150,6 +186,7 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     maxQueuedBytes: number("maxQueuedBytes", 16 * 1024 * 1024),
     maxPeers: number("maxPeers", 256),
     maxPendingHandshakes: number("maxPendingHandshakes", 64),
+    maxHandshakesPerSecond: number("maxHandshakesPerSecond", 50),
     handshakeTimeoutMs: delay("handshakeTimeoutMs", 5_000),
     heartbeatIntervalMs: delay("heartbeatIntervalMs", 10_000),
     heartbeatTimeoutMs: delay("heartbeatTimeoutMs", 5_000),
@@ -162,7 +199,7 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
   };
 }
 
-function parseName(name: unknown): Required<Target> {
+function parseName(name: unknown, sharesPort: boolean): Required<Target> {
   if (typeof name !== "string") {
     throw new TypeError(`name must be a string like "chat-1@10.0.0.5:9000", got ${describe(name)}`);
   }
@@ -170,7 +207,7 @@ function parseName(name: unknown): Required<Target> {
   if (target.name === undefined) {
     throw new RangeError(`name must have a part before "@", as in "chat-1@${name}"`);
   }
-  if (target.port === 0) {
+  if (target.port === 0 || sharesPort) {
     // The port that is picked has up to five digits, and with it the name must not be too long.
     const local = target.name.slice(0, target.name.indexOf("@"));
     parseAddress("name", formatName(local, { ...target, port: 0xffff }));
@@ -201,13 +238,25 @@ function checkCookies(cookie: unknown, minBytes: number): readonly string[] {
   });
 }
 
-function checkListen(listen: MeshOptions["listen"] = {}, name: Address): Address {
+function checkListen(
+  listen: MeshOptions["listen"] = {},
+  name: Address,
+  sharesPort: boolean,
+): Address {
   checkObject("listen", listen, "hostname and port");
-  const { hostname = name.hostname, port }: { hostname?: unknown; port?: unknown } = listen;
+  const { hostname = name.hostname, port: wanted }: { hostname?: unknown; port?: unknown } = listen;
   if (typeof hostname !== "string") {
     throw new TypeError(`listen.hostname must be a string, got ${describe(hostname)}`);
   }
-  return { hostname, port: wholeNumber("listen.port", port, name.port, { min: 0, max: 0xffff }) };
+  const port = wholeNumber("listen.port", wanted, name.port, { min: 0, max: 0xffff });
+  if (sharesPort && port === 0 && name.port !== 0) {
+    // Every worker would find a port, so all would go by one name.
+    throw new RangeError(
+      `listen.port must not be 0 for workers that share a name with port ${name.port}: ` +
+        "give the name port 0 as well",
+    );
+  }
+  return { hostname, port };
 }
 
 function checkSeeds(seeds: MeshOptions["seeds"] = []): MeshSettings["seeds"] {

@@ -39,6 +39,11 @@ export class Outbox {
     return this.#queuedBytes;
   }
 
+  /** True if urgent frames wait. */
+  get hasUrgent(): boolean {
+    return this.#urgent.length > 0;
+  }
+
   /** Copies a payload to the end of what waits. False: it does not fit, and nothing was queued. */
   push(payload: Uint8Array): boolean {
     const size = FRAME_HEADER_BYTES + payload.length;

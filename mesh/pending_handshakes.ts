@@ -8,7 +8,13 @@ import type { Address, Connection } from "./transport.ts";
 export class PendingHandshake {
   /** The other end, as the network knows it. */
   readonly address: string;
+  /** The other end's host. */
+  readonly hostname: string;
   readonly incoming: boolean;
+  /** True if a known node lives at that host. */
+  readonly isKnown: boolean;
+  /** The other side has said something. */
+  hasSpoken = false;
   /** Who the other side says it is. */
   peer: NodeIdentity | undefined;
   /** The other side has shown that it is: neither time nor strangers can end the handshake any more. */
@@ -17,9 +23,11 @@ export class PendingHandshake {
   readonly #abort = new AbortController();
   readonly #over = Promise.withResolvers<void>();
 
-  constructor(address: Address, incoming: boolean) {
+  constructor(address: Address, incoming: boolean, isKnown = false) {
     this.address = formatAddress(address);
+    this.hostname = address.hostname;
     this.incoming = incoming;
+    this.isKnown = isKnown;
   }
 
   /** Resolves when the handshake is over, whatever came of it. */
@@ -62,10 +70,13 @@ export class PendingHandshake {
   }
 }
 
+/** The part of the places that one unknown address may hold while others need them. */
+const ADDRESS_SHARE = 1 / 4;
+
 /**
- * The pending under way, each with a time limit. Incoming ones are limited in number too: anybody
- * can make them. One more pushes out the oldest, so that connections which stay silent cannot keep
- * out a node that answers at once.
+ * The handshakes under way, each with a time limit. Incoming ones are limited in number too, because
+ * anybody can begin one. One more pushes another out, so that connections which stay silent, or which
+ * all come from one address, cannot keep out a node that answers at once.
  */
 export class PendingHandshakes {
   readonly #running = new Set<PendingHandshake>();
@@ -109,7 +120,7 @@ export class PendingHandshakes {
     return false;
   }
 
-  /** Waits for the end of the pending with a node that goes by `name`. */
+  /** Waits for the end of the handshakes under way with a node that goes by `name`. */
   async settled(name: string): Promise<void> {
     // Of now: of those that begin meanwhile there need be no end.
     const now = [...this.#running].filter((handshake) => handshake.peer?.name === name);
@@ -128,7 +139,7 @@ export class PendingHandshakes {
     return this.#running.values().some(({ peer, proven }) => proven && peer?.name === name);
   }
 
-  /** Calls all pending off. */
+  /** Calls all handshakes off. */
   cancelAll(code: MeshErrorCode, message: string): void {
     for (const handshake of this.#running) handshake.cancel(code, message);
   }
@@ -136,9 +147,20 @@ export class PendingHandshakes {
   #makePlace(): void {
     const incoming = [...this.#running].filter(({ incoming, proven }) => incoming && !proven);
     if (incoming.length < this.#maxIncoming) return;
-    const [oldest] = incoming;
+    const victim = this.#leastWelcome(incoming);
     // At once, and not when its connection has closed: until then it would be pushed out again.
-    this.#running.delete(oldest);
-    oldest.cancel("too-many-handshakes", "pushed out by newer connections");
+    this.#running.delete(victim);
+    victim.cancel("too-many-handshakes", "pushed out by other connections");
+  }
+
+  /** See `MeshOptions.maxPendingHandshakes`. Of several alike it is the oldest, which comes first. */
+  #leastWelcome(candidates: readonly PendingHandshake[]): PendingHandshake {
+    const places = new Map<string, number>();
+    for (const { hostname } of candidates) places.set(hostname, (places.get(hostname) ?? 0) + 1);
+    const most = Math.max(1, ADDRESS_SHARE * this.#maxIncoming);
+    const welcome = ({ hostname, isKnown, hasSpoken }: PendingHandshake) =>
+      isKnown ? 4 + Number(hasSpoken) : 2 * Number((places.get(hostname) ?? 0) <= most) +
+        Number(hasSpoken);
+    return candidates.reduce((a, b) => welcome(b) < welcome(a) ? b : a);
   }
 }

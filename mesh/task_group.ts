@@ -15,6 +15,11 @@ export class TaskGroup {
     return this.#stopping.signal.aborted;
   }
 
+  /** Aborted once everything is to end. */
+  get signal(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
   /** Takes on a task, which handles its own errors. */
   run(task: Promise<void>): void {
     const tracked = task.finally(() => this.#running.delete(tracked));

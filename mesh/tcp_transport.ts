@@ -2,8 +2,10 @@ import type { Connection, Listener, Transport } from "./transport.ts";
 
 /** TCP by `Deno.listen` and `Deno.connect`, in clear. */
 export const tcpTransport: Transport = {
-  listen({ hostname, port }) {
-    return Promise.resolve(tcpListener(Deno.listen({ hostname, port })));
+  // Async, so that what `Deno.listen` throws is a rejection.
+  // deno-lint-ignore require-await
+  async listen({ hostname, port }) {
+    return tcpListener(Deno.listen({ hostname, port }));
   },
   async connect({ hostname, port }, { signal }) {
     return tcpConnection(await Deno.connect({ hostname, port, signal }));
@@ -19,8 +21,13 @@ function tcpListener(listener: Deno.TcpListener): Listener {
 }
 
 function tcpConnection(connection: Deno.TcpConn): Connection {
-  // Messages that gather while a write is under way already travel together.
-  connection.setNoDelay(true);
+  try {
+    // Messages that gather while a write is under way already travel together.
+    connection.setNoDelay(true);
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
   const { hostname, port } = connection.remoteAddr;
   return {
     remoteAddress: { hostname, port },

@@ -58,7 +58,11 @@ export class TlsConnection implements Connection {
   readonly #unread: Uint8Array[] = [];
   /** Wakes whoever waits for the handshake or for plaintext. */
   #wake: (() => void) | undefined;
-  #spokenTo = false;
+  #greeted: Promise<void> | undefined;
+  /** The first bytes from the dialler, kept until the TLS handshake begins. */
+  #hello: Uint8Array | undefined;
+  /** On a dialled connection: the other side has said something, and it was TLS. */
+  #isAnswered = false;
   #feeding = false;
   #over = false;
   #failure: unknown;
@@ -82,6 +86,16 @@ export class TlsConnection implements Connection {
   secured(): Promise<TLSSocket> {
     this.#secured ??= this.#shakeHands();
     return this.#secured;
+  }
+
+  /**
+   * See {@linkcode Connection.greeted}.
+   *
+   * @throws {MeshError} `peer-speaks-plain`, `closed`.
+   */
+  greeted(): Promise<void> {
+    this.#greeted ??= this.#hear();
+    return this.#greeted;
   }
 
   async read(buffer: Uint8Array): Promise<number | null> {
@@ -139,7 +153,17 @@ export class TlsConnection implements Connection {
   }
 
   async #shakeHands(): Promise<TLSSocket> {
-    if (!this.#end.isServer && !this.#over) this.#open();
+    if (this.#end.isServer) await this.greeted();
+    // It may have been closed since. A socket that is opened now would never be destroyed.
+    if (this.#over) throw this.#handshakeError();
+    this.#open();
+    if (this.#hello !== undefined) {
+      // The socket begins in the next tick, and what is there before then, if it is an error, is
+      // thrown where nobody can catch it (Deno 2.9).
+      await new Promise<void>((resolve) => nextTick(resolve));
+      this.#stream?.push(this.#hello);
+      this.#hello = undefined;
+    }
     while (!this.#isSecure || this.#socket === undefined) {
       if (this.#over) throw this.#handshakeError();
       await this.#arrival();
@@ -170,7 +194,7 @@ export class TlsConnection implements Connection {
       while (this.#wake !== undefined && this.#unread.length === 0 && !this.#over) {
         const size = await this.#inner.read(this.#chunk);
         const bytes = size === null ? null : this.#chunk.slice(0, size);
-        if (!this.#spokenTo) await this.#listen(bytes);
+        if (!this.#end.isServer && !this.#isAnswered) this.#checkAnswer(bytes);
         this.#stream?.push(bytes);
         if (bytes === null) break;
       }
@@ -180,20 +204,30 @@ export class TlsConnection implements Connection {
     this.#feeding = false;
   }
 
-  /** Hears what the peer has to say first. */
-  async #listen(bytes: Uint8Array | null): Promise<void> {
-    this.#spokenTo = true;
-    if (bytes === null) return this.#finish();
-    if (!looksLikeTls(bytes)) {
-      // Who has dialled waits for an answer. That it is told matters less than that this ends.
-      if (this.#end.isServer) await this.#writeInner(TLS_ANSWER).catch(() => {});
-      throw peerSpeaksPlain(this.remoteAddress);
+  /** Waits for the first bytes from the dialler, and tells it if they are not TLS. */
+  async #hear(): Promise<void> {
+    try {
+      const size = await this.#inner.read(this.#chunk);
+      const bytes = this.#chunk.slice(0, size ?? 0);
+      if (size === null) {
+        this.#finish();
+      } else if (looksLikeTls(bytes)) {
+        this.#hello = bytes;
+      } else if (!this.#over) {
+        // That it is told matters less than that this ends.
+        await this.#writeInner(TLS_ANSWER).catch(() => {});
+        this.#finish(peerSpeaksPlain(this.remoteAddress));
+      }
+    } catch (error) {
+      this.#finish(error);
     }
-    if (!this.#end.isServer) return;
-    this.#open();
-    // The socket begins in the next tick, and what is there before then, if it is an error, is thrown
-    // where nobody can catch it (Deno 2.9).
-    await new Promise<void>((resolve) => nextTick(resolve));
+    if (this.#over) throw this.#handshakeError();
+  }
+
+  #checkAnswer(bytes: Uint8Array | null): void {
+    this.#isAnswered = true;
+    if (bytes === null) this.#finish();
+    else if (!looksLikeTls(bytes)) throw peerSpeaksPlain(this.remoteAddress);
   }
 
   #drain(buffer: Uint8Array): number {

@@ -10,7 +10,7 @@ export interface Address {
 
 /** Makes connections and takes them in. */
 export interface Transport {
-  /** Begins to listen. Rejects if it cannot. */
+  /** Begins to listen. Rejects if it cannot, with `code` `EADDRINUSE` if the port is taken. */
   listen(address: Address): Promise<Listener>;
   /** Connects. Rejects if it cannot, and soon after `signal` is aborted. */
   connect(address: Address, options: { signal: AbortSignal }): Promise<Connection>;
@@ -35,6 +35,12 @@ export interface Connection {
    * middle can bring about. Left out on a plain connection, which has no such thing.
    */
   readonly binding?: Uint8Array;
+  /**
+   * On a connection that was accepted: resolves when the other side has begun to speak, before
+   * anything costly is done for it. Rejects if what it says cannot be right. Left out if speaking
+   * costs no more than reading.
+   */
+  greeted?(): Promise<void>;
   /** Reads up to `buffer.length` bytes and gives their number, or null at the end of the stream. */
   read(buffer: Uint8Array): Promise<number | null>;
   /** Writes some of `bytes`, at least one, and gives their number. */

@@ -2,6 +2,12 @@ import type { Address, Connection } from "../mesh/transport.ts";
 import type { Host } from "./_host.ts";
 import type { Network } from "./_network.ts";
 
+/**
+ * The share of a buffer that may be taken when a writer that found it full goes on. Linux wakes
+ * writers at this level, so on a slow path a write seems stuck for seconds and then moves on.
+ */
+const LOW_WATER_SHARE = 2 / 3;
+
 /** What travels one way: bytes, the end of the stream, or the news that it has broken. */
 type Segment = Uint8Array | "end" | "reset";
 
@@ -78,6 +84,8 @@ export class End implements Connection {
   #gone = false;
   #reader: Waiting<number | null> | undefined;
   readonly #writers: Waiting<number>[] = [];
+  /** True from the moment at which the buffer is full until it has drained far enough. */
+  #isFull = false;
   #wakeUps = 0;
 
   constructor(
@@ -219,8 +227,11 @@ export class End implements Connection {
       if (this.#failure) {
         writer.reject(this.#failure);
       } else {
-        const room = this.#network.bufferBytes - this.out.unread;
-        if (room <= 0) return;
+        const { bufferBytes } = this.#network;
+        if (this.out.unread > LOW_WATER_SHARE * bufferBytes && this.#isFull) return;
+        const room = bufferBytes - this.out.unread;
+        this.#isFull = room <= 0;
+        if (this.#isFull) return;
         const size = Math.min(room, writer.bytes.length);
         this.#send(writer.bytes.subarray(0, size));
         writer.resolve(size);

@@ -172,7 +172,9 @@ export class Network implements SimulatedNetwork {
   /** Opens a port. @throws {Error} if the address is in use. */
   listen(port: ListeningPort): void {
     const key = portKey(port.host.hostname, port.listener.address.port);
-    if (this.#ports.has(key)) throw new Error(`address in use: ${key}`);
+    if (this.#ports.has(key)) {
+      throw Object.assign(new Error(`address in use: ${key}`), { code: "EADDRINUSE" });
+    }
     this.#ports.set(key, port);
   }
 

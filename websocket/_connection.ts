@@ -19,13 +19,15 @@ import {
   encodeWebSocketText,
   OPCODE,
 } from "../codec/mod.ts";
-import { type Compressor, compressorFor, inflate } from "./_compressor.ts";
+import { type Compressor, inflate } from "./_compressor.ts";
 import { FrameReader, type FrameSink } from "./_frame_reader.ts";
 import { type Beating, sharedHeartbeat } from "./_heartbeat.ts";
+import type { Limits } from "./_limits.ts";
 import { Outbox } from "./_outbox.ts";
 import { checkServerFrame, payloadBytes } from "./_server_frame.ts";
+import { handleStream, readStream, type StreamHandler } from "./_stream_events.ts";
 import { Violation } from "./_violation.ts";
-import type { AcceptSettings } from "./options.ts";
+import type { ServerWebSocket } from "./server_websocket.ts";
 import type { UpgradeStream } from "./upgrade.ts";
 
 export type ConnectionState = "open" | "closing" | "ending" | "closed";
@@ -44,68 +46,51 @@ export type Happening =
   };
 
 export interface ConnectionOptions {
-  readonly settings: AcceptSettings;
-  /** The window that permessage-deflate was agreed on with; undefined: no compression. */
-  readonly windowBits: number | undefined;
-  /** Must not throw. */
-  readonly tell: (happening: Happening) => void;
+  readonly limits: Limits;
+  readonly socket: ServerWebSocket;
+  /** Tells the socket; must not throw. The same function for all, as each has thousands of sockets. */
+  readonly tell: (socket: ServerWebSocket, happening: Happening) => void;
 }
 
 /** How long closing may take before the stream is destroyed. */
 export const CLOSE_TIMEOUT_MS = 4_000;
 
 const NO_STATUS = 1005;
-const ABNORMAL = 1006;
+/** What is reported unless there was a close frame, or a reason not to wait for one. */
+const ABNORMAL = { code: 1006, reason: "", wasClean: false };
 
 const NOTHING = new Uint8Array();
 /** One ping for all sockets: they can share it as any frame. */
 const PING = encodeWebSocketFrame(OPCODE.PING, NOTHING);
 
-/** Finds the connection of a stream, so that all streams have the same listeners. */
-const CONNECTION: unique symbol = Symbol("connection");
-
-type ConnectedStream = UpgradeStream & { [CONNECTION]?: Connection };
-
-export class Connection implements FrameSink, Beating {
-  readonly #stream: ConnectedStream;
-  readonly #tell: (happening: Happening) => void;
+export class Connection implements FrameSink, StreamHandler, Beating {
+  readonly #stream: UpgradeStream;
+  readonly #limits: Limits;
+  readonly #socket: ServerWebSocket;
+  readonly #tellSocket: ConnectionOptions["tell"];
   readonly #outbox: Outbox;
-  readonly #reader: FrameReader;
-  readonly #compressor: Compressor | undefined;
-  readonly #thresholdBytes: number;
-  readonly #maxMessageBytes: number;
-  readonly #pingIntervalMs: number;
-  readonly #pongTimeoutMs: number;
+  /** Made when something comes: many clients only listen. */
+  #reader: FrameReader | undefined;
   #state: ConnectionState = "open";
   #closeSent = false;
-  #closeCode = ABNORMAL;
-  #closeReason = "";
-  #wasClean = false;
+  #end = ABNORMAL;
   /** The newest ping that waits for its answer. */
   #unanswered: Uint8Array | undefined;
-  /** When the client was last heard, and when it was sent a ping since; by the shared heartbeat. */
-  #heardAt = 0;
+  /** Whether the client has been heard since the last beat, and by then when: never too early. */
+  #isHeard = false;
+  #heardAt = sharedHeartbeat.time;
+  /** When it was sent a ping that nothing has come after. */
   #pingedAt: number | undefined;
   /** When the stream is destroyed. */
   #deadline: number | undefined;
   slot = 0;
 
-  constructor(stream: UpgradeStream, { settings, windowBits, tell }: ConnectionOptions) {
-    const { maxMessageBytes, maxBufferedBytes, thresholdBytes = 0 } = settings;
+  constructor(stream: UpgradeStream, { limits, socket, tell }: ConnectionOptions) {
     this.#stream = stream;
-    this.#tell = tell;
-    this.#outbox = new Outbox(stream, {
-      maxBufferedBytes,
-      kind: windowBits ?? 0,
-      onDrain: () => this.#drained(),
-    });
-    const compression = windowBits !== undefined;
-    this.#compressor = compression ? compressorFor(windowBits) : undefined;
-    this.#reader = new FrameReader({ maxMessageBytes, compression });
-    this.#thresholdBytes = thresholdBytes;
-    this.#maxMessageBytes = maxMessageBytes;
-    this.#pingIntervalMs = settings.pingIntervalMs;
-    this.#pongTimeoutMs = settings.pongTimeoutMs;
+    this.#limits = limits;
+    this.#socket = socket;
+    this.#tellSocket = tell;
+    this.#outbox = new Outbox(stream, limits);
   }
 
   get state(): ConnectionState {
@@ -118,17 +103,12 @@ export class Connection implements FrameSink, Beating {
   }
 
   get shortestMs(): number {
-    return Math.min(this.#pingIntervalMs, this.#pongTimeoutMs, CLOSE_TIMEOUT_MS);
+    return Math.min(this.#limits.pingIntervalMs, this.#limits.pongTimeoutMs, CLOSE_TIMEOUT_MS);
   }
 
   /** Takes the stream over. It is not read until a microtask later, when the socket has its handlers. */
   start(head: Uint8Array): void {
-    const stream = this.#stream;
-    stream[CONNECTION] = this;
-    stream.on("close", onClose);
-    stream.on("end", onEnd);
-    stream.on("drain", onDrain);
-    this.#heardAt = sharedHeartbeat.time;
+    handleStream(this.#stream, this);
     sharedHeartbeat.add(this);
     queueMicrotask(() => this.#begin(head));
   }
@@ -164,7 +144,7 @@ export class Connection implements FrameSink, Beating {
   terminate(): void {
     if (this.#state === "closed") return;
     this.#state = "ending";
-    this.#reader.end();
+    this.#reader?.end();
     this.#outbox.clear();
     this.#stream.destroy();
   }
@@ -181,7 +161,7 @@ export class Connection implements FrameSink, Beating {
 
   compressed(opcode: number, bytes: Uint8Array): void {
     if (this.#state !== "open") return;
-    const message = inflate(bytes, this.#maxMessageBytes);
+    const message = inflate(bytes, this.#limits.maxMessageBytes);
     if (opcode === OPCODE.TEXT) this.text(decodeWebSocketText(message));
     else this.binary(message);
   }
@@ -200,21 +180,19 @@ export class Connection implements FrameSink, Beating {
 
   closed(payload: Uint8Array): void {
     const { code = NO_STATUS, reason } = decodeWebSocketClose(payload);
-    this.#closeCode = code;
-    this.#closeReason = reason;
-    this.#wasClean = true;
+    this.#end = { code, reason, wasClean: true };
     if (!this.#closeSent) this.#sendClose(payload);
-    this.#end();
+    this.#endSending();
   }
 
   // What else happens.
 
   /** Takes what the stream has read. */
   received(chunk: Uint8Array): void {
-    this.#heardAt = sharedHeartbeat.time;
-    this.#pingedAt = undefined;
-    if (this.#reader.ended) return;
+    this.#isHeard = true;
+    if (this.#state === "ending" || this.#state === "closed") return;
     try {
+      this.#reader ??= new FrameReader(this.#limits);
       this.#reader.push(chunk, this);
     } catch (error) {
       if (error instanceof Violation) return this.#fail(error);
@@ -225,7 +203,7 @@ export class Connection implements FrameSink, Beating {
 
   /** The stream has room again. */
   streamDrained(): void {
-    this.#outbox.drained();
+    if (this.#outbox.drained()) this.#drained();
   }
 
   /** The client sends no more. */
@@ -238,23 +216,21 @@ export class Connection implements FrameSink, Beating {
     if (this.#state === "closed") return;
     this.#state = "closed";
     sharedHeartbeat.delete(this);
-    this.#reader.end();
+    this.#reader = this.#unanswered = undefined;
     this.#outbox.clear();
-    this.#unanswered = undefined;
-    this.#tell({
-      type: "close",
-      code: this.#closeCode,
-      reason: this.#closeReason,
-      wasClean: this.#wasClean,
-    });
+    this.#tell({ type: "close", ...this.#end });
   }
 
   beat(time: number): void {
     if (this.#deadline !== undefined) {
       if (time >= this.#deadline) this.terminate();
+    } else if (this.#isHeard) {
+      this.#isHeard = false;
+      this.#heardAt = time;
+      this.#pingedAt = undefined;
     } else if (this.#pingedAt !== undefined) {
-      if (time - this.#pingedAt >= this.#pongTimeoutMs) this.terminate();
-    } else if (time - this.#heardAt >= this.#pingIntervalMs) {
+      if (time - this.#pingedAt >= this.#limits.pongTimeoutMs) this.terminate();
+    } else if (time - this.#heardAt >= this.#limits.pingIntervalMs) {
       this.#pingedAt = time;
       this.#outbox.add(PING);
     }
@@ -263,13 +239,12 @@ export class Connection implements FrameSink, Beating {
   #begin(head: Uint8Array): void {
     if (this.#state === "open") this.#tell({ type: "open" });
     if (head.length > 0) this.received(head);
-    this.#stream.on("data", onData);
+    readStream(this.#stream);
   }
 
   #drained(): void {
     // A client that has taken what waited is alive, even if it had not been read since.
-    this.#heardAt = sharedHeartbeat.time;
-    this.#pingedAt = undefined;
+    this.#isHeard = true;
     if (this.#unanswered !== undefined && !this.#closeSent) this.#outbox.add(this.#unanswered);
     this.#unanswered = undefined;
     if (this.#state === "open") this.#tell({ type: "drain" });
@@ -278,10 +253,9 @@ export class Connection implements FrameSink, Beating {
   /** Closes because the client has broken the protocol or a limit. */
   #fail({ code, message }: Violation): void {
     if (this.#state === "closed") return;
-    this.#closeCode = code;
-    this.#closeReason = message;
+    this.#end = { code, reason: message, wasClean: false };
     if (!this.#closeSent) this.#sendClose(encodeWebSocketClose(code, message));
-    this.#end();
+    this.#endSending();
   }
 
   #sendClose(payload: Uint8Array): void {
@@ -290,9 +264,13 @@ export class Connection implements FrameSink, Beating {
     this.#deadline ??= sharedHeartbeat.time + CLOSE_TIMEOUT_MS;
   }
 
-  #end(): void {
+  #endSending(): void {
     this.#state = "ending";
     this.#outbox.end();
+  }
+
+  #tell(happening: Happening): void {
+    this.#tellSocket(this.#socket, happening);
   }
 
   #send(frame: Uint8Array): void {
@@ -301,26 +279,9 @@ export class Connection implements FrameSink, Beating {
 
   /** What compresses this frame, if that is agreed on and worth it. */
   #compressorFor(frame: Uint8Array): Compressor | undefined {
-    return this.#compressor !== undefined && payloadBytes(frame) >= this.#thresholdBytes
-      ? this.#compressor
+    const { compressor, thresholdBytes } = this.#limits;
+    return compressor !== undefined && payloadBytes(frame) >= thresholdBytes
+      ? compressor
       : undefined;
   }
-}
-
-// The same for all streams, which saves some closures for each.
-
-function onData(this: ConnectedStream, chunk: Uint8Array): void {
-  this[CONNECTION]?.received(chunk);
-}
-
-function onDrain(this: ConnectedStream): void {
-  this[CONNECTION]?.streamDrained();
-}
-
-function onEnd(this: ConnectedStream): void {
-  this[CONNECTION]?.streamEnded();
-}
-
-function onClose(this: ConnectedStream): void {
-  this[CONNECTION]?.streamClosed();
 }

@@ -3,7 +3,7 @@
  * written when the turn ends, one socket after the other.
  */
 
-import { clearImmediate, setImmediate } from "node:timers";
+import { setImmediate } from "node:timers";
 import { FrameList } from "./_frame_list.ts";
 
 /** How long a flush may keep the event loop from timers and other input. */
@@ -22,13 +22,11 @@ export interface Flushable {
 export interface FlushTiming {
   now(): number;
   setImmediate(callback: () => void): unknown;
-  clearImmediate(immediate: unknown): void;
 }
 
 const systemTiming: FlushTiming = {
   now: () => performance.now(),
   setImmediate: (callback) => setImmediate(callback),
-  clearImmediate: (immediate) => clearImmediate(immediate as Parameters<typeof clearImmediate>[0]),
 };
 
 export class Flush {

@@ -42,8 +42,8 @@ export interface FrameSink {
 
 export interface FrameReaderOptions {
   readonly maxMessageBytes: number;
-  /** True if permessage-deflate was agreed on. */
-  readonly compression: boolean;
+  /** 0: no permessage-deflate was agreed on. */
+  readonly kind: number;
 }
 
 type State = "header" | "message" | "control" | "ended";
@@ -75,9 +75,9 @@ export class FrameReader {
   /** A control frame that spans chunks. */
   #control: Uint8Array | undefined;
 
-  constructor({ maxMessageBytes, compression }: FrameReaderOptions) {
+  constructor({ maxMessageBytes, kind }: FrameReaderOptions) {
     this.#maxMessageBytes = maxMessageBytes;
-    this.#compression = compression;
+    this.#compression = kind !== 0;
   }
 
   /** True if nothing that comes matters any more. */

@@ -106,7 +106,8 @@ export class Heartbeat {
 
   #beat(): void {
     const now = this.#clock.now();
-    this.#time += Math.min(now - this.#lastBeatAt, 2 * this.#periodMs);
+    // Whole numbers take no memory of their own where they are kept.
+    this.#time += Math.round(Math.min(now - this.#lastBeatAt, 2 * this.#periodMs));
     this.#lastBeatAt = now;
     this.#wait();
     // From the last to the first: one that is deleted meanwhile is replaced by one that had its turn.

@@ -3,8 +3,10 @@
  * system takes no more, they wait here, where they can be joined, and the client is not read.
  */
 
-import { type Flush, type Flushable, sharedFlush } from "./_flush.ts";
+import { type Flushable, sharedFlush } from "./_flush.ts";
 import type { FrameList } from "./_frame_list.ts";
+import type { Limits } from "./_limits.ts";
+import { watchDrain } from "./_stream_events.ts";
 import type { UpgradeStream } from "./upgrade.ts";
 
 /**
@@ -13,34 +15,21 @@ import type { UpgradeStream } from "./upgrade.ts";
  */
 export const WRITE_AT_BYTES = 64 * 1024;
 
-export interface OutboxOptions {
-  readonly maxBufferedBytes: number;
-  /** 0 for plain sockets; one for each way of compressing. */
-  readonly kind: number;
-  /** The system has taken everything that it would not take before. */
-  readonly onDrain: () => void;
-  readonly flush?: Flush;
-}
-
 export class Outbox implements Flushable {
   readonly #stream: UpgradeStream;
-  readonly #maxBufferedBytes: number;
-  readonly #kind: number;
-  readonly #onDrain: () => void;
-  readonly #flush: Flush;
+  readonly #limits: Limits;
   #list: FrameList | undefined;
   /** True while it waits for the shared flush. */
   #waits = false;
   #blocked = false;
   #paused = false;
+  /** True once "drain" is listened to, which most sockets never need. */
+  #watchesDrain = false;
   #ended = false;
 
-  constructor(stream: UpgradeStream, options: OutboxOptions) {
+  constructor(stream: UpgradeStream, limits: Limits) {
     this.#stream = stream;
-    this.#maxBufferedBytes = options.maxBufferedBytes;
-    this.#kind = options.kind;
-    this.#onDrain = options.onDrain;
-    this.#flush = options.flush ?? sharedFlush;
+    this.#limits = limits;
   }
 
   /** Bytes that have been added and not taken by the system. */
@@ -82,17 +71,17 @@ export class Outbox implements Flushable {
     list.seal();
   }
 
-  /** The stream has said "drain". */
-  drained(): void {
-    if (!this.#blocked) return;
+  /** The stream has said "drain". True: everything has been taken that had to wait. */
+  drained(): boolean {
+    if (!this.#blocked) return false;
     this.#blocked = false;
     if (this.#list !== undefined) this.#write();
-    if (this.#blocked) return;
+    if (this.#blocked) return false;
     if (this.#paused) {
       this.#paused = false;
       this.#stream.resume();
     }
-    this.#onDrain();
+    return true;
   }
 
   /** Writes everything, then ends this side of the stream. What is added later is ignored. */
@@ -113,11 +102,13 @@ export class Outbox implements Flushable {
 
   #follow(frame: Uint8Array): FrameList | undefined {
     const list = this.#list;
-    return list === undefined ? this.#flush.begunWith(this.#kind, frame) : list.followedBy(frame);
+    return list === undefined
+      ? sharedFlush.begunWith(this.#limits.kind, frame)
+      : list.followedBy(frame);
   }
 
   #append(frame: Uint8Array): FrameList {
-    return this.#list?.append(frame) ?? this.#flush.begin(this.#kind, frame);
+    return this.#list?.append(frame) ?? sharedFlush.begin(this.#limits.kind, frame);
   }
 
   #collect(list: FrameList): void {
@@ -127,7 +118,7 @@ export class Outbox implements Flushable {
       this.#write();
     } else if (!this.#waits) {
       this.#waits = true;
-      this.#flush.add(this);
+      sharedFlush.add(this);
     }
   }
 
@@ -144,7 +135,10 @@ export class Outbox implements Flushable {
     }
     // `write` says false for a long piece even if the system has taken it.
     this.#blocked = stream.writableNeedDrain && stream.writableLength > 0;
-    if (this.#blocked && !this.#paused && stream.writableLength > this.#maxBufferedBytes) {
+    if (!this.#blocked) return;
+    if (!this.#watchesDrain) watchDrain(stream);
+    this.#watchesDrain = true;
+    if (!this.#paused && stream.writableLength > this.#limits.maxBufferedBytes) {
       this.#paused = true;
       stream.pause();
     }

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { Refusal, shakeHands } from "./_handshake.ts";
 import { refuse } from "./_refuse.ts";
 import { type AcceptOptions, resolveOptions } from "./options.ts";
@@ -54,7 +55,7 @@ export function acceptWebSocket(
     refuse(stream, result);
     return undefined;
   }
-  stream.write(encodeLatin1(result.head));
+  stream.write(Buffer.from(result.head, "latin1"));
   const { protocol, deflate } = result;
   return openSocket({ stream, head, settings, protocol, windowBits: deflate?.windowBits });
 }
@@ -69,8 +70,4 @@ function judge<T>(shake: () => T): T | Refusal {
     console.error("A WebSocket could not be accepted:", error);
     return new Refusal(500, "internal error");
   }
-}
-
-function encodeLatin1(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }

@@ -4,7 +4,8 @@ import {
   isWebSocketCloseCode,
   MAX_CLOSE_REASON_BYTES,
 } from "../codec/mod.ts";
-import { Connection, type ConnectionOptions, type Happening } from "./_connection.ts";
+import { Connection, type Happening } from "./_connection.ts";
+import { limitsOf } from "./_limits.ts";
 import { type Listener, Listeners } from "./_listeners.ts";
 import type {
   ServerCloseEvent,
@@ -87,8 +88,11 @@ export class ServerWebSocket {
     this.protocol = protocol;
     this.remoteAddress = stream.remoteAddress;
     this.#onError = settings.onError;
-    const tell: ConnectionOptions["tell"] = (happening) => this.#hear(happening);
-    this.#connection = new Connection(stream, { settings, windowBits, tell });
+    this.#connection = new Connection(stream, {
+      limits: limitsOf(settings, windowBits),
+      socket: this,
+      tell: ServerWebSocket.#tell,
+    });
     this.#connection.start(head);
   }
 
@@ -209,6 +213,10 @@ export class ServerWebSocket {
     _options?: boolean | ServerWebSocketListenerOptions,
   ): void {
     if (listener !== null) this.#listeners?.remove(type, listener);
+  }
+
+  static #tell(socket: ServerWebSocket, happening: Happening): void {
+    socket.#hear(happening);
   }
 
   #hear(happening: Happening): void {

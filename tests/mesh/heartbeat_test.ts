@@ -13,6 +13,7 @@ function begin(): {
   step(at: number): HeartbeatStep;
   pong(token: Uint8Array, at: number): number | undefined;
   doubt(at: number): void;
+  moved(at: number): void;
   token(): Uint8Array;
 } {
   const heartbeat = new Heartbeat({ intervalMs: INTERVAL, timeoutMs: TIMEOUT }, START);
@@ -20,6 +21,7 @@ function begin(): {
     step: (at) => heartbeat.step(START + at),
     pong: (token, at) => heartbeat.pong(token, START + at),
     doubt: (at) => heartbeat.doubt(START + at),
+    moved: (at) => heartbeat.moved(START + at),
     token: () => heartbeat.token,
   };
 }
@@ -160,6 +162,37 @@ Deno.test("a node that oversleeps its own ping leaves the peer the whole time to
   assertEquals(heartbeat.step(3_600_000), PING);
   assertEquals(heartbeat.step(3_600_000 + TIMEOUT - 1), wait(1));
   assertEquals(heartbeat.step(3_600_000 + TIMEOUT), DEAD);
+});
+
+// Slow paths.
+
+Deno.test("a pong has its whole time again after each sign of life, as often as there is one", () => {
+  const heartbeat = begin();
+  heartbeat.step(INTERVAL);
+  let at = INTERVAL;
+  for (let sign = 0; sign < 100; sign++) {
+    at += TIMEOUT - 1;
+    heartbeat.moved(at);
+    assertEquals(heartbeat.step(at + 1), wait(TIMEOUT - 1));
+  }
+  assertEquals(heartbeat.step(at + TIMEOUT - 1), wait(1));
+  assertEquals(heartbeat.step(at + TIMEOUT), DEAD);
+});
+
+Deno.test("a sign of life with no ping in flight neither delays the next ping nor brings it on", () => {
+  const heartbeat = begin();
+  heartbeat.moved(INTERVAL - 1);
+  assertEquals(heartbeat.step(INTERVAL - 1), wait(1));
+  heartbeat.moved(INTERVAL);
+  assertEquals(heartbeat.step(INTERVAL), PING);
+});
+
+Deno.test("a pong that was long on its way is followed by a ping at once, signs of life or not", () => {
+  const heartbeat = begin();
+  heartbeat.step(INTERVAL);
+  for (let at = INTERVAL; at < 4 * INTERVAL; at += 1_000) heartbeat.moved(at);
+  assertEquals(heartbeat.pong(heartbeat.token(), 4 * INTERVAL), 3 * INTERVAL);
+  assertEquals(heartbeat.step(4 * INTERVAL), PING);
 });
 
 // Doubts.

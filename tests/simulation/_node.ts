@@ -80,13 +80,17 @@ export class SimulatedNode {
     this.life = options.ledger.begin(mesh.name);
     this.life.incarnation = mesh.incarnation;
     this.#listen();
-    mesh.subscribe((bytes) => this.#beforeDelivery(bytes));
+    mesh.subscribe((bytes, from) => {
+      if (from !== mesh.nodeId) this.#beforeDelivery(bytes);
+    });
     this.rooms = new Rooms({
       backplane: mesh,
       timers: host.clock,
       maxBufferedBytes: MAX_BUFFERED_BYTES,
     });
-    mesh.subscribe((bytes) => this.#afterDelivery(decodeRoomBroadcast(bytes).message));
+    mesh.subscribe((bytes, from) => {
+      if (from !== mesh.nodeId) this.#afterDelivery(decodeRoomBroadcast(bytes).message);
+    });
     for (let i = 0; i < 4; i++) this.openSocket();
   }
 

@@ -7,6 +7,7 @@
  * | faults and traffic | |
  * | repair | the mesh is complete within {@linkcode COMPLETE_LIMIT_MS}, one link for each pair |
  * | calm | no link is lost, nobody is refused; all that was queued arrives |
+ * | one path is slower than what is sent over it | no link is lost: bytes still arrive |
  * | some machines die and are started again at once, one after the other | it has taken its ghost's place in {@linkcode GHOST_LIMIT_MS} |
  * | shutdown, one node after the other | last words are heard, goodbyes understood, nothing is left |
  */
@@ -24,6 +25,11 @@ const MAX_GHOSTS = 3;
 const FORM_LIMIT_MS = 4_000;
 const CALM_MS = 30_000;
 const ARRIVAL_LIMIT_MS = 10_000;
+const SLOW_MS = 60_000;
+/** How much more is sent over a slow path than it carries. */
+const OVERLOAD = 2.5;
+/** How long the writer on a slow path waits, at most, until its buffer takes more. */
+const WRITE_STALL_MS = 8_000;
 
 export interface Outcome extends Counts {
   readonly seed: number;
@@ -56,6 +62,7 @@ export async function runSeed(
     await suffer(cluster);
     completeMs = await recover(cluster);
     await stayCalm(cluster);
+    await slowDown(cluster);
     for (const hostname of simulation.random.shuffled(cluster.hostnames).slice(0, MAX_GHOSTS)) {
       await replaceGhost(cluster, hostname);
     }
@@ -130,6 +137,33 @@ async function stayCalm(cluster: Cluster): Promise<void> {
     () => cluster.missing() === 0,
   );
   cluster.checkPairs();
+}
+
+/** A link whose bytes arrive is alive, however long a ping waits in buffers on the way. */
+async function slowDown(cluster: Cluster): Promise<void> {
+  const { simulation, plan } = cluster;
+  const [from, to] = simulation.random.shuffled(cluster.running);
+  // The path is never silent for longer than a second, though writes may stall for many.
+  const bytesPerMs = Math.max(plan.maxChunkBytes / 1_000, plan.bufferBytes / 3 / WRITE_STALL_MS);
+  const size = Math.min(plan.maxMessageBytes, Math.max(50, Math.floor(200 * bytesPerMs)));
+  const troubles = () => cluster.running.reduce((sum, node) => sum + node.troubles, 0);
+  const before = troubles();
+  cluster.log(`${(1_000 * bytesPerMs).toFixed(0)} bytes/s from ${nameOf(from.host.hostname)}`);
+  simulation.network.throttle(from.host.hostname, to.host.hostname, 1_000 * bytesPerMs);
+  const end = simulation.now + SLOW_MS;
+  while (simulation.now < end) {
+    from.broadcast("lobby", size);
+    await simulation.run(size / bytesPerMs / OVERLOAD);
+    cluster.throwIfFailed();
+    if (troubles() !== before) throw new Violation("a link that was slow but alive is lost");
+  }
+  simulation.network.heal();
+  await within(
+    cluster,
+    "messages for a slow peer are missing",
+    ARRIVAL_LIMIT_MS,
+    () => cluster.missing() === 0,
+  );
 }
 
 async function replaceGhost(cluster: Cluster, hostname: string): Promise<void> {

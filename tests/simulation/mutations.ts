@@ -5,9 +5,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a receiver forwards what it hears",
     file: "mesh/node.ts",
-    find: "    for (const receive of this.#receivers) {\n",
-    replace: "    for (const link of this.#peers) link.publish(message);\n" +
-      "    for (const receive of this.#receivers) {\n",
+    find: "        onBroadcast: (link, message) =>\n",
+    replace: "        onBroadcast: (link, message) =>\n" +
+      "          [...this.#peers].forEach((other) => other === link || other.publish(message)) ??\n",
   },
   {
     name: "a ghost is not replaced",
@@ -24,7 +24,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "an overflow is not announced",
     file: "mesh/link.ts",
-    find: "      this.#listener.onOverflow(this);\n",
+    find: "    this.#overflow.dropped();\n",
     replace: "",
   },
   {
@@ -79,8 +79,20 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a dead link is never given up",
     file: "mesh/heartbeat.ts",
-    find: `      return { action: "dead" };`,
-    replace: `      return { action: "wait", againMs: this.#timeoutMs };`,
+    find: `LATE_SHARE * this.#timeoutMs) return { action: "dead" };`,
+    replace: `LATE_SHARE * this.#timeoutMs) return { action: "wait", againMs: this.#timeoutMs };`,
+  },
+  {
+    name: "what arrives from a slow peer is no sign of life",
+    file: "mesh/link.ts",
+    find: "        this.#heartbeat.moved(now);\n",
+    replace: "",
+  },
+  {
+    name: "a node that only receives never says that it does",
+    file: "mesh/link.ts",
+    find: "if (this.#delivered > deliveredBefore || decoder.inFrame) this.#acknowledge(now);",
+    replace: "",
   },
   {
     name: "a goodbye is taken for a broken connection",
@@ -97,7 +109,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "new peers are not told of others",
     file: "mesh/node.ts",
-    find: "    this.#sendPeerList(link);\n    replaced?.end",
+    find: "    this.#peerLists.send(link);\n    replaced?.end",
     replace: "    replaced?.end",
   },
   {

@@ -1,0 +1,72 @@
+/**
+ * Rooms on all cores, and on other machines: one process with a worker for each core.
+ *
+ * ```sh
+ * export ROOMCAST_COOKIE=$(openssl rand -base64 32)
+ * NODE_NAME=chat@127.0.0.1:9001 PORT=8001 deno serve --parallel --allow-net --allow-env \
+ *   --port 8011 examples/parallel/server.ts
+ * NODE_NAME=chat@127.0.0.1:9002 PORT=8002 SEEDS=127.0.0.1:9001 deno serve --parallel --allow-net \
+ *   --allow-env --port 8012 examples/parallel/server.ts
+ * ```
+ *
+ * `deno serve --parallel` runs this module once for each core (or `DENO_JOBS` times). Each worker is a
+ * node of the mesh. `workerSeeds` lets the workers find each other, and `SEEDS` names other machines.
+ *
+ * WebSockets are at `PORT`, where the path is the room: `ws://127.0.0.1:8001/lobby`. The system decides
+ * which worker gets a connection. The port of `deno serve` answers with the name of a worker and those
+ * of its peers.
+ *
+ * @module
+ */
+
+import { createServer } from "node:http";
+import { Rooms, startMesh, workerSeeds } from "../../mod.ts";
+import { logEvents } from "../../telemetry/mod.ts";
+import { acceptWebSocket, type ServerWebSocket } from "../../websocket/mod.ts";
+
+const MAX_ROOM_LENGTH = 100;
+const MAX_MESSAGE_BYTES = 10_000;
+
+const mesh = await startMesh({
+  name: Deno.env.get("NODE_NAME") ?? "chat@127.0.0.1:9001",
+  cookie: Deno.env.get("ROOMCAST_COOKIE") ?? "",
+  seeds: workerSeeds({ seeds: Deno.env.get("SEEDS")?.split(",").filter(Boolean) }),
+});
+logEvents(mesh);
+const rooms = new Rooms<ServerWebSocket>({ backplane: mesh });
+
+const sockets = new Set<ServerWebSocket>();
+const server = createServer((_request, response) => {
+  response.writeHead(426).end("This port is for WebSockets.\n");
+});
+server.on("upgrade", (request, stream, head) => {
+  const socket = acceptWebSocket(request, stream, head, { maxMessageBytes: MAX_MESSAGE_BYTES });
+  if (socket === undefined) return; // Refused, and answered.
+  sockets.add(socket);
+  socket.onclose = () => sockets.delete(socket);
+  const [room] = (request.url ?? "/").split("?", 1);
+  if (room.length > MAX_ROOM_LENGTH) return socket.close(1008, "the name of the room is too long");
+  rooms.join(socket, room);
+  socket.send(`You are on ${mesh.name}.`);
+  socket.onmessage = ({ data }) => {
+    if (typeof data !== "string") return socket.close(1003, "text only");
+    rooms.broadcast(room, data, { except: socket });
+  };
+});
+// Without `reusePort` one worker would get the port, and the others fail.
+const port = Number(Deno.env.get("PORT") ?? 8001);
+server.listen({ port, reusePort: true }, () => {
+  console.log(`${mesh.name} takes WebSockets at port ${port}`);
+});
+
+// After a signal, `deno serve` ends as soon as nothing else keeps the workers running.
+for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
+async function stop(): Promise<void> {
+  server.close();
+  for (const socket of sockets) socket.close(1012, "this server restarts");
+  await mesh.shutdown();
+}
+
+export default {
+  fetch: () => Response.json({ worker: mesh.name, peers: mesh.peers.map(({ name }) => name) }),
+} satisfies Deno.ServeDefaultExport;

@@ -1,0 +1,73 @@
+import type { Clock } from "../backplane/clock.ts";
+
+/** How many seconds' worth of handshakes may come at once, as when a cluster starts. */
+const BURST_SECONDS = 5;
+
+/** The part of the rate that a single unknown address may use. */
+const ADDRESS_SHARE = 1 / 4;
+
+/** How many addresses are remembered. Beyond that the one seen longest ago is forgotten. */
+const MAX_ADDRESSES = 1_024;
+
+/** Tokens that come back at a steady rate. */
+interface Bucket {
+  tokens: number;
+  filledAt: number;
+}
+
+/**
+ * How many handshakes a node takes part in, since each costs it processor time and anybody can begin
+ * one. Unknown addresses share `perSecond`, and one of them may use a quarter of it, so that others
+ * still get in. An address where a known node lives has all of the rate to itself.
+ */
+export class HandshakeRate {
+  readonly #perSecond: number;
+  readonly #clock: Clock;
+  readonly #unknown: Bucket;
+  /** One for each address, the one used last at the end. */
+  readonly #addresses = new Map<string, Bucket>();
+
+  /** Allows a burst of five seconds' handshakes at first. */
+  constructor(options: { perSecond: number; clock: Clock }) {
+    this.#perSecond = options.perSecond;
+    this.#clock = options.clock;
+    this.#unknown = this.#full(1);
+  }
+
+  /** Takes part in one more handshake, or does not: false. */
+  admit(hostname: string, isKnown: boolean): boolean {
+    const share = isKnown ? 1 : ADDRESS_SHARE;
+    const own = this.#addresses.get(hostname) ?? this.#full(share);
+    this.#addresses.delete(hostname);
+    this.#addresses.set(hostname, own);
+    if (this.#addresses.size > MAX_ADDRESSES) {
+      for (const oldest of this.#addresses.keys()) {
+        this.#addresses.delete(oldest);
+        break;
+      }
+    }
+    if (!this.#has(own, share)) return false;
+    if (!isKnown && !this.#has(this.#unknown, 1)) return false;
+    own.tokens--;
+    if (!isKnown) this.#unknown.tokens--;
+    return true;
+  }
+
+  #full(share: number): Bucket {
+    return { tokens: this.#capacity(share), filledAt: this.#clock.now() };
+  }
+
+  #has(bucket: Bucket, share: number): boolean {
+    const now = this.#clock.now();
+    const gained = share * this.#perSecond * (now - bucket.filledAt) / 1_000;
+    bucket.tokens = Math.min(this.#capacity(share), bucket.tokens + gained);
+    bucket.filledAt = now;
+    return bucket.tokens >= 1;
+  }
+
+  /** What an unknown address may use at once leaves a part of the burst to others. */
+  #capacity(share: number): number {
+    const part = share < 1 ? 0.75 : 1;
+    return Math.max(1, part * BURST_SECONDS * this.#perSecond);
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * One port for several nodes of a process, of which other machines know only this port.
+ *
+ * The first node that listens takes it. The others listen at free ports, which stand in their names,
+ * and each has a link to the node that holds the port. When that link ends, the holder has died or
+ * shut down. The others then try for the port: one gets it and listens there as well, and the rest
+ * dial it to learn which one. So machines that come later find the cluster where they always have.
+ *
+ * The holder may belong to another process, for instance one that is being replaced and gives way
+ * soon. If no link can be made to what holds the port, nobody finds this process there. `refused`
+ * says so until that changes.
+ */
+
+import type { Connector } from "./connector.ts";
+import type { Link } from "./link.ts";
+import { MeshError } from "./mesh_error.ts";
+import { formatAddress } from "./node_name.ts";
+import type { TaskGroup } from "./task_group.ts";
+import type { Address, Listener, Transport } from "./transport.ts";
+
+/** How often to try for a port that no node of the cluster holds. */
+const RETRY_INTERVAL_MS = 5_000;
+
+/** A holder that ends each link at once must not keep this node busy. */
+const PAUSE_MS = 100;
+
+/** What a shared port works with. */
+export interface SharedPortOptions {
+  readonly transport: Transport;
+  /** Where to listen. */
+  readonly listen: Address;
+  /** Where others dial that. */
+  readonly address: Address;
+  readonly connector: Connector;
+  readonly tasks: TaskGroup;
+  /** No node of the cluster can be reached at the address. */
+  readonly onRefused: (address: string, error: unknown) => void;
+}
+
+/**
+ * Listens at an address, or at a free port if the port of that address is taken.
+ *
+ * @throws whatever else the transport reports.
+ */
+export async function listenAtSharedPort(transport: Transport, listen: Address): Promise<Listener> {
+  try {
+    return await transport.listen(listen);
+  } catch (error) {
+    if (!isPortTaken(error)) throw error;
+    return await transport.listen({ ...listen, port: 0 });
+  }
+}
+
+/** See the head of the file. */
+export class SharedPort {
+  readonly #options: SharedPortOptions;
+  #listener: Listener | undefined;
+
+  /** Holds nothing yet. */
+  constructor(options: SharedPortOptions) {
+    this.#options = options;
+  }
+
+  /** Lets go of the port. */
+  stop(): void {
+    this.#listener?.close();
+  }
+
+  /** Waits for the port, takes it, and accepts connections there until the node stops. */
+  async follow(): Promise<void> {
+    const { tasks, connector } = this.#options;
+    // Not before whoever has started the node can listen to its events.
+    await tasks.delay(0);
+    while (!tasks.stopped) {
+      const holder = await this.#findHolder();
+      if (holder !== undefined) await holder.ended;
+      await tasks.delay(holder === undefined ? RETRY_INTERVAL_MS : PAUSE_MS);
+      const listener = tasks.stopped ? undefined : await this.#take();
+      if (listener === undefined) continue;
+      return await connector.acceptAll(listener);
+    }
+  }
+
+  /** The link to the node that holds the port. */
+  async #findHolder(): Promise<Link | undefined> {
+    const { connector, address, onRefused } = this.#options;
+    try {
+      return await connector.dial(address);
+    } catch (cause) {
+      const text = formatAddress(address);
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      const message = `the port of ${text} is taken, but not by this cluster: ${reason}`;
+      onRefused(text, new MeshError("listen-failed", text, message, { cause }));
+      return undefined;
+    }
+  }
+
+  async #take(): Promise<Listener | undefined> {
+    const { transport, listen, tasks } = this.#options;
+    try {
+      const listener = await transport.listen(listen);
+      this.#listener = listener;
+      if (!tasks.stopped) return listener;
+      listener.close();
+    } catch {
+      // Another node was faster. If it was something else, the next look for the holder reports it.
+    }
+    return undefined;
+  }
+}
+
+function isPortTaken(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+}

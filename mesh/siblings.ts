@@ -1,0 +1,120 @@
+/**
+ * How the nodes of one process find each other: through a channel on which each says its name.
+ *
+ * ```text
+ * { kind: "hello", name }   a node has started, and asks for the names of the others
+ * { kind: "here", name }    a node is there: said after a hello, and each time the names are asked for
+ * { kind: "bye", name }     a node has shut down
+ * ```
+ *
+ * A worker that dies says nothing any more, and its name is forgotten after a while. Anything else on
+ * the channel is ignored: names only tell where to dial, and the handshake decides who is a node.
+ */
+
+import type { Clock } from "../backplane/clock.ts";
+
+/** How long a new node waits for the names of the others before it gives them for the first time. */
+const ANSWER_MS = 100;
+
+/** One answer serves all that have said hello in this time. */
+const GATHER_MS = 10;
+
+/** How long a silent node is remembered. A mesh asks every 5 s, or after 35 s if seeds do not answer. */
+const FORGET_MS = 60_000;
+
+/** How many names are remembered. */
+const MAX_SIBLINGS = 1_024;
+
+/** A channel between the workers of a process. {@linkcode BroadcastChannel} is one. */
+export interface WorkerChannel {
+  /** Gets what others post. */
+  onmessage: ((event: { readonly data: unknown }) => void) | null;
+  /** Posts to all others. */
+  postMessage(message: unknown): void;
+  /** Closes this end. */
+  close(): void;
+}
+
+/** The siblings of one node; see the head of the file. */
+export class Siblings {
+  readonly #name: string;
+  readonly #channel: WorkerChannel;
+  readonly #clock: Clock;
+  readonly #heardAt = new Map<string, number>();
+  readonly #firstAnswers = Promise.withResolvers<void>();
+  readonly #firstTimer: unknown;
+  #answerTimer: unknown;
+  #hasGreeted = false;
+  #changed = false;
+
+  /** Listens, and says nothing yet. */
+  constructor(name: string, channel: WorkerChannel, clock: Clock) {
+    this.#name = name;
+    this.#channel = channel;
+    this.#clock = clock;
+    this.#firstTimer = clock.setTimeout(this.#firstAnswers.resolve, ANSWER_MS);
+    channel.onmessage = ({ data }) => this.#receive(data);
+  }
+
+  /** True if names have come or gone since this was last asked. */
+  takeNews(): boolean {
+    const changed = this.#changed;
+    this.#changed = false;
+    return changed;
+  }
+
+  /** Says that this node is there, and gives the names of the others; waits for them the first time. */
+  async names(): Promise<string[]> {
+    this.#post(this.#hasGreeted ? "here" : "hello");
+    this.#hasGreeted = true;
+    await this.#firstAnswers.promise;
+    const now = this.#clock.now();
+    for (const [name, heardAt] of this.#heardAt) {
+      if (now - heardAt > FORGET_MS) this.#forget(name);
+    }
+    return [...this.#heardAt.keys()];
+  }
+
+  /** Says bye and closes the channel. */
+  close(): void {
+    this.#clock.clearTimeout(this.#firstTimer);
+    this.#clock.clearTimeout(this.#answerTimer);
+    this.#firstAnswers.resolve();
+    this.#post("bye");
+    this.#channel.onmessage = null;
+    this.#channel.close();
+  }
+
+  #receive(data: unknown): void {
+    if (typeof data !== "object" || data === null || !("kind" in data) || !("name" in data)) return;
+    const { kind, name } = data;
+    if (typeof name !== "string" || name === this.#name) return;
+    if (kind === "bye") return this.#forget(name);
+    if (kind !== "hello" && kind !== "here") return;
+    this.#remember(name);
+    if (kind === "hello") this.#answerSoon();
+  }
+
+  #answerSoon(): void {
+    this.#answerTimer ??= this.#clock.setTimeout(() => {
+      this.#answerTimer = undefined;
+      this.#post("here");
+    }, GATHER_MS);
+  }
+
+  #remember(name: string): void {
+    if (!this.#heardAt.has(name)) {
+      if (this.#heardAt.size >= MAX_SIBLINGS) return;
+      this.#changed = true;
+    }
+    this.#heardAt.set(name, this.#clock.now());
+  }
+
+  #forget(name: string): void {
+    if (this.#heardAt.delete(name)) this.#changed = true;
+  }
+
+  #post(kind: "hello" | "here" | "bye"): void {
+    this.#channel.postMessage({ kind, name: this.#name });
+  }
+}

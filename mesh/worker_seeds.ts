@@ -1,0 +1,129 @@
+import { BroadcastChannel } from "node:worker_threads";
+import { checkFunction, describe } from "../backplane/checks.ts";
+import { type Clock, systemClock } from "../backplane/clock.ts";
+import type { Seeds, SeedsFunction, SeedsRequest } from "./options.ts";
+import { Siblings, type WorkerChannel } from "./siblings.ts";
+
+/** Options of {@linkcode workerSeeds}. */
+export interface WorkerSeedsOptions {
+  /**
+   * Name of the channel. Nodes of one process that use the same name find each other, so two clusters
+   * in one process need two names. Default: `"roomcast"`.
+   */
+  channel?: string;
+  /** Seeds outside of this process, as `MeshOptions.seeds` takes them. */
+  seeds?: Seeds | SeedsFunction;
+  /** Opens a channel. Default: a `BroadcastChannel` that does not keep the process alive. */
+  openChannel?: (name: string) => WorkerChannel;
+  /** Default: the platform's. */
+  clock?: Clock;
+}
+
+/** What {@linkcode workerSeeds} gives, for `MeshOptions.seeds`. */
+export interface WorkerSeeds {
+  (request: SeedsRequest): Promise<Seeds>;
+  /** Workers of one process share the port that stands in their name. */
+  readonly sharesPort: true;
+}
+
+/**
+ * Seeds for servers that run in several workers of one process, as `deno serve --parallel` has them:
+ * each worker starts a node of its own, and the nodes find each other through a `BroadcastChannel`.
+ * The channel carries names only. Broadcasts travel over the links between the nodes, which are
+ * several times faster.
+ *
+ * All workers give the mesh the same name. The worker that can listen at the port of that name takes
+ * it, and the others fall back to free ports, which then stand in their names. When the worker that
+ * holds the port dies or shuts down, another one takes the port over within a second and listens there
+ * as well. So other machines need to know nothing but this address. Give it to them as `host:port`:
+ * a full name stands for one worker, and is refused when another answers.
+ *
+ * Every worker is a node, and each needs a link to every other one: 8 machines with 8 workers are 64
+ * nodes, and all their ports must be reachable. See `docs/deploy.md`.
+ *
+ * If `seeds` fails, the mesh reports `seeds-failed`. The siblings are found all the same.
+ *
+ * @throws {TypeError} for an option of the wrong shape.
+ *
+ * @example
+ * ```ts ignore
+ * import { dnsSeeds, startMesh, workerSeeds } from "@roomcast/roomcast/mesh";
+ *
+ * const mesh = await startMesh({
+ *   name: `chat@${Deno.env.get("POD_IP")}:9000`,
+ *   cookie: Deno.env.get("ROOMCAST_COOKIE") ?? "",
+ *   seeds: workerSeeds({ seeds: dnsSeeds("rooms.default.svc.cluster.local", 9000) }),
+ * });
+ * ```
+ */
+export function workerSeeds(options: WorkerSeedsOptions = {}): WorkerSeeds {
+  const { channel = "roomcast", seeds = [], clock = systemClock } = options;
+  const { openChannel = openBroadcastChannel } = options;
+  if (typeof channel !== "string") {
+    throw new TypeError(`channel must be a string, got ${describe(channel)}`);
+  }
+  if (typeof seeds !== "function" && !Array.isArray(seeds)) {
+    throw new TypeError(`seeds must be a list of addresses or a function, got ${describe(seeds)}`);
+  }
+  checkFunction("openChannel", openChannel);
+  // Several nodes may be given what this returns.
+  const nodes = new WeakMap<AbortSignal, NodeSeeds>();
+  const ask = async (request: SeedsRequest): Promise<Seeds> => {
+    const { name, signal } = request;
+    if (signal.aborted) return [];
+    let node = nodes.get(signal);
+    if (node === undefined) {
+      const siblings = new Siblings(name, openChannel(channel), clock);
+      signal.addEventListener("abort", () => siblings.close(), { once: true });
+      node = new NodeSeeds(siblings, typeof seeds === "function" ? seeds : () => seeds);
+      nodes.set(signal, node);
+    }
+    return await node.ask(request);
+  };
+  return Object.assign(ask, { sharesPort: true } as const);
+}
+
+function openBroadcastChannel(name: string): WorkerChannel {
+  const channel = new BroadcastChannel(name);
+  // Whether the process stays alive is up to the mesh.
+  channel.unref();
+  return channel;
+}
+
+/** The seeds of one node: its siblings, and others. */
+class NodeSeeds {
+  readonly #siblings: Siblings;
+  readonly #askOthers: SeedsFunction;
+  #others: Seeds = [];
+  /** What has been asked, and not been given to the mesh yet. */
+  #asked: { readonly answer: Promise<Seeds>; isAnswered: boolean } | undefined;
+
+  constructor(siblings: Siblings, askOthers: SeedsFunction) {
+    this.#siblings = siblings;
+    this.#askOthers = askOthers;
+  }
+
+  async ask(request: SeedsRequest): Promise<Seeds> {
+    const asked = this.#asked ??= this.#askOnce(request);
+    const names = await this.#siblings.names();
+    // News of siblings neither wait for a slow name server nor are lost when it fails. What it says
+    // later, or that it has failed, is the next answer then.
+    if (!this.#siblings.takeNews() || asked.isAnswered) {
+      this.#asked = undefined;
+      this.#others = await asked.answer;
+    }
+    return [...names, ...this.#others];
+  }
+
+  #askOnce(request: SeedsRequest): { readonly answer: Promise<Seeds>; isAnswered: boolean } {
+    const ask = async () => {
+      const seeds = await this.#askOthers(request);
+      if (Array.isArray(seeds)) return seeds;
+      throw new TypeError(`seeds must give a list of addresses, got ${describe(seeds)}`);
+    };
+    const asked = { answer: ask(), isAnswered: false };
+    // A failure may have to wait for the next time that the mesh asks.
+    asked.answer.then(() => asked.isAnswered = true, () => {});
+    return asked;
+  }
+}

@@ -1,0 +1,23 @@
+/**
+ * Runs on Deno, Node.js and Bun what tests of the endpoint run everywhere: `run.ts [WORDS]`. With words,
+ * only the cases whose sentence has them. Ends with 1 if one fails.
+ */
+
+import process from "node:process";
+import { ALL } from "../websocket/cases/all.ts";
+
+const words = process.argv[2] ?? "";
+let failed = 0;
+let passed = 0;
+for (const [name, run] of Object.entries(ALL)) {
+  if (!name.includes(words)) continue;
+  try {
+    await run();
+    passed++;
+  } catch (error) {
+    failed++;
+    console.error(`FAILED: ${name}\n`, error);
+  }
+}
+console.log(`${passed} passed, ${failed} failed`);
+if (failed > 0) process.exitCode = 1;

@@ -1,0 +1,238 @@
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { Buffer } from "node:buffer";
+import fc from "fast-check";
+import { encodeWebSocketFrame, encodeWebSocketText, OPCODE } from "../../codec/mod.ts";
+import { sharedFlush } from "../../websocket/_flush.ts";
+import { clientFrame } from "./_raw_client.ts";
+import { accept, endAll, turn } from "./_fake_stream.ts";
+
+const frameOf = (size: number) => encodeWebSocketFrame(OPCODE.BINARY, new Uint8Array(size));
+
+Deno.test("what a socket is sent in a turn is one write when it ends", async () => {
+  const { stream, socket } = accept();
+  socket.send("a");
+  socket.sendFrame(encodeWebSocketText("b"));
+  socket.send(Uint8Array.of(3));
+  assertEquals(stream.writes, []);
+  await turn();
+  assertEquals(stream.writes.map((piece) => [...piece]), [
+    [0x81, 1, 0x61, 0x81, 1, 0x62, 0x82, 1, 3],
+  ]);
+  socket.send("c");
+  await turn();
+  assertEquals(stream.writes.length, 2);
+  await endAll(socket);
+});
+
+Deno.test("sockets that are sent the same frames share one piece, others get their own", async () => {
+  const all = Array.from({ length: 4 }, () => accept());
+  const frames = ["one", "two", "three"].map(encodeWebSocketText);
+  // As a room does it: each frame to all members.
+  for (const frame of frames) for (const { socket } of all.slice(0, 3)) socket.sendFrame(frame);
+  all[3].socket.sendFrame(frames[0]);
+  all[3].socket.send("only here");
+  await turn();
+  const [a, b, c, d] = all.map(({ stream }) => stream.writes);
+  assertEquals([a, b, c, d].map((writes) => writes.length), [1, 1, 1, 1]);
+  assertStrictEquals(a[0], b[0]);
+  assertStrictEquals(b[0], c[0]);
+  assertEquals([...d[0]], [...frames[0], ...encodeWebSocketText("only here")]);
+  await endAll(...all.map(({ socket }) => socket));
+});
+
+Deno.test("a single frame is written as it is, without a copy", async () => {
+  const { stream, socket } = accept();
+  const frame = frameOf(100);
+  socket.sendFrame(frame);
+  await turn();
+  assertStrictEquals(stream.writes[0].buffer, frame.buffer);
+  await endAll(socket);
+});
+
+Deno.test("large frames are not copied: they and what is joined around them leave as one", async () => {
+  const { stream, socket } = accept();
+  const [small, large] = [frameOf(100), frameOf(20_000)];
+  for (const frame of [small, small, large, small, small]) socket.sendFrame(frame);
+  await turn();
+  assertEquals(stream.writes.map(({ length }) => length), [204, 20_004, 204]);
+  assertStrictEquals(stream.writes[1].buffer, large.buffer);
+  assertEquals(stream.corks, 1);
+  await endAll(socket);
+});
+
+Deno.test("64 KiB are written before the turn ends, and no longer count if they were taken", async () => {
+  const { stream, socket } = accept();
+  const frame = frameOf(1020);
+  for (let i = 1; i < 64; i++) socket.sendFrame(frame);
+  assertEquals([stream.writes.length, socket.bufferedAmount], [0, 63 * 1024]);
+  socket.sendFrame(frame);
+  assertEquals([stream.writes.length, socket.bufferedAmount], [1, 0]);
+  socket.sendFrame(frame);
+  assertEquals([stream.writes.length, socket.bufferedAmount], [1, 1024]);
+  await turn();
+  assertEquals([stream.writes.length, socket.bufferedAmount], [2, 0]);
+  await endAll(socket);
+});
+
+Deno.test("while the system takes nothing, frames wait and are joined; drain writes the rest", async () => {
+  const { stream, socket } = accept();
+  let drains = 0;
+  socket.ondrain = () => drains++;
+  stream.room = 0;
+  socket.send(new Uint8Array(65_536));
+  assertEquals(stream.writes.length, 1);
+  for (let i = 0; i < 100; i++) {
+    socket.send(new Uint8Array(1000));
+    await turn();
+  }
+  // With what surrounds each in memory, 53 of them make up 64 KiB.
+  assertEquals(stream.writes.map(({ length }) => length), [65_546, 53 * 1004]);
+  assertEquals(socket.bufferedAmount, 65_546 + 100 * 1004);
+  stream.take();
+  assertEquals([stream.writes.length, socket.bufferedAmount, drains], [3, 0, 1]);
+  stream.take();
+  assertEquals(drains, 1);
+  await endAll(socket);
+});
+
+Deno.test("a client that takes nothing is not read while more than maxBufferedBytes is unsent", async () => {
+  const { stream, socket } = accept({ maxBufferedBytes: 200_000 });
+  stream.room = 0;
+  socket.send(new Uint8Array(190_000));
+  assertEquals(stream.paused, false);
+  socket.send(new Uint8Array(70_000));
+  assertEquals(stream.paused, true);
+  stream.take(100_000);
+  assertEquals(stream.paused, true);
+  stream.take();
+  assertEquals(stream.paused, false);
+  await endAll(socket);
+});
+
+Deno.test("of the pings that come while the system takes nothing, the newest is answered", async () => {
+  const { stream, socket } = accept();
+  await turn();
+  stream.room = 0;
+  socket.send(new Uint8Array(65_536));
+  for (const text of ["1", "2", "3"]) stream.receive(clientFrame(OPCODE.PING, text));
+  stream.writes = [];
+  stream.take();
+  await turn();
+  assertEquals(`${stream.written.subarray(2)}`, "3");
+  await endAll(socket);
+});
+
+Deno.test("a frame that is a small part of a large memory is copied, once for all", async () => {
+  const all = [accept(), accept()];
+  const slab = new Uint8Array(1_000_000);
+  const frame = encodeWebSocketText("small");
+  slab.set(frame, 5000);
+  const view = slab.subarray(5000, 5000 + frame.length);
+  for (const { socket } of all) socket.sendFrame(view);
+  await turn();
+  const [[first], [second]] = all.map(({ stream }) => stream.writes);
+  assertEquals([...first], [...frame]);
+  assert(first.buffer.byteLength < 100, `${first.buffer.byteLength} bytes are kept`);
+  assertStrictEquals(first, second);
+  await endAll(...all.map(({ socket }) => socket));
+});
+
+Deno.test("terminate frees what was unsent, also while the flush has it", async () => {
+  const { stream, socket } = accept();
+  socket.send("x");
+  socket.terminate();
+  assertEquals(stream.destroyed, true);
+  await turn();
+  assertEquals([stream.writes.length, socket.bufferedAmount, sharedFlush.waiting], [0, 0, 0]);
+});
+
+Deno.test("closing writes what was sent before, even if the system takes nothing", async () => {
+  const { stream, socket } = accept();
+  await turn();
+  stream.room = 0;
+  socket.send(new Uint8Array(65_536));
+  socket.send("last");
+  stream.receive(clientFrame(OPCODE.CLOSE));
+  assertEquals(stream.ended, true);
+  assertEquals([...stream.written.subarray(65_546)], [...encodeWebSocketText("last"), 0x88, 0]);
+  await endAll(socket);
+});
+
+/** What happens to some sockets: they are sent something, together or alone, and their systems take some of it. */
+type Step =
+  | { kind: "all"; size: number }
+  | { kind: "one"; socket: number; size: number }
+  | { kind: "block"; socket: number }
+  | { kind: "take"; socket: number; bytes: number }
+  | { kind: "turn" };
+
+const SOCKETS = 4;
+const size = fc.oneof(
+  { weight: 6, arbitrary: fc.nat(300) },
+  fc.nat(5_000),
+  fc.integer({ min: 16_000, max: 17_000 }),
+  fc.nat(80_000),
+);
+const one = fc.nat(SOCKETS - 1);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("all" as const), size }) },
+  fc.record({ kind: fc.constant("one" as const), socket: one, size }),
+  fc.record({ kind: fc.constant("block" as const), socket: one }),
+  fc.record({ kind: fc.constant("take" as const), socket: one, bytes: fc.nat(200_000) }),
+  fc.record({ kind: fc.constant("turn" as const) }),
+);
+
+Deno.test("whatever the system takes and when, each socket's bytes are those that it was sent, in order", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+      const all = Array.from(
+        { length: SOCKETS },
+        () => ({ ...accept(), sent: [] as Uint8Array[] }),
+      );
+      let next = 0;
+      for (const step of steps) {
+        switch (step.kind) {
+          case "all": {
+            const frame = encodeWebSocketFrame(
+              OPCODE.BINARY,
+              new Uint8Array(step.size).fill(++next),
+            );
+            for (const { socket, sent } of all) {
+              socket.sendFrame(frame);
+              sent.push(frame);
+            }
+            break;
+          }
+          case "one": {
+            const bytes = new Uint8Array(step.size).fill(++next);
+            all[step.socket].socket.send(bytes);
+            all[step.socket].sent.push(encodeWebSocketFrame(OPCODE.BINARY, bytes));
+            break;
+          }
+          case "block":
+            all[step.socket].stream.room = 0;
+            break;
+          case "take":
+            all[step.socket].stream.take(step.bytes);
+            break;
+          case "turn":
+            await turn();
+        }
+        for (const { socket, stream, sent } of all) {
+          const bytes = sent.reduce((sum, { length }) => sum + length, 0);
+          const taken = stream.written.length - stream.writableLength;
+          assertEquals(socket.bufferedAmount, bytes - taken);
+        }
+      }
+      await turn();
+      for (const { stream } of all) {
+        stream.take();
+        stream.take();
+      }
+      await turn();
+      for (const { stream, sent } of all) assert(stream.written.equals(Buffer.concat(sent)));
+      await endAll(...all.map(({ socket }) => socket));
+    }),
+    { numRuns: 60 },
+  );
+});
