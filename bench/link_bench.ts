@@ -14,10 +14,9 @@ import {
   Rooms,
   type RoomSocket,
   startMesh,
-  tcpTransport,
-  tlsTransport,
   type Transport,
 } from "../mod.ts";
+import { tcpTransport, tlsTransport } from "../mesh/mod.ts";
 
 const TRANSPORTS = { TLS: tlsTransport(), TCP: tcpTransport };
 

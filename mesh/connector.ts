@@ -16,6 +16,7 @@
 import { acceptAll } from "./accept_loop.ts";
 import { HandshakeRate } from "./handshake_rate.ts";
 import { PendingHandshake, PendingHandshakes } from "./pending_handshakes.ts";
+import type { Announcements } from "./announcements.ts";
 import type { Cookies } from "./cookies.ts";
 import type { PeerInfo } from "./events.ts";
 import {
@@ -43,6 +44,8 @@ export interface ConnectorOptions {
   readonly linkListener: LinkListener;
   /** True if a node that this one knows lives at a host. */
   readonly isKnownHost: (hostname: string) => boolean;
+  /** What a new link to a peer has to announce. */
+  readonly announcementsFor: (peer: NodeIdentity) => Announcements | undefined;
   /** A link has come up, in the place of another perhaps. */
   readonly onLink: (link: Link, replaced: Link | undefined) => void;
   /** A connection did not become a link, or none could be accepted. */
@@ -240,7 +243,7 @@ export class Connector {
     direction: PeerInfo["direction"],
     ack?: Uint8Array,
   ): Link {
-    const { self, settings, peers, tasks, linkListener, onLink } = this.#options;
+    const { self, settings, peers, tasks, linkListener, announcementsFor, onLink } = this.#options;
     const initiator = direction === "outgoing" ? self.name : peer.name;
     const { link, replaced } = peers.add(peer, initiator, () =>
       new Link({
@@ -250,6 +253,7 @@ export class Connector {
         clock: settings.clock,
         limits: settings,
         listener: linkListener,
+        announcements: announcementsFor(peer),
       }, ack));
     tasks.run(link.ended);
     onLink(link, replaced);

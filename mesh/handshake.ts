@@ -39,6 +39,10 @@ import {
   encodeReplyProof,
   encodeTranscript,
   FEATURE_GOODBYE,
+  FEATURE_MISSED,
+  FEATURE_ROOM_CLOSE,
+  FEATURE_ROOM_INTEREST,
+  FEATURE_ROOM_MESSAGE,
   type HandshakeName,
   type HandshakeReply,
 } from "../codec/mod.ts";
@@ -51,6 +55,8 @@ import { formatAddress, parseNodeName } from "./node_name.ts";
 import type { Connection } from "./transport.ts";
 
 const CREATION = 1;
+const FEATURES = FEATURE_GOODBYE | FEATURE_ROOM_MESSAGE | FEATURE_ROOM_INTEREST | FEATURE_MISSED |
+  FEATURE_ROOM_CLOSE;
 const NO_BINDING: Uint8Array = new Uint8Array(BINDING_BYTES);
 
 /** Who a node is to others. */
@@ -84,7 +90,7 @@ export interface HandshakeOptions {
 
 /** A new identity for a node that starts. */
 export function newIdentity(name: string, incarnation: Uint8Array): NodeIdentity {
-  return { name, incarnation: toHex(incarnation), features: FEATURE_GOODBYE };
+  return { name, incarnation: toHex(incarnation), features: FEATURES };
 }
 
 /**

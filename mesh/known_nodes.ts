@@ -30,6 +30,8 @@ interface KnownNode {
   aliveAt: number;
   dialAt: number;
   dialling: boolean;
+  /** It has been linked, or a dial has failed. */
+  tried: boolean;
 }
 
 /**
@@ -111,6 +113,7 @@ export class KnownNodes {
     const node = this.#nodes.get(formatAddress(target));
     if (node === undefined) return;
     node.dialling = false;
+    node.tried = true;
     if (name === undefined) {
       node.failures++;
       node.dialAt = now + backoffMs(node.failures, this.#fraction());
@@ -119,6 +122,15 @@ export class KnownNodes {
       node.aliveAt = now;
       if (isAlias(node)) node.dialAt = now + ALIAS_INTERVAL_MS;
     }
+  }
+
+  /** True if each known node is linked, or has been dialled once, or finds no place. */
+  allTried(isLinked: (name: string) => boolean, hasPlace: boolean): boolean {
+    for (const node of this.#nodes.values()) {
+      if (node.tried || isSettled(node, isLinked)) continue;
+      if (node.dialling || hasPlace) return false;
+    }
+    return true;
   }
 
   /** True if a known node lives at a host, by its name or by where it was last linked. */
@@ -144,6 +156,7 @@ export class KnownNodes {
     node.name = target.name;
     node.remoteHost = remoteHost;
     node.aliveAt = now;
+    node.tried = true;
   }
 
   /** A link is gone that had been there since `since`. */
@@ -194,6 +207,7 @@ export class KnownNodes {
         aliveAt: now,
         dialAt: now,
         dialling: false,
+        tried: false,
       });
       return;
     }

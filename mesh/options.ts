@@ -7,6 +7,7 @@ import {
   describe,
   MAX_DELAY_MS,
   type NumberRange,
+  oneOf,
   wholeNumber,
 } from "../backplane/checks.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "../backplane/clock.ts";
@@ -70,6 +71,13 @@ export interface MeshOptions {
    * this node itself do no harm.
    */
   seeds?: Seeds | SeedsFunction;
+  /**
+   * What this node asks its peers for. `"cluster"`: every broadcast. `"room"`: only those for rooms
+   * that are open here, which it announces as they open and close; with more than 100,000 of them, or
+   * 8 MiB of names, it asks for every broadcast. Nodes may differ: each honours what its peers
+   * announce. Default: `"cluster"`.
+   */
+  interest?: "cluster" | "room";
   /**
    * Largest message of a session, in bytes with all its lengths; a peer that sends more is cut off,
    * so it must be the same on all nodes. 512 to 2³²−1, default: 16 MiB.
@@ -139,6 +147,7 @@ export interface MeshSettings {
   readonly local: string;
   readonly cookies: readonly string[];
   readonly listen: Address;
+  readonly interest: "cluster" | "room";
   readonly seeds: readonly Target[] | SeedsFunction;
   readonly sharesPort: boolean;
   readonly maxMessageBytes: number;
@@ -178,6 +187,7 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     cookies: checkCookies(options.cookie, allowMeshLang ? 1 : MIN_COOKIE_BYTES),
     listen: checkListen(options.listen, name, sharesPort),
     seeds: checkSeeds(options.seeds),
+    interest: oneOf("interest", options.interest, ["cluster", "room"]),
     sharesPort,
     maxMessageBytes: number("maxMessageBytes", SESSION_MAX_FRAME_BYTES, {
       min: 512,

@@ -1,7 +1,7 @@
 /** Brokers whose permissions a test can change, each behind the same few methods. */
 
 import { Broker } from "../../examples/chat/broker.ts";
-import { type BrokerBackplane, type BrokerOptions } from "../../brokers/redis.ts";
+import type { BrokerBackplane, BrokerOptions } from "../../brokers/redis.ts";
 import { connectRedis, disconnect, isSkipped, natsNode, redisNode } from "./_servers.ts";
 
 /** A node with its connections. */

@@ -1,12 +1,6 @@
-import {
-  type Address,
-  type Connection,
-  encodeFrame,
-  FrameDecoder,
-  type Listener,
-  tcpTransport,
-  type Transport,
-} from "../../mod.ts";
+import type { Address, Connection, Listener, Transport } from "../../mod.ts";
+import { tcpTransport } from "../../mesh/mod.ts";
+import { encodeFrame, FrameDecoder } from "../../codec/mod.ts";
 
 /** Which way a frame goes: from who has dialled, or to it. */
 export type Way = "in" | "out";

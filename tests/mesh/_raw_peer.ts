@@ -3,8 +3,8 @@
  * them. It uses the codec, which has tests of its own, and nothing of `mesh/`.
  */
 
+import type { Address } from "../../mod.ts";
 import {
-  type Address,
   decodeAck,
   decodeChallenge,
   decodeName,
@@ -18,7 +18,7 @@ import {
   encodeReplyProof,
   encodeTranscript,
   FrameDecoder,
-} from "../../mod.ts";
+} from "../../codec/mod.ts";
 import { COOKIE } from "./_cluster.ts";
 
 export interface RawIdentity {

@@ -10,14 +10,11 @@ import {
   decodeName,
   encodeChallenge,
   encodeName,
-  encodeRoomBroadcast,
   type HandshakeName,
-  type Mesh,
-  MeshError,
   NAME,
-  tcpTransport,
-  tlsTransport,
-} from "../../mod.ts";
+} from "../../codec/mod.ts";
+import { encodeRoomBroadcast, type Mesh, MeshError } from "../../mod.ts";
+import { tcpTransport, tlsTransport } from "../../mesh/mod.ts";
 import { Inbox, nextEvent, startNode, startPlainNode } from "./_cluster.ts";
 import { Middle, type MiddleOptions } from "./_middle.ts";
 import { rawIdentity, RawPeer } from "./_raw_peer.ts";

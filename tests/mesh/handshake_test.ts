@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { encodeChallenge, encodeFrame, encodeName, type Mesh, MeshError } from "../../mod.ts";
+import { encodeChallenge, encodeFrame, encodeName } from "../../codec/mod.ts";
+import { type Mesh, MeshError } from "../../mod.ts";
 import { Cookies } from "../../mesh/cookies.ts";
 import { accept, initiate, type NodeIdentity } from "../../mesh/handshake.ts";
 import vectors from "../testdata/handshake.json" with { type: "json" };

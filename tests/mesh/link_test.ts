@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { encodeFrame, encodePeerList, encodeRoomBroadcast } from "../../mod.ts";
+import { encodeFrame, encodePeerList } from "../../codec/mod.ts";
+import { encodeRoomBroadcast } from "../../mod.ts";
 import { Link, type LinkListener } from "../../mesh/link.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 import { pipe } from "./_pipe.ts";

@@ -7,20 +7,21 @@ import {
   encodePeerList,
   encodePing,
   encodePong,
-  encodeRoomBroadcast,
-  FrameError,
   GOODBYE,
-  type Mesh,
-  MeshError,
   PEER_LIST,
   PING,
+} from "../../codec/mod.ts";
+import {
+  encodeRoomBroadcast,
+  FrameError,
+  type Mesh,
+  MeshError,
   ROOM_BROADCAST,
   Rooms,
   startMesh,
-  tcpTransport,
-  tlsTransport,
   type Transport,
 } from "../../mod.ts";
+import { tcpTransport, tlsTransport } from "../../mesh/mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 import { FakeSocket } from "../rooms/_fake_socket.ts";
 import {

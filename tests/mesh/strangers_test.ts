@@ -1,7 +1,8 @@
 /** What somebody without the cookie can do to a node: nothing that lasts, nothing that grows. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type Address, encodeName, type Mesh } from "../../mod.ts";
+import type { Address, Mesh } from "../../mod.ts";
+import { encodeName } from "../../codec/mod.ts";
 import { collect, nextEvent, startNode, startPlainNode } from "./_cluster.ts";
 import { rawIdentity, RawPeer } from "./_raw_peer.ts";
 

@@ -8,10 +8,9 @@ import {
   type Connection,
   type Listener,
   MeshError,
-  tcpTransport,
-  tlsTransport,
   type Transport,
 } from "../../mod.ts";
+import { tcpTransport, tlsTransport } from "../../mesh/mod.ts";
 import { makeCertificate } from "../../mesh/certificate.ts";
 import { systemRandom } from "../../backplane/clock.ts";
 import { type Reaction, serveForged } from "./_forged_tls.ts";

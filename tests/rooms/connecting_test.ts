@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { Rooms } from "../../rooms/mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 import { FakeBackplane } from "./_fake_backplane.ts";
-import { ConnectingSocket, FakeSocket } from "./_fake_socket.ts";
+import { ConnectingSocket, type FakeSocket } from "./_fake_socket.ts";
 
 Deno.test("a connecting socket may join, and is in no list, count or interest until it opens", () => {
   const backplane = new FakeBackplane();
