@@ -29,10 +29,10 @@ class Cluster implements AsyncDisposable {
       kind,
       seeds: names,
       port: broker?.port ?? 0,
-      // The mesh has its own heartbeat, which is quicker here.
+      // The mesh has its own heartbeat. Shorter than by default, and long enough on a busy machine.
       timeoutMs: kind === "mesh" ? 20_000 : TIMEOUT_MS,
-      heartbeatIntervalMs: 500,
-      heartbeatTimeoutMs: 500,
+      heartbeatIntervalMs: 1_000,
+      heartbeatTimeoutMs: 2_000,
     };
   }
 
