@@ -198,7 +198,8 @@ class MeshRun {
     simulation.network.heal();
     for (const { host } of this.#sites.values()) if (host.state === "paused") host.wake();
     for (const [hostname, site] of this.#sites) {
-      if (site.host.state === "crashed" || site.isLeaving) await this.#start(hostname);
+      if (site.isLeaving) await simulation.runUntil(() => site.host.state === "crashed");
+      if (site.host.state === "crashed") await this.#start(hostname);
     }
     await this.#agree();
     // Without faults, a change is everywhere within a second; mostly much sooner.

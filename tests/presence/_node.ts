@@ -4,6 +4,7 @@
  * in the same way. It ends with its standard input.
  */
 
+import process from "node:process";
 import { connect } from "@nats-io/transport-node";
 import { TextLineStream } from "./_lines.ts";
 import { Redis } from "ioredis";
@@ -40,6 +41,8 @@ export type Order =
   /** Mesh: nobody is reached, until it is over. */
   | { readonly cut: boolean }
   | { readonly report: number; readonly room: string }
+  /** Says so when it knows of so many sockets on other nodes. */
+  | { readonly until: number }
   | { readonly end: true };
 
 const options: NodeOptions = JSON.parse(Deno.args[0]);
@@ -48,7 +51,9 @@ const say = (value: Record<string, unknown>) =>
 
 const network = switchableTransport();
 const ends: (() => unknown)[] = [];
-const backplane = await startBackplane();
+let published = 0;
+let publishedBytes = 0;
+const backplane = counting(await startBackplane());
 backplane.addEventListener?.("nodedown", ({ nodeId }) => say({ type: "nodedown", nodeId }));
 const rooms = new Rooms<FakeSocket>({ backplane });
 const { timeoutMs } = options;
@@ -61,8 +66,10 @@ presence.addEventListener("leave", ({ type, room, id }) => {
   if (room === "lobby") say({ type, room, id });
 });
 const sockets = new Map<number, FakeSocket>();
-await presence.ready();
-say({ type: "ready", nodeId: backplane.nodeId, remote: presence.remoteCount });
+void backplane.ready?.().then(() => say({ type: "linked" }));
+void presence.ready().then(() => {
+  say({ type: "ready", nodeId: backplane.nodeId, remote: presence.remoteCount });
+});
 
 const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(
   new TextLineStream(),
@@ -99,11 +106,51 @@ function obey(order: Order): boolean {
       list,
       local: presence.localCount,
       remote: presence.remoteCount,
-      heapBytes: Deno.memoryUsage().heapUsed,
+      heapBytes: heapBytes(),
       rssBytes: Deno.memoryUsage().rss,
+      cpuMs: cpuMs(),
+      published,
+      publishedBytes,
     });
+  } else if ("until" in order) {
+    const timer = setInterval(() => {
+      if (presence.remoteCount < order.until) return;
+      clearInterval(timer);
+      say({ type: "complete" });
+    }, 5);
   }
   return "end" in order;
+}
+
+function heapBytes(): number {
+  (globalThis as { gc?: () => void }).gc?.();
+  return Deno.memoryUsage().heapUsed;
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+}
+
+/** The same backplane, which counts what presence publishes: nothing else does here. */
+function counting(backplane: Backplane): Backplane {
+  return {
+    maxMessageBytes: backplane.maxMessageBytes,
+    nodeId: backplane.nodeId,
+    publish(message, from) {
+      published++;
+      publishedBytes += message.length;
+      return backplane.publish(message, from);
+    },
+    subscribe: (receive) => backplane.subscribe(receive),
+    openRoom: (room) => backplane.openRoom?.(room),
+    closeRoom: (room) => backplane.closeRoom?.(room),
+    ready: async () => await backplane.ready?.(),
+    addEventListener: (type: "missed" | "nodedown", listener: (event: never) => void) =>
+      backplane.addEventListener?.(type as "missed", listener as (event: unknown) => void),
+    removeEventListener: (type: "missed" | "nodedown", listener: (event: never) => void) =>
+      backplane.removeEventListener?.(type as "missed", listener as (event: unknown) => void),
+  };
 }
 
 function socketOf(n: number): FakeSocket {

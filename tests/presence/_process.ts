@@ -13,8 +13,14 @@ export interface Said {
   readonly list?: readonly [id: string, sockets: number][];
   readonly local?: number;
   readonly remote?: number;
+  /** After garbage has been collected. */
   readonly heapBytes?: number;
   readonly rssBytes?: number;
+  /** Processor time so far. */
+  readonly cpuMs?: number;
+  /** What it has published so far. */
+  readonly published?: number;
+  readonly publishedBytes?: number;
 }
 
 /** How long anything may take before a test gives up. */
@@ -33,7 +39,10 @@ export class PresenceProcess implements AsyncDisposable {
   constructor(options: NodeOptions) {
     const script = new URL("_node.ts", import.meta.url).pathname;
     this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--no-check", "-A", script, JSON.stringify(options)],
+      args: [
+        ...["run", "--quiet", "--no-check", "--v8-flags=--expose-gc", "-A"],
+        ...[script, JSON.stringify(options)],
+      ],
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
