@@ -4,6 +4,10 @@ export interface Timers {
   setTimeout(callback: () => void, delayMs: number): unknown;
   /** Cancels what `setTimeout` has returned. */
   clearTimeout(timer: unknown): void;
+  /** Has a timer keep the process alive, as it does at first. Left out where nothing does so. */
+  refTimer?(timer: unknown): void;
+  /** Has a timer no longer keep the process alive. */
+  unrefTimer?(timer: unknown): void;
 }
 
 /** Time, which a test can replace. */
@@ -16,6 +20,14 @@ export interface Clock extends Timers {
 export const systemTimers: Timers = {
   setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
   clearTimeout: (timer) => clearTimeout(timer as number | undefined),
+  refTimer: (timer) => {
+    if (typeof timer === "number") Deno.refTimer(timer);
+    else (timer as { ref?(): void }).ref?.();
+  },
+  unrefTimer: (timer) => {
+    if (typeof timer === "number") Deno.unrefTimer(timer);
+    else (timer as { unref?(): void }).unref?.();
+  },
 };
 
 /** The platform's clock and timers. */

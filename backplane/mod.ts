@@ -28,6 +28,7 @@
  * @module
  */
 
+export type { FrameErrorCode } from "../codec/mod.ts";
 export type { Backplane, PublishReport } from "./backplane.ts";
 export { checkMessage } from "./check_message.ts";
 export type { Clock, RandomBytes, Timers } from "./clock.ts";

@@ -3,9 +3,15 @@ import { FrameError } from "../codec/mod.ts";
 /** Called with each message and the `nodeId` of the node that published it, if known. */
 export type Receive = (message: Uint8Array, from?: string) => void;
 
+interface Subscription extends Disposable {
+  readonly receive: Receive;
+  ended: boolean;
+}
+
 /** The subscriptions on one backplane. */
 export class Receivers {
-  readonly #receivers = new Map<Disposable, Receive>();
+  /** Replaced, never changed: receivers may subscribe and unsubscribe during a delivery. */
+  #subscriptions: readonly Subscription[] = [];
   readonly #onError: (error: unknown) => void;
 
   /** Starts without subscriptions. `onError` gets what a receiver throws, except a `FrameError`. */
@@ -15,8 +21,15 @@ export class Receivers {
 
   /** Adds a subscription, which lasts until it is disposed. */
   add(receive: Receive): Disposable {
-    const subscription = { [Symbol.dispose]: () => void this.#receivers.delete(subscription) };
-    this.#receivers.set(subscription, receive);
+    const subscription = {
+      receive,
+      ended: false,
+      [Symbol.dispose]: () => {
+        subscription.ended = true;
+        this.#subscriptions = this.#subscriptions.filter((each) => each !== subscription);
+      },
+    };
+    this.#subscriptions = [...this.#subscriptions, subscription];
     return subscription;
   }
 
@@ -42,11 +55,10 @@ export class Receivers {
 
   #deliver(message: Uint8Array, from?: string, publisher?: Disposable): FrameError | undefined {
     let malformed: FrameError | undefined;
-    // A receiver may subscribe or unsubscribe others; a Map's iterator copes with both.
-    for (const [subscription, receive] of this.#receivers) {
-      if (subscription === publisher) continue;
+    for (const subscription of this.#subscriptions) {
+      if (subscription === publisher || subscription.ended) continue;
       try {
-        receive(message, from);
+        subscription.receive(message, from);
       } catch (error) {
         if (error instanceof FrameError) malformed ??= error;
         else this.#onError(error);

@@ -36,7 +36,7 @@ const KINDS: Record<string, Kind> = {
   "mesh": {},
   "mesh, plain TCP": { mesh: { tls: false } },
   "workers, each a node": { workers: true },
-  "workers, plain TCP": { workers: true, mesh: { tls: false } },
+
   "NATS": { broker: "nats" },
   "NATS, by room": { broker: "nats", interest: "room" },
   "Redis": { broker: "redis" },

@@ -50,19 +50,21 @@ async function bench(kind: NodeOptions["kind"]): Promise<void> {
   await all(nodes, isReady);
   const empty = await all(nodes, figures);
   const marks = nodes.map(({ said }) => said.length);
+  const startedAt = Date.now();
   await Promise.all(nodes.map(async (node, i) => {
     await node.order({ until: ENTRIES - EACH });
     await node.order({ fill: EACH, from: i * EACH });
   }));
   const isComplete = (node: PresenceProcess, from = 0) =>
     node.says(({ type }) => type === "complete", from);
-  await Promise.all(nodes.map((node, i) => isComplete(node, marks[i])));
+  const completes = await Promise.all(nodes.map((node, i) => isComplete(node, marks[i])));
+  const filledMs = Math.max(...completes.map(({ at }) => at)) - startedAt;
   const full = await all(nodes, figures);
   const perEntry = (key: "heapBytes" | "rssBytes") =>
     (full.reduce((sum, one, i) => sum + one[key] - empty[i][key], 0) / (NODES * ENTRIES)).toFixed(
       0,
     );
-  console.log(`\n${kind}: ${ENTRIES} entries on ${NODES} nodes`);
+  console.log(`\n${kind}: ${ENTRIES} entries on ${NODES} nodes, known to all after ${filledMs} ms`);
   console.log(
     `memory       each entry takes ${perEntry("heapBytes")} B of heap on each node, ` +
       `${perEntry("rssBytes")} B of resident memory`,

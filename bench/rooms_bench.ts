@@ -86,6 +86,35 @@ for (const [name, rooms] of [["1 room", lone], ["100,000 rooms", many.rooms]] as
   });
 }
 
+/** A member that takes frames, as those of the endpoint do. */
+class FrameSink extends Sink {
+  sendFrame(): void {
+    this.heard++;
+  }
+}
+
+const framed = new Rooms<FrameSink>();
+for (let i = 0; i < 10; i++) framed.join(new FrameSink(), "room 0");
+const kibibyte = "k".repeat(1024);
+
+for (const [name, message] of [["5 B", "hello"], ["1 KiB", kibibyte]] as const) {
+  Deno.bench({
+    name: `broadcast ${name} to 10 members that take text`,
+    group: `text or frames, ${name}`,
+    baseline: true,
+    fn() {
+      lone.broadcast("room 0", message);
+    },
+  });
+  Deno.bench({
+    name: `broadcast ${name} to 10 members that take frames`,
+    group: `text or frames, ${name}`,
+    fn() {
+      framed.broadcast("room 0", message);
+    },
+  });
+}
+
 Deno.bench({
   name: "broadcast to 10,000 members, 100 rooms",
   group: "broadcast to 10,000",

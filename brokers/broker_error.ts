@@ -7,21 +7,37 @@ export type BrokerErrorCode =
   /** The backplane has been shut down. */
   | "shut-down";
 
-/** What `ready()` of a backplane over a broker rejects with. */
+/**
+ * What `ready()` of a backplane over a broker rejects with.
+ *
+ * @example
+ * ```ts
+ * import { type BrokerBackplane, BrokerError } from "@roomcast/roomcast/redis";
+ *
+ * async function start(backplane: BrokerBackplane): Promise<void> {
+ *   try {
+ *     await backplane.ready();
+ *   } catch (error) {
+ *     if (!(error instanceof BrokerError) || error.code !== "subscribe-refused") throw error;
+ *     console.warn(`No permission for ${error.topic}. The backplane goes on asking.`);
+ *   }
+ * }
+ * ```
+ */
 export class BrokerError extends Error {
-  override readonly name = "BrokerError";
   /** Why, for programs. */
   readonly code: BrokerErrorCode;
   /** The topic that was refused, with `subscribe-refused`. */
   readonly topic: string | undefined;
 
-  /** Makes an error. */
+  /** Makes an error from its code and a sentence for people. */
   constructor(
     code: BrokerErrorCode,
     message: string,
     { topic, cause }: { topic?: string; cause?: unknown } = {},
   ) {
     super(message, { cause });
+    this.name = "BrokerError";
     this.code = code;
     this.topic = topic;
   }

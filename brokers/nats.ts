@@ -22,9 +22,10 @@
  * connection broke. `missed` follows `up` if this node could not hear for a while. A NATS server
  * disconnects a node that reads too slowly, which is also reported as `down`.
  *
- * **Options of the connection.** Three of its defaults do not suit a server that runs for long:
+ * **Options of the connection.** Four of its defaults do not suit a server that runs for long:
  *
  * - `maxReconnectAttempts: -1`: otherwise the client gives up after ten attempts.
+ * - `ignoreAuthErrorAbort: true`: otherwise it gives up if the server refuses its login twice.
  * - `waitOnFirstConnect: true`: otherwise `connect` fails if the NATS server starts later than
  *   yours.
  * - `pingInterval: 10_000`: otherwise it takes minutes to notice that a connection has died
@@ -52,6 +53,7 @@
  *   servers: "127.0.0.1:4222",
  *   waitOnFirstConnect: true,
  *   maxReconnectAttempts: -1,
+ *   ignoreAuthErrorAbort: true,
  *   pingInterval: 10_000,
  * });
  * const backplane = natsBackplane({ connection, cluster: "chat" });
@@ -132,6 +134,7 @@ export interface NatsOptions extends BrokerOptions {
  *   servers: "127.0.0.1:4222",
  *   waitOnFirstConnect: true,
  *   maxReconnectAttempts: -1,
+ *   ignoreAuthErrorAbort: true,
  *   pingInterval: 10_000,
  * });
  * await using backplane = natsBackplane({ connection, cluster: "chat", interest: "room" });

@@ -46,13 +46,13 @@ export async function acceptAll(listener: Listener, options: {
         if (++endedEarly % MAX_FAILURES_PER_TURN === 0) await tasks.delay(0);
         continue;
       }
-      const now = clock.now();
-      if (now - failedAt > EPISODE_MS) {
-        const message = `cannot accept connections at ${address}`;
-        onRefused(address, new MeshError("accept-failed", address, message, { cause }));
-      }
-      failedAt = now;
+      const isNew = clock.now() - failedAt > EPISODE_MS;
+      failedAt = clock.now();
       await tasks.delay(PAUSE_MS);
+      // Only now, so that whoever has started the node has had time to listen to its events.
+      if (!isNew) continue;
+      const message = `cannot accept connections at ${address}`;
+      onRefused(address, new MeshError("accept-failed", address, message, { cause }));
       continue;
     }
     if (tasks.stopped) connection.close();

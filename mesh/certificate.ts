@@ -1,7 +1,7 @@
 /**
  * A certificate that a node makes for itself when it starts: X.509 v3 (RFC 5280), self-signed,
  * ECDSA with SHA-256 on P-256. Whoever dials the node does not verify it. It gives the channel a key,
- * and the handshake something to be bound to (WIRE.md, Responses).
+ * and the handshake something to be bound to (`docs/wire.md`, Handshake).
  *
  * ```text
  * Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signature BIT STRING }

@@ -5,12 +5,9 @@
  * either to its own dial, by sending its proof, or to the other's, by sending ACK, whichever comes
  * first, and ends the other handshake. The node with the larger name lets the smaller have its way,
  * and a dial of it that is refused waits for the link that made it superfluous. Should two links
- * come up all the same, `admission.ts` says which is kept.
+ * come up all the same, `duplicate_links.ts` says which is kept.
  *
- * A node of the Mesh runtime knows no such rule, and has no incarnation by which to tell that it
- * has restarted. As acceptor it refuses a name that it has a session with; given two sessions, it may
- * keep both and use one. So it is never given two: while a dial of ours is committed to it, or a link
- * to it proves to be alive, what it dials gets no ACK; if these come to nothing, it does.
+ * `mesh_lang.ts` says what is different with a node of the Mesh runtime.
  */
 
 import { acceptAll } from "./accept_loop.ts";
@@ -19,28 +16,30 @@ import { PendingHandshake, PendingHandshakes } from "./pending_handshakes.ts";
 import type { Announcements } from "./announcements.ts";
 import type { Cookies } from "./cookies.ts";
 import type { PeerInfo } from "./events.ts";
-import {
-  accept,
-  type HandshakeOptions,
-  initiate,
-  isMeshLang,
-  type NodeIdentity,
-} from "./handshake.ts";
+import { accept, type HandshakeOptions, initiate, type NodeIdentity } from "./handshake.ts";
 import { Link, type LinkListener } from "./link.ts";
 import { MeshError, type MeshErrorCode } from "./mesh_error.ts";
 import { formatAddress, isSmallerName, type Target } from "./node_name.ts";
 import type { MeshSettings } from "./options.ts";
+import { isMeshLang, meshLangRival } from "./mesh_lang.ts";
+import type { KeepAlive } from "./keep_alive.ts";
 import type { Peers } from "./peers.ts";
 import type { TaskGroup } from "./task_group.ts";
-import type { Connection, Listener } from "./transport.ts";
+import type { Counters } from "./totals.ts";
+import type { Address, Connection, Listener } from "./transport.ts";
+
+/** How often connections that are closed unheard during a flood are reported. */
+const FLOOD_REPORT_INTERVAL_MS = 1_000;
 
 /** What a connector works with. */
 export interface ConnectorOptions {
   readonly settings: MeshSettings;
+  readonly totals: Counters;
   readonly self: NodeIdentity;
   readonly cookies: Cookies;
   readonly peers: Peers;
   readonly tasks: TaskGroup;
+  readonly keepAlive: KeepAlive;
   readonly linkListener: LinkListener;
   /** True if a node that this one knows lives at a host. */
   readonly isKnownHost: (hostname: string) => boolean;
@@ -57,6 +56,7 @@ export class Connector {
   readonly #options: ConnectorOptions;
   readonly #pending: PendingHandshakes;
   readonly #rate: HandshakeRate;
+  #floodReportedAt = -Infinity;
   /** Dials under way, by the name that must answer, or the address if any may. */
   readonly #dials = new Map<string, Promise<Link>>();
 
@@ -85,7 +85,8 @@ export class Connector {
 
   /** Takes in connections until the listener is closed. */
   acceptAll(listener: Listener): Promise<void> {
-    const { tasks, onRefused, settings: { clock } } = this.#options;
+    const { tasks, keepAlive, onRefused, settings: { clock } } = this.#options;
+    keepAlive.add(listener);
     const onConnection = (connection: Connection) => tasks.run(this.#acceptOne(connection));
     return acceptAll(listener, { clock, tasks, onConnection, onRefused });
   }
@@ -112,14 +113,20 @@ export class Connector {
   async #acceptOne(connection: Connection): Promise<void> {
     const { remoteAddress } = connection;
     const isKnown = this.#options.isKnownHost(remoteAddress.hostname);
+    // During a flood, whatever is done for a connection adds up: most are closed at once.
+    if (!this.#rate.admit(remoteAddress.hostname, isKnown)) {
+      connection.close();
+      return this.#reportFlood(remoteAddress);
+    }
+    this.#options.keepAlive.add(connection);
     const handshake = new PendingHandshake(remoteAddress, true, isKnown);
     handshake.guard(connection);
     try {
       await this.#pending.run(handshake, async () => {
         await connection.greeted?.();
-        if (connection.greeted) this.#admit(handshake);
+        handshake.hasSpoken = connection.greeted !== undefined;
         const onIdentity = (peer: NodeIdentity) => {
-          if (!handshake.hasSpoken) this.#admit(handshake);
+          handshake.hasSpoken = true;
           handshake.peer = peer;
         };
         const { peer, ack } = await accept(connection, this.#handshake(onIdentity));
@@ -136,22 +143,25 @@ export class Connector {
         this.#addLink(connection, peer, "incoming", ack);
       });
     } catch (error) {
-      connection.close();
+      this.#close(connection);
       // Whoever finds out in the midst of dialling that there is a better way to a link hangs up.
       const superfluous = hasCode(error, "closed") && this.#isWanted(handshake);
       if (!superfluous) this.#options.onRefused(handshake.address, error);
+    } finally {
+      if (!handshake.hasSpoken) this.#rate.refund(handshake.hostname, isKnown);
     }
   }
 
-  /** Lets a handshake go on whose other side has spoken, unless there are too many of them. */
-  #admit(handshake: PendingHandshake): void {
-    const { address, hostname, isKnown } = handshake;
-    handshake.hasSpoken = true;
-    if (this.#rate.admit(hostname, isKnown)) return;
-    const { maxHandshakesPerSecond } = this.#options.settings;
+  /** Reports a connection that was closed at once, unless there has just been such a report. */
+  #reportFlood(remote: Address): void {
+    const { settings: { clock, maxHandshakesPerSecond }, onRefused } = this.#options;
+    const now = clock.now();
+    if (now - this.#floodReportedAt < FLOOD_REPORT_INTERVAL_MS) return;
+    this.#floodReportedAt = now;
+    const address = formatAddress(remote);
     const message = `no handshake with ${address}: unknown addresses may begin ` +
-      `${maxHandshakesPerSecond} a second, one of them a quarter of that`;
-    throw new MeshError("too-many-handshakes", address, message);
+      `${maxHandshakesPerSecond} a second, and one of them a quarter of that`;
+    onRefused(address, new MeshError("too-many-handshakes", address, message));
   }
 
   async #dialNow(target: Target): Promise<Link> {
@@ -160,6 +170,7 @@ export class Connector {
     try {
       return await this.#pending.run(handshake, async () => {
         const opened = connection = await this.#open(target, handshake.signal);
+        this.#options.keepAlive.add(opened);
         handshake.guard(opened);
         const onIdentity = (peer: NodeIdentity) => this.#commit(handshake, target, peer);
         const peer = await initiate(opened, this.#handshake(onIdentity));
@@ -167,7 +178,7 @@ export class Connector {
         return this.#addLink(opened, peer, "outgoing");
       });
     } catch (error) {
-      connection?.close();
+      if (connection !== undefined) this.#close(connection);
       const link = await this.#linkInstead(handshake.peer?.name ?? target.name, error);
       if (link) return link;
       throw error;
@@ -175,8 +186,14 @@ export class Connector {
   }
 
   async #open(target: Target, signal: AbortSignal): Promise<Connection> {
+    const { transport, localTransport, seeds } = this.#options.settings;
+    const localAddress = localTransport && target.name !== undefined && typeof seeds === "function"
+      ? seeds.localAddressOf?.(target.name)
+      : undefined;
     try {
-      return await this.#options.settings.transport.connect(target, { signal });
+      return localTransport && localAddress
+        ? await localTransport.connect(localAddress, { signal })
+        : await transport.connect(target, { signal });
     } catch (cause) {
       if (cause instanceof MeshError) throw cause;
       const address = formatAddress(target);
@@ -215,11 +232,9 @@ export class Connector {
     }
   }
 
-  /** What a peer of the Mesh runtime that dials must wait for, if anything: true if it stays. */
   #rivalOf(peer: NodeIdentity): Promise<boolean> | undefined {
     if (!isMeshLang(peer)) return undefined;
-    const dial = this.#pending.committedTo(peer);
-    return dial?.over.then(() => false) ?? this.#options.peers.get(peer.name)?.probe();
+    return meshLangRival(peer, this.#pending, this.#options.peers);
   }
 
   /** True if the node that a handshake was with is linked, or about to be by another handshake. */
@@ -237,13 +252,21 @@ export class Connector {
     return this.#options.peers.get(name);
   }
 
+  #close(connection: Connection): void {
+    this.#options.keepAlive.delete(connection);
+    connection.close();
+  }
+
   #addLink(
     connection: Connection,
-    peer: NodeIdentity,
+    identity: NodeIdentity,
     direction: PeerInfo["direction"],
     ack?: Uint8Array,
   ): Link {
-    const { self, settings, peers, tasks, linkListener, announcementsFor, onLink } = this.#options;
+    const { self, settings, totals, peers, tasks, keepAlive, linkListener } = this.#options;
+    const { announcementsFor, onLink } = this.#options;
+    // What only one of the two understands is not spoken.
+    const peer = { ...identity, features: identity.features & self.features };
     const initiator = direction === "outgoing" ? self.name : peer.name;
     const { link, replaced } = peers.add(peer, initiator, () =>
       new Link({
@@ -252,10 +275,11 @@ export class Connector {
         direction,
         clock: settings.clock,
         limits: settings,
+        totals,
         listener: linkListener,
         announcements: announcementsFor(peer),
       }, ack));
-    tasks.run(link.ended);
+    tasks.run(link.ended.then(() => keepAlive.delete(connection)));
     onLink(link, replaced);
     return link;
   }

@@ -1,7 +1,7 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
 
 /**
- * Proofs that a node knows a shared cookie, by HMAC-SHA256 (WIRE.md, Handshake).
+ * Proofs that a node knows a shared cookie, by HMAC-SHA256 (`docs/wire.md`, Handshake).
  *
  * By `node:crypto` and not by WebCrypto, which answers from a thread of its own: in a simulation the
  * seed alone must decide what comes first. A proof takes some microseconds either way.

@@ -9,19 +9,32 @@ import { KnownNodes } from "./known_nodes.ts";
 import type { Link } from "./link.ts";
 import type { Connector } from "./connector.ts";
 import { MeshError } from "./mesh_error.ts";
-import { formatAddress, parseNodeName, parseTarget, type Target } from "./node_name.ts";
+import {
+  formatAddress,
+  isLoopbackHost,
+  parseNodeName,
+  parseTarget,
+  type Target,
+} from "./node_name.ts";
 import type { MeshSettings, SeedsFunction } from "./options.ts";
 import type { Peers } from "./peers.ts";
 import type { TaskGroup } from "./task_group.ts";
+import type { Address } from "./transport.ts";
 
 /** How often a `seeds` function is asked, and how long it may take. */
 const SEEDS_INTERVAL_MS = 5_000;
 const SEEDS_TIMEOUT_MS = 30_000;
 
+/** How many names of other nodes at this node's own address are remembered as reported. */
+const MAX_REPORTED_NAMES = 64;
+
 /** What discovery works with. */
 export interface DiscoveryOptions {
   readonly settings: MeshSettings;
   readonly selfName: string;
+  /** The host that this node listens at. */
+  readonly listenHost: string;
+  readonly localAddress: Address | undefined;
   readonly peers: Peers;
   readonly connector: Connector;
   readonly tasks: TaskGroup;
@@ -33,6 +46,8 @@ export interface DiscoveryOptions {
 export class Discovery {
   readonly #options: DiscoveryOptions;
   readonly #known: KnownNodes;
+  readonly #self: Required<Target>;
+  readonly #reportedNames = new Set<string>();
   readonly #isLinked = (name: string) => this.#options.peers.get(name) !== undefined;
   #timer: unknown;
   /** The seeds have been asked for once, whatever came of it. */
@@ -43,8 +58,9 @@ export class Discovery {
   constructor(options: DiscoveryOptions) {
     const { settings, selfName } = options;
     this.#options = options;
+    this.#self = parseNodeName(selfName);
     this.#known = new KnownNodes({
-      own: parseNodeName(selfName),
+      own: this.#self,
       maxLearnt: settings.maxPeers,
       forgetAfterMs: settings.forgetAfterMs,
       fraction: () => randomFraction(settings.randomBytes),
@@ -69,11 +85,13 @@ export class Discovery {
 
   /** Dials the seeds, and asks for them again and again if they are given by a function. */
   async followSeeds(): Promise<void> {
-    const { tasks, settings: { seeds, clock } } = this.#options;
+    const { tasks, settings: { seeds } } = this.#options;
     // Not before whoever has started the node can listen to its events.
     await tasks.delay(0);
+    if (tasks.stopped) return;
+    this.#checkOwnName();
     if (typeof seeds !== "function") {
-      this.#known.setSeeds(seeds, clock.now());
+      this.#setSeeds(seeds);
       this.#hasSeeds = true;
       return this.dialDue();
     }
@@ -85,6 +103,7 @@ export class Discovery {
 
   /** Takes a node that a peer has told of. False: too many are known. */
   learn(target: Target): boolean {
+    if (this.#isAtOwnAddress(target)) return true;
     return this.#known.learn(target, this.#options.settings.clock.now(), this.#isLinked);
   }
 
@@ -93,10 +112,19 @@ export class Discovery {
     return this.#known.isKnownHost(hostname);
   }
 
-  /** A link has come up. */
-  linked({ peer, remoteAddress }: Link): void {
+  /** This node answers at one more address, and does not dial it. */
+  own(address: Address): void {
+    this.#known.own(address);
+  }
+
+  /**
+   * There is a link: one that another node has dialled, or what a dial of this node to `dialled` has
+   * led to. A dial may lead to a link that was there already.
+   */
+  linked({ peer, remoteAddress }: Link, dialled?: Target): void {
     const now = this.#options.settings.clock.now();
-    this.#known.linked(parseNodeName(peer.name), now, this.#isLinked, remoteAddress.hostname);
+    const remoteHost = remoteAddress.hostname;
+    this.#known.linked(parseNodeName(peer.name), now, this.#isLinked, { dialled, remoteHost });
   }
 
   /** A link has ended that nothing has taken the place of. */
@@ -108,21 +136,56 @@ export class Discovery {
   }
 
   async #askForSeeds(seeds: SeedsFunction): Promise<void> {
-    const { tasks, settings, selfName, onRefused } = this.#options;
+    const { tasks, selfName: name, localAddress, onRefused } = this.#options;
     try {
-      const asked = (async () => await seeds({ name: selfName, signal: tasks.signal }))();
+      const asked = (async () => await seeds({ name, signal: tasks.signal, localAddress }))();
       // A resolver that never answers must not keep the node from asking again.
       const texts = await tasks.within(SEEDS_TIMEOUT_MS, asked);
       if (tasks.stopped) return;
       if (!Array.isArray(texts)) {
         throw new TypeError(`seeds gave no list, or not within ${SEEDS_TIMEOUT_MS} ms`);
       }
-      this.#known.setSeeds(this.#parseSeeds(texts), settings.clock.now());
+      this.#setSeeds(this.#parseSeeds(texts));
     } catch (cause) {
-      onRefused("seeds", new MeshError("seeds-failed", "seeds", "seeds failed", { cause }));
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      const message = `the seeds function failed: ${reason}`;
+      onRefused("seeds", new MeshError("seeds-failed", "seeds", message, { cause }));
     }
     this.#hasSeeds = true;
     this.dialDue();
+  }
+
+  #setSeeds(targets: readonly Target[]): void {
+    for (const target of targets) this.#isAtOwnAddress(target);
+    this.#known.setSeeds(targets, this.#options.settings.clock.now());
+  }
+
+  /** Other machines cannot dial a name like `a@127.0.0.1:9000`, and would not say so to anybody here. */
+  #checkOwnName(): void {
+    const { listenHost, onRefused } = this.#options;
+    const { name, hostname } = this.#self;
+    if (!isLoopbackHost(hostname) || isLoopbackHost(listenHost)) return;
+    const message = `${name} listens at ${listenHost}, but its name leads other machines to ` +
+      `themselves: use a host in the name that they can dial`;
+    onRefused(name, new MeshError("loopback-name", name, message));
+  }
+
+  /** True for another node's name at this node's own address. It is reported, once for each name. */
+  #isAtOwnAddress(target: Target): boolean {
+    const { name } = target;
+    if (name === undefined || name === this.#self.name) return false;
+    if (formatAddress(target) !== formatAddress(this.#self)) return false;
+    if (this.#reportedNames.has(name) || this.#reportedNames.size >= MAX_REPORTED_NAMES) {
+      return true;
+    }
+    this.#reportedNames.add(name);
+    this.#options.onRefused(name, this.#ownAddress(name));
+    return true;
+  }
+
+  #ownAddress(name: string, cause?: unknown): MeshError {
+    const message = `${name} leads to this node, ${this.#self.name}, and not to another`;
+    return new MeshError("own-address", name, message, { cause });
   }
 
   #parseSeeds(texts: readonly unknown[]): Target[] {
@@ -156,12 +219,14 @@ export class Discovery {
   async #dialOne(target: Target): Promise<void> {
     const { connector, onRefused, settings: { clock } } = this.#options;
     try {
-      const link = await connector.dial(target);
-      this.#known.dialled(target, link.peer.name, clock.now());
+      this.linked(await connector.dial(target), target);
     } catch (error) {
       // Even if it was this node itself: behind the name of several, another may answer next time.
-      onRefused(formatAddress(target), error);
-      this.#known.dialled(target, undefined, clock.now());
+      const isMisled = error instanceof MeshError && error.code === "own-name" &&
+        target.name !== undefined && target.name !== this.#self.name;
+      const name = target.name ?? "";
+      onRefused(formatAddress(target), isMisled ? this.#ownAddress(name, error) : error);
+      this.#known.failed(target, clock.now());
     }
     this.dialDue();
   }

@@ -1,5 +1,5 @@
 /**
- * Which of two links to one node is kept (WIRE.md, "Two links between the same two nodes"). Both
+ * Which of two links to one node is kept (`docs/wire.md`, "Two links between the same two nodes"). Both
  * ends come to the same answer, since it depends only on what both know.
  */
 

@@ -51,7 +51,7 @@ export interface PeerInfo {
  * | --- | --- |
  * | `goodbye` | the peer has shut down |
  * | `closed` | the peer closed the connection, or its process ended |
- * | `failed` | the connection broke |
+ * | `failed` | the connection broke; see `cause` |
  * | `heartbeat` | no answer to a ping in `heartbeatTimeoutMs`, and nothing else from the peer |
  * | `frame-too-long` | the peer sent a frame above `maxMessageBytes`; the stream cannot be trusted |
  * | `replaced` | a newer link to the peer took its place |
@@ -87,12 +87,15 @@ export class PeerDownEvent extends Event {
   readonly peer: PeerInfo;
   /** Why it ended. */
   readonly reason: PeerDownReason;
+  /** The error that ended it, if there was one. Usually an `Error`. */
+  readonly cause: unknown;
 
   /** Makes a `peerdown` event. */
-  constructor(peer: PeerInfo, reason: PeerDownReason) {
+  constructor(peer: PeerInfo, reason: PeerDownReason, cause?: unknown) {
     super("peerdown");
     this.peer = peer;
     this.reason = reason;
+    this.cause = cause;
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * The four messages that open a link, over a connection (WIRE.md, Handshake):
+ * The four messages that open a link, over a connection (`docs/wire.md`, Handshake):
  *
  * ```text
  * initiator                                acceptor
@@ -14,9 +14,7 @@
  * challenges, the role of who proves, and the channel's binding. A failed proof ends the connection
  * without a word.
  *
- * A node of the Mesh runtime sends no extension, and its proof covers the other side's challenge
- * alone: a person in the middle can pass it on. So whoever takes the extension away from a message
- * gets that far only with a node that was started to accept this.
+ * `mesh_lang.ts` says what is different with a node of the Mesh runtime.
  *
  * `initiate` and `accept` talk and verify; whether the link is wanted is for their caller to
  * decide. They hold one frame of at most 4 KiB, and leave time limits to whoever closes the
@@ -51,12 +49,11 @@ import { fromHex, toHex } from "../backplane/hex.ts";
 import type { Cookies } from "./cookies.ts";
 import { malformedHandshake, readFrame, writeFrame } from "./handshake_frames.ts";
 import { MeshError } from "./mesh_error.ts";
+import { isMeshLang, meshLangIdentity, meshLangProofs, meshLangRefused } from "./mesh_lang.ts";
 import { formatAddress, parseNodeName } from "./node_name.ts";
 import type { Connection } from "./transport.ts";
 
 const CREATION = 1;
-const FEATURES = FEATURE_GOODBYE | FEATURE_ROOM_MESSAGE | FEATURE_ROOM_INTEREST | FEATURE_MISSED |
-  FEATURE_ROOM_CLOSE;
 const NO_BINDING: Uint8Array = new Uint8Array(BINDING_BYTES);
 
 /** Who a node is to others. */
@@ -65,14 +62,13 @@ export interface NodeIdentity {
   readonly name: string;
   /** 16 hexadecimal digits, chosen at random when the node starts; none at the Mesh runtime. */
   readonly incarnation: string;
-  /** Feature bits of WIRE.md. */
+  /** Feature bits, as in `docs/wire.md`. */
   readonly features: number;
 }
 
-/** True for a node of the Mesh runtime. */
-export function isMeshLang({ incarnation }: NodeIdentity): boolean {
-  return incarnation === "";
-}
+/** All that this version understands. */
+export const ALL_FEATURES: number = FEATURE_GOODBYE | FEATURE_ROOM_MESSAGE | FEATURE_ROOM_INTEREST |
+  FEATURE_MISSED | FEATURE_ROOM_CLOSE;
 
 /** What this node brings to a handshake. */
 export interface HandshakeOptions {
@@ -89,8 +85,12 @@ export interface HandshakeOptions {
 }
 
 /** A new identity for a node that starts. */
-export function newIdentity(name: string, incarnation: Uint8Array): NodeIdentity {
-  return { name, incarnation: toHex(incarnation), features: FEATURES };
+export function newIdentity(
+  name: string,
+  incarnation: Uint8Array,
+  features: number = ALL_FEATURES,
+): NodeIdentity {
+  return { name, incarnation: toHex(incarnation), features };
 }
 
 /**
@@ -165,8 +165,8 @@ function refuseOwnName(self: NodeIdentity, peer: NodeIdentity): void {
     : new MeshError("duplicate-name", self.name, `another live node is named ${self.name} too`);
 }
 
-/** What the proofs of a handshake are made over (WIRE.md, Responses). */
-interface Proofs {
+/** What the proofs of a handshake are made over. */
+export interface Proofs {
   /** The initiator's, sent with a challenge of its own. */
   byReply(challenge: Uint8Array): Uint8Array;
   /** The acceptor's, which answers the initiator's. */
@@ -186,11 +186,6 @@ function boundProofs(
   };
 }
 
-/** Each side answers the other's challenge, whose 32 bytes no bound proof is made over. */
-function meshLangProofs(acceptorsChallenge: Uint8Array): Proofs {
-  return { byReply: () => acceptorsChallenge, byAck: ({ challenge }) => challenge };
-}
-
 function toMessage({ name, incarnation, features }: NodeIdentity): HandshakeName {
   const extension = { incarnation: fromHex(incarnation), features };
   return { name, creation: CREATION, extension };
@@ -201,16 +196,9 @@ function identify(
   { name, extension }: HandshakeName,
   allowMeshLang: boolean,
 ): NodeIdentity {
-  if (extension === undefined && !allowMeshLang) {
-    throw new MeshError(
-      "mesh-lang-handshake",
-      name,
-      `${name} at ${formatAddress(connection.remoteAddress)} uses the Mesh runtime's handshake, ` +
-        `which is not accepted`,
-    );
-  }
+  if (extension === undefined && !allowMeshLang) throw meshLangRefused(name, connection);
   parseNodeName(name);
-  if (extension === undefined) return { name, incarnation: "", features: 0 };
+  if (extension === undefined) return meshLangIdentity(name);
   return { name, incarnation: toHex(extension.incarnation), features: extension.features };
 }
 

@@ -6,7 +6,7 @@
 import {
   encodeFrame,
   FRAME_HEADER_BYTES,
-  type FrameError,
+  FrameError,
   HANDSHAKE_MAX_FRAME_BYTES,
   readFrameLength,
 } from "../codec/mod.ts";
@@ -64,27 +64,19 @@ async function readFull(
   codeIfClosed: "closed" | "not-accepted",
 ): Promise<void> {
   for (let at = 0; at < target.length;) {
-    const size = await readOrClosed(connection, target.subarray(at));
+    let size: number | null = null;
+    let cause: unknown;
+    try {
+      size = await connection.read(target.subarray(at));
+    } catch (error) {
+      if (error instanceof MeshError) throw error;
+      // A reset says no more than an end does: the other side may close with our bytes unread.
+      cause = error;
+    }
     if (size === null) {
-      const address = formatAddress(connection.remoteAddress);
-      throw codeIfClosed === "closed" ? closed(connection) : new MeshError(
-        "not-accepted",
-        address,
-        `${address} closed the connection on our proof: it has another cookie, ` +
-          `a link to a node of our name, or no place for us`,
-      );
+      throw codeIfClosed === "closed" ? closed(connection, cause) : notAccepted(connection, cause);
     }
     at += size;
-  }
-}
-
-/** A reset says no more than an end does: the other side may close with our bytes unread. */
-async function readOrClosed(connection: Connection, target: Uint8Array): Promise<number | null> {
-  try {
-    return await connection.read(target);
-  } catch (error) {
-    if (error instanceof MeshError) throw error;
-    return null;
   }
 }
 
@@ -105,15 +97,23 @@ async function answerTls(connection: Connection, header: Uint8Array): Promise<Me
   return peerSpeaksTls(connection.remoteAddress);
 }
 
+function notAccepted(connection: Connection, cause: unknown): MeshError {
+  const address = formatAddress(connection.remoteAddress);
+  const message = `${address} closed the connection on our proof: it has another cookie, ` +
+    `a link to a node of our name, or no place for us`;
+  return new MeshError("not-accepted", address, message, { cause });
+}
+
 function closed(connection: Connection, cause?: unknown): MeshError {
   const address = formatAddress(connection.remoteAddress);
   const message = `${address} closed the connection in the handshake`;
   return new MeshError("closed", address, message, { cause });
 }
 
-/** The error for a frame that is no handshake. */
-export function malformedHandshake(connection: Connection, cause: unknown): MeshError {
+/** The error for a frame that is no handshake. What is no `FrameError` is a fault of our own. */
+export function malformedHandshake(connection: Connection, cause: unknown): unknown {
+  if (!(cause instanceof FrameError)) return cause;
   const address = formatAddress(connection.remoteAddress);
-  const { message } = cause as FrameError; // A decoder throws nothing else.
-  return new MeshError("malformed", address, `no handshake from ${address}: ${message}`, { cause });
+  const message = `no handshake from ${address}: ${cause.message}`;
+  return new MeshError("malformed", address, message, { cause });
 }

@@ -1,7 +1,7 @@
 import type { Clock } from "../backplane/clock.ts";
 
 /** How many seconds' worth of handshakes may come at once, as when a cluster starts. */
-const BURST_SECONDS = 5;
+const BURST_SECONDS = 10;
 
 /** The part of the rate that a single unknown address may use. */
 const ADDRESS_SHARE = 1 / 4;
@@ -27,30 +27,39 @@ export class HandshakeRate {
   /** One for each address, the one used last at the end. */
   readonly #addresses = new Map<string, Bucket>();
 
-  /** Allows a burst of five seconds' handshakes at first. */
+  /** Allows a burst at first. */
   constructor(options: { perSecond: number; clock: Clock }) {
     this.#perSecond = options.perSecond;
     this.#clock = options.clock;
     this.#unknown = this.#full(1);
   }
 
-  /** Takes part in one more handshake, or does not: false. */
+  /** Takes on one more connection, which may lead to a handshake, or does not: false. */
   admit(hostname: string, isKnown: boolean): boolean {
     const share = isKnown ? 1 : ADDRESS_SHARE;
     const own = this.#addresses.get(hostname) ?? this.#full(share);
     this.#addresses.delete(hostname);
     this.#addresses.set(hostname, own);
-    if (this.#addresses.size > MAX_ADDRESSES) {
-      for (const oldest of this.#addresses.keys()) {
-        this.#addresses.delete(oldest);
-        break;
-      }
-    }
+    if (this.#addresses.size > MAX_ADDRESSES) this.#forgetOne();
     if (!this.#has(own, share)) return false;
     if (!isKnown && !this.#has(this.#unknown, 1)) return false;
     own.tokens--;
     if (!isKnown) this.#unknown.tokens--;
     return true;
+  }
+
+  /** A connection has ended that led to no handshake, and does not count. */
+  refund(hostname: string, isKnown: boolean): void {
+    const own = this.#addresses.get(hostname);
+    if (own !== undefined) own.tokens++;
+    if (!isKnown) this.#unknown.tokens++;
+  }
+
+  #forgetOne(): void {
+    for (const oldest of this.#addresses.keys()) {
+      this.#addresses.delete(oldest);
+      return;
+    }
   }
 
   #full(share: number): Bucket {

@@ -9,6 +9,7 @@
 
 import { backoffMs } from "../backplane/backoff.ts";
 import { formatAddress, type Target } from "./node_name.ts";
+import type { Address } from "./transport.ts";
 
 /** How often a seed that may stand for several nodes is dialled. */
 const ALIAS_INTERVAL_MS = 30_000;
@@ -51,7 +52,7 @@ function isSettled(node: KnownNode, isLinked: (name: string) => boolean): boolea
 /** See the file's head. */
 export class KnownNodes {
   readonly #nodes = new Map<string, KnownNode>();
-  readonly #ownAddress: string;
+  readonly #ownAddresses = new Set<string>();
   readonly #maxLearnt: number;
   readonly #forgetAfterMs: number;
   readonly #fraction: () => number;
@@ -60,10 +61,17 @@ export class KnownNodes {
   constructor(
     options: { own: Target; maxLearnt: number; forgetAfterMs: number; fraction: () => number },
   ) {
-    this.#ownAddress = formatAddress(options.own);
+    this.own(options.own);
     this.#maxLearnt = options.maxLearnt;
     this.#forgetAfterMs = options.forgetAfterMs;
     this.#fraction = options.fraction;
+  }
+
+  /** Takes an address at which this node answers itself, and which it does not dial. */
+  own(address: Address): void {
+    const text = formatAddress(address);
+    this.#ownAddresses.add(text);
+    this.#nodes.delete(text);
   }
 
   /** Takes the seeds as they are now; what is a seed no more is treated like a learnt node. */
@@ -108,20 +116,14 @@ export class KnownNodes {
     return next;
   }
 
-  /** A dial is over: `name` is linked now, or undefined if it came to nothing. */
-  dialled(target: Target, name: string | undefined, now: number): void {
+  /** A dial has come to nothing. */
+  failed(target: Target, now: number): void {
     const node = this.#nodes.get(formatAddress(target));
     if (node === undefined) return;
     node.dialling = false;
     node.tried = true;
-    if (name === undefined) {
-      node.failures++;
-      node.dialAt = now + backoffMs(node.failures, this.#fraction());
-    } else {
-      node.name = name;
-      node.aliveAt = now;
-      if (isAlias(node)) node.dialAt = now + ALIAS_INTERVAL_MS;
-    }
+    node.failures++;
+    node.dialAt = now + backoffMs(node.failures, this.#fraction());
   }
 
   /** True if each known node is linked, or has been dialled once, or finds no place. */
@@ -141,22 +143,25 @@ export class KnownNodes {
     return false;
   }
 
-  /** A link has come up to the node that others dial at `target`, with `remoteHost` at its end. */
+  /**
+   * There is a link to the node that others dial at `target`. `dialled`: where this node has dialled,
+   * if it has; `remoteHost`: what the network calls the other end's host.
+   */
   linked(
-    target: Target,
+    target: Required<Target>,
     now: number,
     isLinked: (name: string) => boolean,
-    remoteHost?: string,
+    { dialled, remoteHost }: { dialled?: Target; remoteHost?: string } = {},
   ): void {
     const address = formatAddress(target);
     if (!this.#nodes.has(address) && this.#learnt() >= this.#maxLearnt) this.#forgetOne(isLinked);
     this.#know(target, false, now);
     const node = this.#nodes.get(address);
-    if (node === undefined) return;
-    node.name = target.name;
-    node.remoteHost = remoteHost;
-    node.aliveAt = now;
-    node.tried = true;
+    if (node !== undefined) this.#found(node, target.name, now).remoteHost = remoteHost;
+    const seed = dialled && this.#nodes.get(formatAddress(dialled));
+    if (seed === undefined) return;
+    this.#found(seed, target.name, now).dialling = false;
+    if (isAlias(seed)) seed.dialAt = now + ALIAS_INTERVAL_MS;
   }
 
   /** A link is gone that had been there since `since`. */
@@ -188,13 +193,20 @@ export class KnownNodes {
     if (oldest !== undefined) this.#nodes.delete(oldest.address);
   }
 
+  #found(node: KnownNode, name: string, now: number): KnownNode {
+    node.name = name;
+    node.aliveAt = now;
+    node.tried = true;
+    return node;
+  }
+
   #learnt(): number {
     return this.#nodes.values().filter((node) => !node.seed).toArray().length;
   }
 
   #know(target: Target, seed: boolean, now: number): void {
     const address = formatAddress(target);
-    if (address === this.#ownAddress) return;
+    if (this.#ownAddresses.has(address)) return;
     const known = this.#nodes.get(address);
     if (known === undefined) {
       this.#nodes.set(address, {

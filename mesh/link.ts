@@ -29,11 +29,13 @@ import {
 import type { Clock } from "../backplane/clock.ts";
 import type { Announcements } from "./announcements.ts";
 import type { PeerDownReason, PeerInfo } from "./events.ts";
-import { isMeshLang, type NodeIdentity } from "./handshake.ts";
+import type { NodeIdentity } from "./handshake.ts";
 import { Fences } from "./fences.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { isMeshLang } from "./mesh_lang.ts";
 import type { RoomChanges } from "./room_changes.ts";
 import { type Outcome, SendQueue } from "./send_queue.ts";
+import type { Counters } from "./totals.ts";
 import type { Address, Connection } from "./transport.ts";
 
 const READ_BUFFER_BYTES = 256 * 1024;
@@ -47,7 +49,7 @@ const TURN_MS = 20;
 /** How many messages are delivered between two looks at the clock. */
 const TURN_CHECK = 16;
 
-/** How often, in each timeout, a peer that only sends is told that its bytes arrive. */
+/** How often, in each timeout, a peer that is sending hears at least that its bytes arrive. */
 const ACKNOWLEDGEMENTS = 3;
 
 /** The payload of an empty frame, which means nothing: the receiver skips it. */
@@ -73,7 +75,7 @@ export interface LinkListener {
   /** The peer does not know a message with this tag, the first of them on this link. */
   onUnsupported(link: Link, tag: number): void;
   /** The link has ended. */
-  onDown(link: Link, reason: PeerDownReason): void;
+  onDown(link: Link, reason: PeerDownReason, cause?: unknown): void;
 }
 
 /** Limits and times of a link. */
@@ -91,6 +93,8 @@ export interface LinkOptions {
   readonly direction: PeerInfo["direction"];
   readonly limits: LinkLimits;
   readonly clock: Clock;
+  /** Counts for the node as a whole. */
+  readonly totals: Counters;
   readonly listener: LinkListener;
   /** What the peer has to be told of this node's rooms; left out if nothing. */
   readonly announcements?: Announcements;
@@ -108,6 +112,7 @@ export class Link {
   readonly #connection: Connection;
   readonly #limits: LinkLimits;
   readonly #clock: Clock;
+  readonly #totals: Counters;
   readonly #listener: LinkListener;
   readonly #queue: SendQueue;
   readonly #fences = new Fences();
@@ -131,21 +136,22 @@ export class Link {
   #delivered = 0;
   /** The ping in flight has not been written yet. */
   #isPingQueued = false;
-  /** When the first bytes came since this node last wrote something. */
-  #unansweredSince: number | undefined;
+  /** When this node last wrote something. */
+  #writtenAt: number;
 
   /**
    * Starts a link. `opening`, if given, is the first payload that travels: the acceptor's ACK,
    * which nothing may overtake.
    */
   constructor(options: LinkOptions, opening?: Uint8Array) {
-    const { connection, peer, direction, limits, clock, listener, announcements } = options;
+    const { connection, peer, direction, limits, clock, totals, listener, announcements } = options;
     this.peer = peer;
     this.direction = direction;
     this.remoteAddress = connection.remoteAddress;
     this.#connection = connection;
     this.#limits = limits;
     this.#clock = clock;
+    this.#totals = totals;
     this.#listener = listener;
     this.#queue = new SendQueue({
       features: peer.features,
@@ -154,7 +160,7 @@ export class Link {
       onOverflow: () => listener.onOverflow(this),
       onUnsupported: (tag) => listener.onUnsupported(this, tag),
     });
-    this.#since = clock.now();
+    this.#since = this.#writtenAt = clock.now();
     this.#heartbeat = new Heartbeat({
       intervalMs: limits.heartbeatIntervalMs,
       timeoutMs: limits.heartbeatTimeoutMs,
@@ -191,6 +197,7 @@ export class Link {
     if (this.#down || this.#leaving) return "unwanted";
     const outcome = this.#queue.publish(message);
     if (outcome === "queued") this.#messagesOut++;
+    else if (outcome === "dropped") this.#totals.dropped++;
     this.#wake();
     return outcome;
   }
@@ -246,7 +253,7 @@ export class Link {
   }
 
   /** Ends the link at once. What waits is lost. */
-  end(reason: PeerDownReason): void {
+  end(reason: PeerDownReason, cause?: unknown): void {
     if (this.#down) return;
     this.#down = true;
     this.#clock.clearTimeout(this.#timer);
@@ -257,7 +264,7 @@ export class Link {
     } catch {
       // A transport's own affair: for the mesh the link is over.
     }
-    this.#listener.onDown(this, this.#leaving ? "shut-down" : reason);
+    this.#listener.onDown(this, this.#leaving ? "shut-down" : reason, cause);
   }
 
   async #run(): Promise<void> {
@@ -281,6 +288,7 @@ export class Link {
         const now = this.#clock.now();
         if (now - askedAt >= 1) turnEnd = now + TURN_MS;
         this.#bytesIn += size;
+        this.#totals.bytesIn += size;
         this.#heartbeat.moved(now);
         const deliveredBefore = this.#delivered;
         for (const payload of decoder.push(buffer.subarray(0, size))) {
@@ -298,19 +306,17 @@ export class Link {
         if (this.#delivered > deliveredBefore || decoder.inFrame) this.#acknowledge(now);
       }
     } catch (error) {
-      this.end(error instanceof FrameError ? "frame-too-long" : "failed");
+      this.end(error instanceof FrameError ? "frame-too-long" : "failed", error);
     }
   }
 
   /**
-   * Sends an empty frame if the peer has been sending for a while and has heard nothing. Its ping may
-   * wait for minutes in the buffers of a slow path; until then, this is how it knows that its bytes
-   * arrive.
+   * Sends an empty frame if something has come and the peer has heard nothing for a while. Its ping
+   * may wait for minutes in the buffers of a slow path; until then, this is how it knows that its
+   * bytes arrive. Even so, a TLS record of 16 KiB takes 2 s at 64 kbit/s.
    */
   #acknowledge(now: number): void {
-    this.#unansweredSince ??= now;
-    const silentMs = now - this.#unansweredSince;
-    if (silentMs < this.#limits.heartbeatTimeoutMs / ACKNOWLEDGEMENTS) return;
+    if (now - this.#writtenAt < this.#limits.heartbeatTimeoutMs / ACKNOWLEDGEMENTS) return;
     if (this.#writing === undefined && !isMeshLang(this.peer)) this.#sendUrgent(NOTHING);
   }
 
@@ -320,6 +326,7 @@ export class Link {
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.#malformed++;
+      this.#totals.malformed++;
       this.#listener.onMalformed(this, error);
     }
   }
@@ -330,11 +337,12 @@ export class Link {
       case ROOM_MESSAGE:
       case ROOM_CLOSE:
         this.#messagesIn++;
+        this.#totals.received++;
         return this.#listener.onBroadcast(this, payload);
       case ROOM_INTEREST:
         return this.#listener.onInterest(this, payload);
       case MISSED:
-        return this.#listener.onMissed(this, decodeMissed(payload));
+        return this.#takeMissed(decodeMissed(payload));
       case PEER_LIST:
         return this.#listener.onPeerList(decodePeerList(payload));
       case PING:
@@ -348,6 +356,11 @@ export class Link {
         // This is how a protocol stays extensible.
         this.#ignored++;
     }
+  }
+
+  #takeMissed(count: number): void {
+    this.#totals.missed += count;
+    this.#listener.onMissed(this, count);
   }
 
   #takePong(token: Uint8Array): void {
@@ -401,15 +414,16 @@ export class Link {
           const size = await this.#connection.write(at === 0 ? bytes : bytes.subarray(at));
           at += size;
           this.#bytesOut += size;
-          this.#unansweredSince = undefined;
-          if (this.#isPingQueued) this.#heartbeat.moved(this.#clock.now());
+          this.#totals.bytesOut += size;
+          this.#writtenAt = this.#clock.now();
+          if (this.#isPingQueued) this.#heartbeat.moved(this.#writtenAt);
         }
         this.#queue.written();
         // The ping is among the urgent frames, and these are taken first.
         if (!this.#queue.hasUrgent) this.#isPingQueued = false;
       }
-    } catch {
-      this.end("failed");
+    } catch (error) {
+      this.end("failed", error);
     }
     this.#writing = undefined;
   }

@@ -2,6 +2,7 @@ import type { Backplane, PublishReport } from "../backplane/backplane.ts";
 import type { TypedEventTarget } from "../backplane/typed_event_target.ts";
 import type { Address } from "./transport.ts";
 import type { MeshEventMap, PeerInfo } from "./events.ts";
+import type { MeshTotals } from "./totals.ts";
 import { MeshNode } from "./node.ts";
 import { type MeshOptions, resolveOptions } from "./options.ts";
 
@@ -25,6 +26,8 @@ export interface Mesh
   readonly address: Address;
   /** The links as they are now, one for each connected node. */
   readonly peers: readonly PeerInfo[];
+  /** What this node has sent and received since it started. */
+  readonly totals: MeshTotals;
   /** Largest message that {@linkcode publish} takes, in bytes. */
   readonly maxMessageBytes: number;
   /**
@@ -56,6 +59,14 @@ export interface Mesh
    * @throws {MeshError} rejects with a code that says why there is no link.
    */
   connect(target: string): Promise<PeerInfo>;
+  /**
+   * Has the mesh no longer keep the process alive: the process ends when nothing else runs in it, for
+   * example when `deno serve` has been told to stop. Then the others notice, but hear no goodbye; so
+   * call {@linkcode shutdown} where you can. A dial under way ends first.
+   */
+  unref(): void;
+  /** Has the mesh keep the process alive again, as it does at first. */
+  ref(): void;
   /**
    * Leaves the cluster: stops accepting, writes what is queued, says goodbye and closes, all within
    * some 2 s. Resolves when nothing is left running. May be called again.

@@ -17,6 +17,8 @@
  * | `wrong-cookie` | the other side's proof is not by a cookie of ours |
  * | `wrong-name` | another node answers than the one that was dialled |
  * | `own-name` | the other side is this node itself |
+ * | `own-address` | the name of another node has the host and port of this node, so it cannot be dialled. Either it is an old name of this node, or a host like `127.0.0.1` in names leads every machine to itself |
+ * | `loopback-name` | this node listens for other machines, and its name leads every machine to itself |
  * | `duplicate-name` | two live nodes go by one name |
  * | `mesh-lang-handshake` | the other side is a node of the Mesh runtime, or plays one; see `allowMeshLang` |
  * | `malformed` | what came is not a handshake; see `cause` |
@@ -42,6 +44,8 @@ export type MeshErrorCode =
   | "wrong-cookie"
   | "wrong-name"
   | "own-name"
+  | "own-address"
+  | "loopback-name"
   | "duplicate-name"
   | "mesh-lang-handshake"
   | "malformed"

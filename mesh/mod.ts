@@ -60,6 +60,7 @@ export { MeshError, type MeshErrorCode } from "./mesh_error.ts";
 export { type Mesh, startMesh } from "./mesh.ts";
 export type { MeshOptions, Seeds, SeedsFunction, SeedsRequest } from "./options.ts";
 export type { WorkerChannel } from "./siblings.ts";
+export type { MeshTotals } from "./totals.ts";
 export { tcpTransport } from "./tcp_transport.ts";
 export { type TlsOptions, tlsTransport } from "./tls_transport.ts";
 export type { Address, Connection, Listener, Transport } from "./transport.ts";

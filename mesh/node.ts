@@ -23,7 +23,7 @@ import {
   RefusedEvent,
 } from "../backplane/events.ts";
 import { Receivers } from "../backplane/receivers.ts";
-import { INCARNATION_BYTES, SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
+import { INCARNATION_BYTES } from "../codec/mod.ts";
 import { Cookies } from "./cookies.ts";
 import {
   PeerDownEvent,
@@ -34,10 +34,12 @@ import {
 } from "./events.ts";
 import { newIdentity } from "./handshake.ts";
 import { Interest } from "./interest.ts";
+import { KeepAlive } from "./keep_alive.ts";
 import type { Link } from "./link.ts";
 import { LostLinks } from "./missed.ts";
 import { Connector } from "./connector.ts";
 import type { Mesh } from "./mesh.ts";
+import { meshLangLimit } from "./mesh_lang.ts";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress, formatName, parseTarget } from "./node_name.ts";
 import type { MeshSettings } from "./options.ts";
@@ -46,6 +48,7 @@ import { Peers } from "./peers.ts";
 import { becomeReady } from "./readiness.ts";
 import { listenAtSharedPort, SharedPort } from "./shared_port.ts";
 import { TaskGroup } from "./task_group.ts";
+import { type MeshTotals, newCounters } from "./totals.ts";
 import type { Address, Listener } from "./transport.ts";
 import { Discovery } from "./discovery.ts";
 
@@ -59,7 +62,10 @@ export class MeshNode extends EventTarget implements Mesh {
   readonly maxMessageBytes: number;
 
   readonly #settings: MeshSettings;
+  readonly #keepAlive: KeepAlive;
+  readonly #totals = newCounters();
   readonly #listener: Listener;
+  readonly #localListener: Listener | undefined;
   readonly #tasks: TaskGroup;
   readonly #peers: Peers;
   readonly #connector: Connector;
@@ -87,27 +93,32 @@ export class MeshNode extends EventTarget implements Mesh {
       const message = `cannot listen at ${address}: ${reason}`;
       throw new MeshError("listen-failed", address, message, { cause });
     }
-    const node = new MeshNode(settings, listener, cookies);
+    const node = new MeshNode(settings, listener, await listenLocally(settings), cookies);
     if (!signal?.aborted) return node;
     await node.shutdown();
     throw shutDown(node.name);
   }
 
-  private constructor(settings: MeshSettings, listener: Listener, cookies: Cookies) {
+  private constructor(
+    options: MeshSettings,
+    listener: Listener,
+    localListener: Listener | undefined,
+    cookies: Cookies,
+  ) {
     super();
+    const keepAlive = this.#keepAlive = new KeepAlive(options.clock);
+    const settings = this.#settings = { ...options, clock: keepAlive };
     const { name, local, listen, sharesPort, clock, randomBytes, maxPeers, signal } = settings;
-    this.#settings = settings;
     this.#listener = listener;
+    this.#localListener = localListener;
     this.address = listener.address;
     const isFallback = sharesPort && listen.port !== 0 && listener.address.port !== listen.port;
     this.name = name.port === 0 || isFallback
       ? formatName(local, { ...name, port: listener.address.port })
       : name.name;
-    // A longer message would cost a peer of the Mesh runtime its link.
-    this.maxMessageBytes = settings.allowMeshLang
-      ? Math.min(settings.maxMessageBytes, SESSION_MAX_FRAME_BYTES)
-      : settings.maxMessageBytes;
-    const self = newIdentity(this.name, randomBytes(INCARNATION_BYTES));
+    const { allowMeshLang, maxMessageBytes } = settings;
+    this.maxMessageBytes = allowMeshLang ? meshLangLimit(maxMessageBytes) : maxMessageBytes;
+    const self = newIdentity(this.name, randomBytes(INCARNATION_BYTES), settings.features);
     this.incarnation = self.incarnation;
 
     const tasks = this.#tasks = new TaskGroup(clock);
@@ -116,10 +127,12 @@ export class MeshNode extends EventTarget implements Mesh {
     const onRefused = (address: string, error: unknown) => this.#onRefused(address, error);
     this.#connector = new Connector({
       settings,
+      totals: this.#totals,
       self,
       cookies,
       peers,
       tasks,
+      keepAlive,
       linkListener: {
         onBroadcast: (link, message) =>
           this.#receivers.deliver(message, link.peer.incarnation || undefined),
@@ -129,7 +142,7 @@ export class MeshNode extends EventTarget implements Mesh {
         onMalformed: (link, { code }) => this.dispatchEvent(new MalformedEvent(link.info, code)),
         onOverflow: (link) => this.dispatchEvent(new OverflowEvent(link.info, link.info.dropped)),
         onUnsupported: (link, tag) => this.dispatchEvent(new UnsupportedEvent(link.info, tag)),
-        onDown: (link, reason) => this.#onDown(link, reason),
+        onDown: (link, reason, cause) => this.#onDown(link, reason, cause),
       },
       isKnownHost: (hostname) => this.#discovery.isKnownHost(hostname),
       announcementsFor: (peer) => interest.announcementsFor(peer),
@@ -139,6 +152,8 @@ export class MeshNode extends EventTarget implements Mesh {
     this.#discovery = new Discovery({
       settings,
       selfName: this.name,
+      listenHost: listener.address.hostname,
+      localAddress: localListener?.address,
       peers,
       connector: this.#connector,
       tasks,
@@ -158,6 +173,7 @@ export class MeshNode extends EventTarget implements Mesh {
         listen,
         address: { hostname: name.hostname, port: name.port || listen.port },
         connector: this.#connector,
+        discovery: this.#discovery,
         tasks,
         onRefused,
       });
@@ -165,6 +181,7 @@ export class MeshNode extends EventTarget implements Mesh {
     }
     signal?.addEventListener("abort", this.#onAbort, { once: true });
     tasks.run(this.#connector.acceptAll(listener));
+    if (localListener !== undefined) tasks.run(this.#connector.acceptAll(localListener));
     tasks.run(this.#discovery.followSeeds());
     tasks.run(this.#peerLists.repeat());
   }
@@ -177,11 +194,16 @@ export class MeshNode extends EventTarget implements Mesh {
     return Array.from(this.#peers, (link) => link.info);
   }
 
+  get totals(): MeshTotals {
+    return { ...this.#totals };
+  }
+
   publish(message: Uint8Array, from?: Disposable): PublishReport {
     checkMessage(message, this.maxMessageBytes);
     let peers = 0;
     let dropped = 0;
     if (this.#tasks.stopped) return { peers, dropped };
+    this.#totals.published++;
     this.#interest.flush();
     for (const link of this.#interest.receivers(message)) {
       const outcome = link.publish(message);
@@ -217,11 +239,21 @@ export class MeshNode extends EventTarget implements Mesh {
     const target = parseTarget(text);
     if (this.#tasks.stopped) throw shutDown(this.name);
     try {
-      return (await this.#connector.dial(target)).info;
+      const link = await this.#connector.dial(target);
+      this.#discovery.linked(link, target);
+      return link.info;
     } finally {
       // Known nodes may have been waiting for the place that the dial took.
       this.#discovery.dialDue();
     }
+  }
+
+  unref(): void {
+    this.#keepAlive.set(false);
+  }
+
+  ref(): void {
+    this.#keepAlive.set(true);
   }
 
   shutdown(): Promise<void> {
@@ -237,6 +269,7 @@ export class MeshNode extends EventTarget implements Mesh {
     this.#tasks.stop();
     this.#settings.signal?.removeEventListener("abort", this.#onAbort);
     this.#listener.close();
+    this.#localListener?.close();
     this.#sharedPort?.stop();
     this.#discovery.stop();
     this.#interest.stop();
@@ -247,18 +280,19 @@ export class MeshNode extends EventTarget implements Mesh {
 
   #onLink(link: Link, replaced: Link | undefined): void {
     this.#interest.linked(link);
-    this.#discovery.linked(link);
+    // Of a link that this node has dialled, discovery hears when the dial is over.
+    if (link.direction === "incoming") this.#discovery.linked(link);
     this.#peerLists.send(link);
     replaced?.end("replaced");
     this.dispatchEvent(new PeerUpEvent(link.info));
     if (this.#lostLinks.up(link.peer.name)) this.#onMissed(link);
   }
 
-  #onDown(link: Link, reason: PeerDownReason): void {
+  #onDown(link: Link, reason: PeerDownReason, cause: unknown): void {
     this.#interest.unlinked(link);
     const isGone = this.#peers.remove(link);
     if (isGone) this.#discovery.lost(link, reason);
-    this.dispatchEvent(new PeerDownEvent(link.info, reason));
+    this.dispatchEvent(new PeerDownEvent(link.info, reason, cause));
     const { name, incarnation } = link.peer;
     const isReplaced = this.#peers.get(name)?.peer.incarnation === incarnation;
     if (this.#lostLinks.down(name, reason, isReplaced)) this.#onMissed(link);
@@ -273,7 +307,8 @@ export class MeshNode extends EventTarget implements Mesh {
     // A node that shuts down expects to be cut off.
     if (this.#tasks.stopped) return;
     const code = error instanceof MeshError ? error.code : "unexpected";
-    // That a link is there already is no refusal, and a node that dials itself stops by itself.
+    // That a link is there already is no refusal. A node may be among its own seeds, for example as
+    // one of several behind a name; where it stands in another's place, the code is `own-address`.
     if (code === "already-linked" || code === "own-name") return;
     this.dispatchEvent(new RefusedEvent(address, code, error));
   }
@@ -281,4 +316,14 @@ export class MeshNode extends EventTarget implements Mesh {
 
 function shutDown(name: string): MeshError {
   return new MeshError("shut-down", name, `${name} has been shut down`);
+}
+
+/** Listens for nodes of the same process, if there can be any. */
+async function listenLocally({ localTransport }: MeshSettings): Promise<Listener | undefined> {
+  try {
+    return await localTransport?.listen({ hostname: "127.0.0.1", port: 0 });
+  } catch {
+    // There is no such interface. The siblings dial the node as all others do.
+    return undefined;
+  }
 }

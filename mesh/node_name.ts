@@ -1,4 +1,4 @@
-/** Names and addresses of nodes (DESIGN.md): `local@host:port`, `host:port`. */
+/** Names and addresses of nodes: `local@host:port`, `host:port`. */
 
 import { MeshError } from "./mesh_error.ts";
 import type { Address } from "./transport.ts";
@@ -16,6 +16,21 @@ const HOST_AND_PORT =
 
 const encoder = new TextEncoder();
 
+/** Hosts that stand for all addresses of a machine, and for none that another could dial. */
+const WILDCARD = /^(?:(?:::ffff:)?0+(?:\.0+){0,3}|(?=.*:)[0:]+)$/i;
+
+const LOOPBACK = /^(?:localhost|.+\.localhost|(?:::ffff:)?127\.[\d.]+|(?=.*:)[0:]*:0*1)$/i;
+
+/** True for a host such as `0.0.0.0` or `::`, which can be listened at and not be dialled. */
+export function isWildcardHost(hostname: string): boolean {
+  return WILDCARD.test(hostname);
+}
+
+/** True for a host such as `127.0.0.1` or `localhost`, which leads each machine to itself. */
+export function isLoopbackHost(hostname: string): boolean {
+  return LOOPBACK.test(hostname);
+}
+
 /** Somewhere to dial. */
 export interface Target extends Address {
   /** Who must answer there; anybody if left out. */
@@ -23,7 +38,8 @@ export interface Target extends Address {
 }
 
 /**
- * Reads `host`, `host:port` or `[v6]:port`, or a full name of these with `local@` before.
+ * Reads `host`, `host:port` or `[v6]:port`, or a full name of these with `local@` before. A name
+ * must have a host that others can dial, so none like `0.0.0.0`.
  *
  * @throws {MeshError} `invalid-address`.
  */
@@ -33,6 +49,7 @@ export function parseTarget(text: string): Target {
   const match = HOST_AND_PORT.exec(text.slice(at + 1));
   if (match !== null && (at < 0 || LOCAL.test(local))) {
     const address = { hostname: match[1] ?? match[2], port: Number(match[3] ?? DEFAULT_PORT) };
+    if (at >= 0 && isWildcardHost(address.hostname)) throw wildcardName(text);
     // What travels is the full form, so the limit is for that.
     const full = at < 0 ? formatAddress(address) : formatName(local, address);
     if (address.port <= 0xffff && encoder.encode(full).length <= MAX_NAME_BYTES) {
@@ -62,6 +79,15 @@ export function parseNodeName(text: string): Required<Target> {
   );
 }
 
+function wildcardName(text: string): MeshError {
+  return new MeshError(
+    "invalid-address",
+    text,
+    `${JSON.stringify(text)} is no node's name: its host must be one that others can dial. To ` +
+      `listen on all addresses, use the option listen`,
+  );
+}
+
 /** The text of an address, an IPv6 host in brackets. */
 export function formatAddress({ hostname, port }: Address): string {
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
@@ -72,7 +98,7 @@ export function formatName(local: string, address: Address): string {
   return `${local}@${formatAddress(address)}`;
 }
 
-/** Orders names as WIRE.md does, by their bytes. (`<` orders by UTF-16 units, which differs.) */
+/** Orders names by their bytes. (`<` orders by UTF-16 units, which differs.) */
 export function isSmallerName(a: string, b: string): boolean {
   const left = encoder.encode(a);
   const right = encoder.encode(b);

@@ -11,6 +11,7 @@ import {
   wholeNumber,
 } from "../backplane/checks.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "../backplane/clock.ts";
+import { ALL_FEATURES } from "./handshake.ts";
 import type { MeshError } from "./mesh_error.ts";
 import { formatName, parseTarget, type Target } from "./node_name.ts";
 import { tcpTransport } from "./tcp_transport.ts";
@@ -31,6 +32,8 @@ export interface SeedsRequest {
   readonly name: string;
   /** Aborted when that node shuts down: whatever the function holds for it is to be freed then. */
   readonly signal: AbortSignal;
+  /** Where nodes of the same process can dial it without TLS; undefined if they cannot. */
+  readonly localAddress?: Address;
 }
 
 /** Gives the seeds as they are now. It is asked again every 5 s. */
@@ -42,6 +45,8 @@ export interface SeedsFunction {
    * the port over when nobody holds it any more. {@linkcode workerSeeds} sets this.
    */
   readonly sharesPort?: boolean;
+  /** The `localAddress` of another node, if that node runs in this process. */
+  localAddressOf?(name: string): Address | undefined;
 }
 
 /** Options of {@linkcode startMesh}. */
@@ -49,7 +54,8 @@ export interface MeshOptions {
   /**
    * Who this node is and where others dial it: `"chat-1@10.0.0.5:9000"`. Port 9000 if left out, an
    * IPv6 address in brackets, at most 255 bytes. Port 0 stands for the port that is picked when the
-   * node begins to listen.
+   * node begins to listen. A host like `0.0.0.0` is refused, because others cannot dial it; to listen
+   * on all addresses, use `listen`. With a loopback host, only nodes on the same machine can dial.
    */
   name: string;
   /**
@@ -68,7 +74,8 @@ export interface MeshOptions {
   /**
    * Nodes to dial, `host:port` or full names; one that is up is enough, the others are learnt from
    * it. A function is asked again every 5 s. A host name may stand for several nodes, and addresses of
-   * this node itself do no harm.
+   * this node itself do no harm. The name of another node at this node's address is refused with
+   * `own-address`.
    */
   seeds?: Seeds | SeedsFunction;
   /**
@@ -97,10 +104,11 @@ export interface MeshOptions {
    */
   maxPendingHandshakes?: number;
   /**
-   * Handshakes a second that unknown addresses can make this node take part in; each takes up to
-   * 1 ms of the processor. One address may use a quarter of them, and a burst of five seconds'
-   * handshakes is allowed. Further connections are closed as soon as they speak. Hosts of seeds and of
-   * known nodes do not count, and each may make as many. Default: 50.
+   * How many handshakes unknown addresses can begin in a second. Each takes up to 2 ms of the
+   * processor, so the default keeps an attack below a twentieth of a core. A single address may use a
+   * quarter of them, and ten seconds' worth may come at once. Further connections are closed
+   * immediately, which is reported once a second. Hosts of seeds and of known nodes do not count; each
+   * of them may begin as many. Default: 20.
    */
   maxHandshakesPerSecond?: number;
   /** Time for connecting and shaking hands, in milliseconds. Default: 5,000. */
@@ -160,7 +168,11 @@ export interface MeshSettings {
   readonly heartbeatTimeoutMs: number;
   readonly forgetAfterMs: number;
   readonly allowMeshLang: boolean;
+  /** What this node says that it understands. No option: only a test plays an older node. */
+  readonly features: number;
   readonly transport: Transport;
+  /** Between nodes of one process, where nobody can listen in: without TLS. */
+  readonly localTransport: Transport | undefined;
   readonly signal: AbortSignal | undefined;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
@@ -196,13 +208,17 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     maxQueuedBytes: number("maxQueuedBytes", 16 * 1024 * 1024),
     maxPeers: number("maxPeers", 256),
     maxPendingHandshakes: number("maxPendingHandshakes", 64),
-    maxHandshakesPerSecond: number("maxHandshakesPerSecond", 50),
+    maxHandshakesPerSecond: number("maxHandshakesPerSecond", 20),
     handshakeTimeoutMs: delay("handshakeTimeoutMs", 5_000),
     heartbeatIntervalMs: delay("heartbeatIntervalMs", 10_000),
     heartbeatTimeoutMs: delay("heartbeatTimeoutMs", 5_000),
     forgetAfterMs: number("forgetAfterMs", 600_000),
     allowMeshLang,
+    features: ALL_FEATURES,
     transport: checkTransport(options),
+    localTransport: sharesPort && !options.transport && options.tls !== false
+      ? tcpTransport
+      : undefined,
     signal: checkSignal(options.signal),
     clock: checkClock(options.clock),
     randomBytes: checkRandomBytes(options.randomBytes),

@@ -6,7 +6,7 @@
 import { encodePeerList } from "../codec/mod.ts";
 import type { Discovery } from "./discovery.ts";
 import type { Link } from "./link.ts";
-import { parseNodeName } from "./node_name.ts";
+import { parseNodeName, type Target } from "./node_name.ts";
 import type { Peers } from "./peers.ts";
 import type { TaskGroup } from "./task_group.ts";
 
@@ -15,6 +15,9 @@ import type { TaskGroup } from "./task_group.ts";
  * have forgotten each other find together again through a third.
  */
 const REPEAT_INTERVAL_MS = 60_000;
+
+/** How many names in a list may be unreadable before the rest is given up. */
+const MAX_UNREADABLE = 100;
 
 /** What peer lists need. */
 export interface PeerListsOptions {
@@ -61,15 +64,21 @@ export class PeerLists {
   /** Takes the list of a peer. */
   receive(names: readonly string[]): void {
     const { selfName, peers, discovery, onRefused } = this.#options;
+    let unreadable = 0;
     for (const name of names) {
       if (name === selfName || peers.get(name) !== undefined) continue;
+      let target: Target;
       try {
-        if (!discovery.learn(parseNodeName(name))) throw peers.tooMany(name);
+        target = parseNodeName(name);
       } catch (error) {
         // One report for a list: a peer that sends thousands of bad names gets no more out of it.
-        onRefused(name, error);
-        break;
+        if (unreadable === 0) onRefused(name, error);
+        if (++unreadable > MAX_UNREADABLE) break;
+        continue;
       }
+      if (discovery.learn(target)) continue;
+      onRefused(name, peers.tooMany(name));
+      break;
     }
     discovery.dialDue();
   }

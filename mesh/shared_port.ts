@@ -12,6 +12,7 @@
  */
 
 import type { Connector } from "./connector.ts";
+import type { Discovery } from "./discovery.ts";
 import type { Link } from "./link.ts";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress } from "./node_name.ts";
@@ -20,6 +21,9 @@ import type { Address, Listener, Transport } from "./transport.ts";
 
 /** How often to try for a port that no node of the cluster holds. */
 const RETRY_INTERVAL_MS = 5_000;
+
+/** When to look for the holder first. */
+const FIRST_LOOK_MS = 500;
 
 /** A holder that ends each link at once must not keep this node busy. */
 const PAUSE_MS = 100;
@@ -32,6 +36,7 @@ export interface SharedPortOptions {
   /** Where others dial that. */
   readonly address: Address;
   readonly connector: Connector;
+  readonly discovery: Discovery;
   readonly tasks: TaskGroup;
   /** No node of the cluster can be reached at the address. */
   readonly onRefused: (address: string, error: unknown) => void;
@@ -68,16 +73,19 @@ export class SharedPort {
 
   /** Waits for the port, takes it, and accepts connections there until the node stops. */
   async follow(): Promise<void> {
-    const { tasks, connector } = this.#options;
-    // Not before whoever has started the node can listen to its events.
-    await tasks.delay(0);
+    const { tasks, address, connector, discovery } = this.#options;
+    // The holder is a sibling, most likely, and discovery links to it sooner and without TLS.
+    await tasks.delay(FIRST_LOOK_MS);
     while (!tasks.stopped) {
+      const listener = await this.#take();
+      if (listener !== undefined) {
+        discovery.own(address);
+        return await connector.acceptAll(listener);
+      }
+      if (tasks.stopped) return;
       const holder = await this.#findHolder();
       if (holder !== undefined) await holder.ended;
       await tasks.delay(holder === undefined ? RETRY_INTERVAL_MS : PAUSE_MS);
-      const listener = tasks.stopped ? undefined : await this.#take();
-      if (listener === undefined) continue;
-      return await connector.acceptAll(listener);
     }
   }
 

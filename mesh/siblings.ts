@@ -1,10 +1,11 @@
 /**
- * How the nodes of one process find each other: through a channel on which each says its name.
+ * How the nodes of one process find each other: through a channel on which each says its name, and
+ * where its siblings can dial it.
  *
  * ```text
- * { kind: "hello", name }   a node has started, and asks for the names of the others
- * { kind: "here", name }    a node is there: said after a hello, and each time the names are asked for
- * { kind: "bye", name }     a node has shut down
+ * { kind: "hello", name, address }   a node has started, and asks for the names of the others
+ * { kind: "here", name, address }    a node is there: said after a hello, and whenever it asks for names
+ * { kind: "bye", name }              a node has shut down
  * ```
  *
  * A worker that dies says nothing any more, and its name is forgotten after a while. Anything else on
@@ -12,6 +13,7 @@
  */
 
 import type { Clock } from "../backplane/clock.ts";
+import type { Address } from "./transport.ts";
 
 /** How long a new node waits for the names of the others before it gives them for the first time. */
 const ANSWER_MS = 100;
@@ -35,21 +37,29 @@ export interface WorkerChannel {
   close(): void;
 }
 
+/** What is known of a sibling. */
+interface Sibling {
+  readonly heardAt: number;
+  readonly address: Address | undefined;
+}
+
 /** The siblings of one node; see the head of the file. */
 export class Siblings {
   readonly #name: string;
+  readonly #address: Address | undefined;
   readonly #channel: WorkerChannel;
   readonly #clock: Clock;
-  readonly #heardAt = new Map<string, number>();
+  readonly #known = new Map<string, Sibling>();
   readonly #firstAnswers = Promise.withResolvers<void>();
   readonly #firstTimer: unknown;
   #answerTimer: unknown;
   #hasGreeted = false;
   #changed = false;
 
-  /** Listens, and says nothing yet. */
-  constructor(name: string, channel: WorkerChannel, clock: Clock) {
+  /** Listens, and says nothing yet. `address` is where siblings can dial this node. */
+  constructor(name: string, address: Address | undefined, channel: WorkerChannel, clock: Clock) {
     this.#name = name;
+    this.#address = address;
     this.#channel = channel;
     this.#clock = clock;
     this.#firstTimer = clock.setTimeout(this.#firstAnswers.resolve, ANSWER_MS);
@@ -69,10 +79,15 @@ export class Siblings {
     this.#hasGreeted = true;
     await this.#firstAnswers.promise;
     const now = this.#clock.now();
-    for (const [name, heardAt] of this.#heardAt) {
+    for (const [name, { heardAt }] of this.#known) {
       if (now - heardAt > FORGET_MS) this.#forget(name);
     }
-    return [...this.#heardAt.keys()];
+    return [...this.#known.keys()];
+  }
+
+  /** Where a sibling can be dialled by this process, if it has said so. */
+  addressOf(name: string): Address | undefined {
+    return this.#known.get(name)?.address;
   }
 
   /** Says bye and closes the channel. */
@@ -91,7 +106,7 @@ export class Siblings {
     if (typeof name !== "string" || name === this.#name) return;
     if (kind === "bye") return this.#forget(name);
     if (kind !== "hello" && kind !== "here") return;
-    this.#remember(name);
+    this.#remember(name, "address" in data ? data.address : undefined);
     if (kind === "hello") this.#answerSoon();
   }
 
@@ -102,19 +117,28 @@ export class Siblings {
     }, GATHER_MS);
   }
 
-  #remember(name: string): void {
-    if (!this.#heardAt.has(name)) {
-      if (this.#heardAt.size >= MAX_SIBLINGS) return;
+  #remember(name: string, address: unknown): void {
+    if (!this.#known.has(name)) {
+      if (this.#known.size >= MAX_SIBLINGS) return;
       this.#changed = true;
     }
-    this.#heardAt.set(name, this.#clock.now());
+    this.#known.set(name, {
+      heardAt: this.#clock.now(),
+      address: isAddress(address) ? address : undefined,
+    });
   }
 
   #forget(name: string): void {
-    if (this.#heardAt.delete(name)) this.#changed = true;
+    if (this.#known.delete(name)) this.#changed = true;
   }
 
   #post(kind: "hello" | "here" | "bye"): void {
-    this.#channel.postMessage({ kind, name: this.#name });
+    this.#channel.postMessage({ kind, name: this.#name, address: this.#address });
   }
+}
+
+function isAddress(value: unknown): value is Address {
+  return typeof value === "object" && value !== null &&
+    "hostname" in value && typeof value.hostname === "string" &&
+    "port" in value && typeof value.port === "number";
 }

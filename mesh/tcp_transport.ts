@@ -17,6 +17,8 @@ function tcpListener(listener: Deno.TcpListener): Listener {
     address: { hostname: listener.addr.hostname, port: listener.addr.port },
     accept: async () => tcpConnection(await listener.accept()),
     close: closeOnce(listener),
+    ref: () => listener.ref(),
+    unref: () => listener.unref(),
   };
 }
 
@@ -35,6 +37,8 @@ function tcpConnection(connection: Deno.TcpConn): Connection {
     write: (bytes) => connection.write(bytes),
     closeWrite: () => connection.closeWrite(),
     close: closeOnce(connection),
+    ref: () => connection.ref(),
+    unref: () => connection.unref(),
   };
 }
 

@@ -129,6 +129,14 @@ export class TlsConnection implements Connection {
     this.#stream?.destroy();
   }
 
+  ref(): void {
+    this.#inner.ref?.();
+  }
+
+  unref(): void {
+    this.#inner.unref?.();
+  }
+
   #open(): void {
     const finish = (error?: unknown) => this.#finish(error);
     const stream = this.#stream = new Duplex({

@@ -82,6 +82,8 @@ function secureListener(inner: Listener, end: TlsEnd): Listener {
     // Without waiting for the handshake, in which a stranger may take his time.
     accept: async () => new TlsConnection(await inner.accept(), end),
     close: () => inner.close(),
+    ref: () => inner.ref?.(),
+    unref: () => inner.unref?.(),
   };
 }
 

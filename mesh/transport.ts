@@ -24,6 +24,10 @@ export interface Listener {
   accept(): Promise<Connection>;
   /** Stops listening; a waiting `accept` rejects. May be called twice. */
   close(): void;
+  /** Has it keep the process alive, as it does at first. */
+  ref?(): void;
+  /** Has it no longer keep the process alive. */
+  unref?(): void;
 }
 
 /** A stream of bytes both ways. */
@@ -49,4 +53,8 @@ export interface Connection {
   closeWrite(): Promise<void>;
   /** Closes both ways at once; what waits rejects, or finds the end. May be called twice. */
   close(): void;
+  /** Has it keep the process alive, as it does at first. */
+  ref?(): void;
+  /** Has it no longer keep the process alive. */
+  unref?(): void;
 }

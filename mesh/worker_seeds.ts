@@ -3,6 +3,7 @@ import { checkFunction, describe } from "../backplane/checks.ts";
 import { type Clock, systemClock } from "../backplane/clock.ts";
 import type { Seeds, SeedsFunction, SeedsRequest } from "./options.ts";
 import { Siblings, type WorkerChannel } from "./siblings.ts";
+import type { Address } from "./transport.ts";
 
 /** Options of {@linkcode workerSeeds}. */
 export interface WorkerSeedsOptions {
@@ -24,13 +25,16 @@ export interface WorkerSeeds {
   (request: SeedsRequest): Promise<Seeds>;
   /** Workers of one process share the port that stands in their name. */
   readonly sharesPort: true;
+  /** Where the node of another worker can be dialled without TLS. */
+  localAddressOf(name: string): Address | undefined;
 }
 
 /**
  * Seeds for servers that run in several workers of one process, as `deno serve --parallel` has them:
  * each worker starts a node of its own, and the nodes find each other through a `BroadcastChannel`.
- * The channel carries names only. Broadcasts travel over the links between the nodes, which are
- * several times faster.
+ * The channel carries nothing but their names and where to dial them. Broadcasts travel over the links between the nodes, which are
+ * several times faster. Within the process, links are plain TCP over the loopback interface, unless
+ * the mesh has a `transport` of its own. All others are encrypted as `tls` says.
  *
  * All workers give the mesh the same name. The worker that can listen at the port of that name takes
  * it, and the others fall back to free ports, which then stand in their names. When the worker that
@@ -67,20 +71,26 @@ export function workerSeeds(options: WorkerSeedsOptions = {}): WorkerSeeds {
   }
   checkFunction("openChannel", openChannel);
   // Several nodes may be given what this returns.
-  const nodes = new WeakMap<AbortSignal, NodeSeeds>();
+  const nodes = new Map<AbortSignal, NodeSeeds>();
   const ask = async (request: SeedsRequest): Promise<Seeds> => {
-    const { name, signal } = request;
+    const { name, signal, localAddress } = request;
     if (signal.aborted) return [];
     let node = nodes.get(signal);
     if (node === undefined) {
-      const siblings = new Siblings(name, openChannel(channel), clock);
-      signal.addEventListener("abort", () => siblings.close(), { once: true });
+      const siblings = new Siblings(name, localAddress, openChannel(channel), clock);
+      const close = () => {
+        siblings.close();
+        nodes.delete(signal);
+      };
+      signal.addEventListener("abort", close, { once: true });
       node = new NodeSeeds(siblings, typeof seeds === "function" ? seeds : () => seeds);
       nodes.set(signal, node);
     }
     return await node.ask(request);
   };
-  return Object.assign(ask, { sharesPort: true } as const);
+  const localAddressOf = (name: string) =>
+    nodes.values().map(({ siblings }) => siblings.addressOf(name)).find((address) => address);
+  return Object.assign(ask, { sharesPort: true, localAddressOf } as const);
 }
 
 function openBroadcastChannel(name: string): WorkerChannel {
@@ -92,23 +102,23 @@ function openBroadcastChannel(name: string): WorkerChannel {
 
 /** The seeds of one node: its siblings, and others. */
 class NodeSeeds {
-  readonly #siblings: Siblings;
+  readonly siblings: Siblings;
   readonly #askOthers: SeedsFunction;
   #others: Seeds = [];
   /** What has been asked, and not been given to the mesh yet. */
   #asked: { readonly answer: Promise<Seeds>; isAnswered: boolean } | undefined;
 
   constructor(siblings: Siblings, askOthers: SeedsFunction) {
-    this.#siblings = siblings;
+    this.siblings = siblings;
     this.#askOthers = askOthers;
   }
 
   async ask(request: SeedsRequest): Promise<Seeds> {
     const asked = this.#asked ??= this.#askOnce(request);
-    const names = await this.#siblings.names();
+    const names = await this.siblings.names();
     // News of siblings neither wait for a slow name server nor are lost when it fails. What it says
     // later, or that it has failed, is the next answer then.
-    if (!this.#siblings.takeNews() || asked.isAnswered) {
+    if (!this.siblings.takeNews() || asked.isAnswered) {
       this.#asked = undefined;
       this.#others = await asked.answer;
     }

@@ -8,12 +8,17 @@ const GRACE_MS = 10_000;
 /** Most steps of a drain, each with a timer of its own, so that late timers do not add up. */
 const MAX_STEPS = 1000;
 
+/** Whose sockets are closed. */
+export interface DrainOwner<S> {
+  /** Gives up a socket that neither closes nor can be terminated. */
+  leaveAll(socket: S): unknown;
+}
+
 /** How a drain goes about it. */
 export interface DrainSettings<S> {
   readonly overMs: number;
   readonly why: CloseReason;
-  /** Told of a socket that neither closes nor can be terminated. */
-  readonly giveUp: (socket: S) => void;
+  readonly owner: DrainOwner<S>;
 }
 
 /** Closes sockets evenly over a time, and waits until they have closed. */
@@ -23,7 +28,7 @@ export class Drain<S extends RoomSocket> implements Disposable {
   /** Why sockets are closed. */
   readonly why: CloseReason;
   readonly #overMs: number;
-  readonly #giveUp: (socket: S) => void;
+  readonly #owner: DrainOwner<S>;
   readonly #closer: Closer<S>;
   readonly #timers: Timers;
   readonly #resolve: (closed: number) => void;
@@ -35,12 +40,12 @@ export class Drain<S extends RoomSocket> implements Disposable {
   #closed = 0;
 
   /** Closes nothing before {@linkcode start}. */
-  constructor({ overMs, why, giveUp }: DrainSettings<S>, closer: Closer<S>, timers: Timers) {
+  constructor({ overMs, why, owner }: DrainSettings<S>, closer: Closer<S>, timers: Timers) {
     const { promise, resolve } = Promise.withResolvers<number>();
     this.done = promise;
     this.why = why;
     this.#overMs = overMs;
-    this.#giveUp = giveUp;
+    this.#owner = owner;
     this.#closer = closer;
     this.#timers = timers;
     this.#resolve = resolve;
@@ -94,7 +99,7 @@ export class Drain<S extends RoomSocket> implements Disposable {
   #giveUpAll(): void {
     for (const socket of [...this.#closing]) {
       if (this.#closer.terminate(socket)) this.closed(socket);
-      else this.#giveUp(socket);
+      else this.#owner.leaveAll(socket);
     }
     this[Symbol.dispose]();
   }

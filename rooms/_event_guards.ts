@@ -1,5 +1,8 @@
 import { guarded, type OnError } from "./_errors.ts";
 
+/** What `addEventListener` takes. */
+export type Listener = ((event: Event) => unknown) | { handleEvent(event: Event): unknown };
+
 /**
  * Wraps event listeners, so that what they throw goes to `onError`. An `EventTarget` would report
  * it to the platform, which ends a Deno process.
@@ -7,7 +10,7 @@ import { guarded, type OnError } from "./_errors.ts";
 export class EventGuards {
   readonly #onError: OnError;
   /** One wrapper for each listener, so that adding it twice is adding it once. */
-  readonly #wrappers = new WeakMap<EventListenerOrEventListenerObject, EventListener>();
+  readonly #wrappers = new WeakMap<Listener, (event: Event) => void>();
 
   /** `onError` gets what listeners throw. */
   constructor(onError: OnError) {
@@ -15,20 +18,18 @@ export class EventGuards {
   }
 
   /** The wrapper of a listener. */
-  wrap(listener: EventListenerOrEventListenerObject | null): EventListener | null {
+  wrap(listener: Listener | null): ((event: Event) => void) | null {
     if (listener === null) return null;
     let wrapper = this.#wrappers.get(listener);
     if (wrapper === undefined) {
-      wrapper = (event) =>
-        guarded(
-          () =>
-            typeof listener === "function"
-              ? listener.call(event.currentTarget, event)
-              : listener.handleEvent(event),
-          this.#onError,
-        );
+      wrapper = (event) => guarded(() => call(listener, event), this.#onError);
       this.#wrappers.set(listener, wrapper);
     }
     return wrapper;
   }
+}
+
+function call(listener: Listener, event: Event): unknown {
+  if (typeof listener === "function") return listener.call(event.currentTarget, event);
+  return listener.handleEvent(event);
 }

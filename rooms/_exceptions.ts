@@ -22,20 +22,19 @@ export const NO_EXCEPTIONS: Exceptions = { rooms: [], members: [] };
 export function readExceptions(except: unknown): Exceptions {
   if (except === undefined) return NO_EXCEPTIONS;
   if (isMember(except)) return { rooms: [], members: [except] };
-  const all = new Set<unknown>(Array.isArray(except) ? except : [except]);
   const rooms = new Set<string>();
-  const members: object[] = [];
-  for (const one of all) {
+  const members = new Set<object>();
+  for (const one of Array.isArray(except) ? except : [except]) {
     if (typeof one === "string") rooms.add(roomName(one));
-    else if (isMember(one)) members.push(one);
+    else if (isMember(one)) members.add(one);
     else {
       throw new TypeError(
         `except must be a socket, a listener's handle or the name of a room, got ${describe(one)}`,
       );
     }
+    checkCount("exceptions", rooms.size + members.size);
   }
-  checkCount("exceptions", rooms.size + members.length);
-  return { rooms: [...rooms].filter((room) => !isReserved(room)), members };
+  return { rooms: [...rooms].filter((room) => !isReserved(room)), members: [...members] };
 }
 
 function isMember(value: unknown): value is object {

@@ -1,10 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import {
-  type BroadcastView,
-  encodeWebSocketFrame,
-  encodeWebSocketText,
-  OPCODE,
-} from "../codec/mod.ts";
+import { BroadcastView, encodeWebSocketFrame, encodeWebSocketText, OPCODE } from "../codec/mod.ts";
 
 /** A message on its way to members: each of its forms is made when the first of them needs it. */
 export interface Payload {
@@ -17,12 +12,12 @@ export interface Payload {
 /** A message that this node broadcasts. */
 export class OutgoingPayload implements Payload {
   readonly #message: string | Uint8Array;
-  readonly #encoded: BroadcastView | undefined;
+  readonly #encoded: Uint8Array | undefined;
   #copy: Uint8Array | undefined;
   #frame: Uint8Array | undefined;
 
-  /** `encoded` is the same message as it goes to other nodes, if it does. */
-  constructor(message: string | Uint8Array, encoded: BroadcastView | undefined) {
+  /** `encoded` is the whole broadcast as it goes to other nodes, if it does. */
+  constructor(message: string | Uint8Array, encoded?: Uint8Array) {
     this.#message = message;
     this.#encoded = encoded;
   }
@@ -39,9 +34,9 @@ export class OutgoingPayload implements Payload {
   #makeFrame(): Uint8Array {
     const message = this.#message;
     if (typeof message !== "string") return encodeWebSocketFrame(OPCODE.BINARY, message);
+    if (this.#encoded === undefined) return encodeWebSocketText(message);
     // Encoding a text costs more than copying what has been encoded.
-    const utf8 = this.#encoded?.messageBytes();
-    return utf8 ? encodeWebSocketFrame(OPCODE.TEXT, utf8) : encodeWebSocketText(message);
+    return encodeWebSocketFrame(OPCODE.TEXT, new BroadcastView(this.#encoded).messageBytes());
   }
 }
 

@@ -43,7 +43,7 @@
  */
 
 export type { Backplane, PublishReport, Timers } from "../backplane/mod.ts";
-export { MissedEvent } from "../backplane/mod.ts";
+export { MissedEvent, NodeDownEvent } from "../backplane/mod.ts";
 export type { Listen } from "./_listeners.ts";
 export type { CloseOptions } from "./close_options.ts";
 export { type RoomsEventMap, SlowEvent } from "./events.ts";

@@ -11,18 +11,11 @@ import { Closer, type CloseReason } from "./_closer.ts";
 import { Delivery } from "./_delivery.ts";
 import { Drain } from "./_drain.ts";
 import { Encoder } from "./_encoder.ts";
-import { guarded } from "./_errors.ts";
-import { EventGuards } from "./_event_guards.ts";
+import { EventGuards, type Listener } from "./_event_guards.ts";
 import { NO_EXCEPTIONS, readExceptions } from "./_exceptions.ts";
 import { type Listen, ListenerCalls, RoomListener } from "./_listeners.ts";
-import {
-  type Entry,
-  hasOneMember,
-  isEmpty,
-  Members,
-  type Recipients,
-  type Room,
-} from "./_members.ts";
+import type { Members, Recipients } from "./_members.ts";
+import { Memberships } from "./_memberships.ts";
 import { Outlet } from "./_outlet.ts";
 import { IncomingPayload, OutgoingPayload, type Payload } from "./_payload.ts";
 import { ReservedRooms } from "./_reserved_rooms.ts";
@@ -38,8 +31,8 @@ import {
   type RoomsTotals,
   Totals,
 } from "./reports.ts";
-import { type MemberWatcher, provideSeam } from "./reserved.ts";
-import { CLOSING, CONNECTING, OPEN, type RoomSocket } from "./room_socket.ts";
+import { provideSeam } from "./reserved.ts";
+import { CLOSING, type RoomSocket } from "./room_socket.ts";
 
 /** RFC 6455's registry: *try again later*. Tells the client that it has missed something. */
 const TOO_SLOW: CloseReason = { code: 1013, reason: "too much unsent" };
@@ -105,7 +98,8 @@ export interface DrainOptions extends CloseOptions {
  */
 export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implements Disposable {
   readonly #settings: RoomsSettings;
-  readonly #members = new Members<S>();
+  readonly #memberships: Memberships<S>;
+  readonly #members: Members<S>;
   readonly #totals = new Totals();
   readonly #encoder = new Encoder();
   readonly #names = new RoomNames();
@@ -115,7 +109,6 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
   readonly #guards: EventGuards;
   readonly #outlet: Outlet;
   readonly #reserved: ReservedRooms;
-  readonly #watchers = new Set<MemberWatcher>();
   readonly #hearMissed = (event: MissedEvent) => this.#missed(event);
   #drain: Drain<S> | undefined;
   #disposed = false;
@@ -138,6 +131,11 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     this.#listenerCalls = new ListenerCalls(onError);
     this.#guards = new EventGuards(onError);
     this.#outlet = new Outlet(backplane, (message, from) => this.#receive(message, from), onError);
+    this.#memberships = new Memberships(this.#outlet, {
+      opened: (socket) => this.#opened(socket),
+      closed: (socket) => this.#closed(socket),
+    }, onError);
+    this.#members = this.#memberships.members;
     this.#reserved = new ReservedRooms(this.#outlet, onError);
     backplane?.addEventListener?.("missed", this.#hearMissed);
     this.#provideSeam();
@@ -165,7 +163,8 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
 
   /**
    * Makes a socket a member of a room. A socket that is still connecting becomes one when it opens:
-   * until then it is in no list and no count, and {@linkcode leave} cancels.
+   * until then it is in no list and no count, and {@linkcode leave} cancels. Open listeners that were
+   * added before the first `join` run before it is a member.
    *
    * @param room any text of at most 65,535 bytes of UTF-8.
    * @returns false if it is a member already, if it is closing or closed, if the name is reserved,
@@ -176,15 +175,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
   join(socket: S, room: string): boolean {
     const name = roomName(room);
     if (isReserved(name) || this.#drain !== undefined || this.#disposed) return false;
-    const { readyState } = socket;
-    // Its close event may have come already, and then nothing would ever take it out again.
-    if (readyState >= CLOSING) return false;
-    const entry = this.#entryOf(socket) ?? this.#introduce(socket);
-    if (readyState !== CONNECTING) return this.#enter(entry, name);
-    entry.waiting ??= new Set();
-    if (entry.waiting.has(name)) return false;
-    entry.waiting.add(name);
-    return true;
+    return this.#memberships.join(socket, name);
   }
 
   /**
@@ -194,17 +185,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
    * @throws {TypeError} if `room` is not a string.
    */
   leave(socket: S, room: string): boolean {
-    const name = normalName(room);
-    const entry = this.#entryOf(socket);
-    if (entry === undefined) return false;
-    if (entry.waiting?.delete(name)) {
-      this.#tellLeft(socket, name);
-      return true;
-    }
-    const left = this.#members.leave(entry, name);
-    if (left === undefined) return false;
-    this.#left(socket, left);
-    return true;
+    return this.#memberships.leave(socket, normalName(room));
   }
 
   /**
@@ -213,8 +194,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
    * @returns how many there were.
    */
   leaveAll(socket: S): number {
-    const entry = this.#entryOf(socket);
-    return entry === undefined ? 0 : this.#leaveAll(entry);
+    return this.#memberships.leaveAll(socket);
   }
 
   /** The sockets of a room on this node, as they are now. */
@@ -228,7 +208,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
    * socket that was closed as slow.
    */
   roomsOf(socket: S): string[] {
-    return Array.from(this.#entryOf(socket)?.places.keys() ?? [], (room) => room.name);
+    return this.#memberships.roomsOf(socket);
   }
 
   /** The sockets that are in a room, each once, as they are now. */
@@ -271,13 +251,13 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     if (rooms.length === 0 || this.#disposed) return { ...NOTHING_SENT };
     const recipients = this.#members.recipients(rooms, except);
     if (this.#outlet.backplane === undefined) {
-      const delivery = this.#deliver(recipients, new OutgoingPayload(content, undefined));
+      const delivery = this.#deliver(recipients, new OutgoingPayload(content));
       return { ...delivery, peers: 0, dropped: 0 };
     }
     const encoded = this.#encoder.encode({ rooms, except: except.rooms, message: content });
     this.#outlet.check(encoded);
-    const payload = new OutgoingPayload(content, new BroadcastView(encoded));
-    return this.#publish(encoded, this.#deliver(recipients, payload));
+    const delivery = this.#deliver(recipients, new OutgoingPayload(content, encoded));
+    return this.#publish(encoded, delivery);
   }
 
   /**
@@ -310,11 +290,10 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
         `names that begin with U+0000 are reserved, got ${JSON.stringify(name)}`,
       );
     }
-    const handle = new RoomListener(name, listener, (ended) => this.#endListener(ended));
-    if (!this.#disposed) {
-      const joined = this.#members.addListener(handle);
-      if (hasOneMember(joined)) this.#outlet.opened(name);
-    }
+    const handle = new RoomListener(name, listener, (ended) => {
+      this.#memberships.removeListener(ended);
+    });
+    if (!this.#disposed) this.#memberships.addListener(handle);
     return handle;
   }
 
@@ -369,9 +348,8 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     if (this.#drain !== undefined) return this.#drain.done;
     const overMs = wholeNumber("overMs", options.overMs, DRAIN_MS, { min: 0, max: MAX_DELAY_MS });
     const why = readCloseOptions(options, SERVICE_RESTART);
-    const giveUp = (socket: S) => void this.leaveAll(socket);
     const { timers } = this.#settings;
-    this.#drain = new Drain({ overMs, why, giveUp }, this.#closer, timers);
+    this.#drain = new Drain({ overMs, why, owner: this }, this.#closer, timers);
     this.#drain.start(this.#members.sockets());
     return this.#drain.done;
   }
@@ -388,15 +366,8 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     this.#closer[Symbol.dispose]();
     this.#drain?.[Symbol.dispose]();
     this.#delivery.clear();
-    const names = this.#members.roomNames();
-    const entries = this.#watchers.size > 0 ? this.#members.sockets() : [];
-    const places = entries.map((socket) => [socket, this.roomsOf(socket)] as const);
-    this.#members.clear();
-    for (const name of names) this.#outlet.closed(name);
+    this.#memberships[Symbol.dispose]();
     this.#reserved[Symbol.dispose]();
-    for (const [socket, rooms] of places) {
-      for (const room of rooms) this.#tellLeft(socket, room);
-    }
   }
 
   /** Calls `listener` with each event of a type. What it throws goes to `onError`. */
@@ -416,8 +387,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     listener: unknown,
     options?: boolean | AddEventListenerOptions,
   ): void {
-    const wrapped = this.#guards.wrap(listener as EventListenerOrEventListenerObject | null);
-    super.addEventListener(type, wrapped, options);
+    super.addEventListener(type, this.#guards.wrap(listener as Listener | null), options);
   }
 
   /** Removes a listener. */
@@ -437,8 +407,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     listener: unknown,
     options?: boolean | EventListenerOptions,
   ): void {
-    const wrapped = this.#guards.wrap(listener as EventListenerOrEventListenerObject | null);
-    super.removeEventListener(type, wrapped, options);
+    super.removeEventListener(type, this.#guards.wrap(listener as Listener | null), options);
   }
 
   /** From another node, or another `Rooms` on this backplane. */
@@ -518,78 +487,17 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     this.dispatchEvent(new MissedEvent(undefined, from, count));
   }
 
-  /** What is known of a socket. It may have opened, and our listener for that not have run yet. */
-  #entryOf(socket: S): Entry<S> | undefined {
-    const entry = this.#members.entryOf(socket);
-    if (entry?.waiting !== undefined && socket.readyState === OPEN) this.#opened(entry);
-    return entry;
-  }
-
-  #introduce(socket: S): Entry<S> {
-    const entry = this.#members.introduce(socket);
-    // Nothing but the socket itself holds these, so nothing is left of one that never opens.
-    socket.addEventListener("close", () => this.#closed(socket), { once: true });
-    if (socket.readyState === CONNECTING) {
-      socket.addEventListener("open", () => void this.#entryOf(socket), { once: true });
-    }
-    return entry;
-  }
-
-  #opened(entry: Entry<S>): void {
-    const names = entry.waiting ?? [];
-    entry.waiting = undefined;
-    if (this.#drain === undefined) {
-      for (const name of names) this.#enter(entry, name);
-      return;
-    }
-    for (const name of names) this.#tellLeft(entry.socket, name);
-    this.#closer.close(entry.socket, this.#drain.why);
+  /** A socket has opened that joined before. While draining it is closed instead. */
+  #opened(socket: S): boolean {
+    if (this.#drain === undefined) return true;
+    this.#closer.close(socket, this.#drain.why);
+    return false;
   }
 
   #closed(socket: S): void {
     this.#closer.closed(socket);
     this.#delivery.forget(socket);
-    const entry = this.#members.entryOf(socket);
-    if (entry !== undefined) this.#leaveAll(entry);
     this.#drain?.closed(socket);
-  }
-
-  #enter(entry: Entry<S>, name: string): boolean {
-    const room = this.#members.join(entry, name);
-    if (room === undefined) return false;
-    if (hasOneMember(room)) this.#outlet.opened(name);
-    for (const watcher of this.#watchers) {
-      guarded(() => watcher.joined(entry.socket, name), this.#settings.onError);
-    }
-    return true;
-  }
-
-  #leaveAll(entry: Entry<S>): number {
-    const { socket, waiting } = entry;
-    entry.waiting = undefined;
-    const left = this.#members.leaveAll(entry);
-    // All places are vacated before foreign code is called, which may fill rooms again.
-    const emptied = left.filter(isEmpty);
-    for (const { name } of emptied) this.#outlet.closed(name);
-    for (const { name } of left) this.#tellLeft(socket, name);
-    for (const name of waiting ?? []) this.#tellLeft(socket, name);
-    return left.length + (waiting?.size ?? 0);
-  }
-
-  #left(socket: S, room: Room<S>): void {
-    if (isEmpty(room)) this.#outlet.closed(room.name);
-    this.#tellLeft(socket, room.name);
-  }
-
-  #tellLeft(socket: S, room: string): void {
-    for (const watcher of this.#watchers) {
-      guarded(() => watcher.left(socket, room), this.#settings.onError);
-    }
-  }
-
-  #endListener(listener: RoomListener): void {
-    const room = this.#members.removeListener(listener);
-    if (room !== undefined && isEmpty(room)) this.#outlet.closed(room.name);
   }
 
   #provideSeam(): void {
@@ -599,12 +507,9 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
       timers,
       onError,
       isMember: (socket, room) => this.#members.has(socket as S, room),
-      isWaiting: (socket, room) => this.#entryOf(socket as S)?.waiting?.has(room) ?? false,
+      isWaiting: (socket, room) => this.#memberships.isWaiting(socket as S, room),
       openReserved: (room, receive) => this.#reserved.open(room, receive),
-      watch: (watcher) => {
-        this.#watchers.add(watcher);
-        return { [Symbol.dispose]: () => void this.#watchers.delete(watcher) };
-      },
+      watch: (watcher) => this.#memberships.watch(watcher),
     });
   }
 }

@@ -2,8 +2,11 @@ import { clearTimeout, setTimeout } from "node:timers";
 import type { Timers } from "../backplane/clock.ts";
 import { describeEvent, LOGGED_TYPES } from "./_describe_event.ts";
 
-/** How long repeated events are counted before a line sums them up. */
-const SUM_UP_MS = 10_000;
+/** A flood is more than this many events of one kind ... */
+const MAX_LINES = 5;
+
+/** ... in this time. A line sums up the others at its end. */
+const PERIOD_MS = 10_000;
 
 /**
  * Kinds of events that are told apart by address. A stranger can connect from any number of ports,
@@ -24,8 +27,8 @@ export interface LogEventsOptions {
 }
 
 /**
- * Logs the events of a mesh, of a broker's backplane or of `Rooms`: one line for each event. When
- * events repeat, the first is logged at once, and one line every 10 s sums up the others.
+ * Logs the events of a mesh, of a broker's backplane or of `Rooms`: one line for each event. Of a
+ * flood, five lines are written at once, and one line every 10 s sums up the others.
  *
  * | source | events |
  * | --- | --- |
@@ -51,8 +54,8 @@ export function logEvents(
   log: (line: string) => void = console.log,
   { timers = backgroundTimers }: LogEventsOptions = {},
 ): Disposable {
-  /** For each kind that was logged in this period: how often it came again, and its last line. */
-  const kinds = new Map<string, { repeats: number; line: string }>();
+  /** For each kind of event in this period: how many came, and the line of the last. */
+  const kinds = new Map<string, { count: number; line: string }>();
   let timer: unknown;
 
   const onEvent = (event: Event) => {
@@ -60,31 +63,28 @@ export function logEvents(
     const line = `roomcast: ${text}`;
     const full = `${kind} ${address}`;
     const key = kinds.size < MAX_KINDS || kinds.has(full) ? full : kind;
-    const known = kinds.get(key);
-    if (known === undefined) {
-      kinds.set(key, { repeats: 0, line });
-      log(line);
-      timer ??= timers.setTimeout(onPeriod, SUM_UP_MS);
-    } else {
-      known.repeats++;
-      known.line = line;
-    }
+    const count = (kinds.get(key)?.count ?? 0) + 1;
+    kinds.set(key, { count, line });
+    if (count <= MAX_LINES) log(line);
+    timer ??= timers.setTimeout(onPeriod, PERIOD_MS);
   };
   const sumUp = () => {
-    for (const [key, { repeats, line }] of [...kinds]) {
-      if (repeats === 0) {
+    for (const [key, { count, line }] of [...kinds]) {
+      if (count <= MAX_LINES) {
         kinds.delete(key);
         continue;
       }
-      log(repeats === 1 ? line : `${line} (and ${repeats - 1} more like this)`);
-      kinds.set(key, { repeats: 0, line });
+      const more = count - MAX_LINES - 1;
+      log(more === 0 ? line : `${line} (and ${more} more like this)`);
+      // A flood that goes on has had its lines already.
+      kinds.set(key, { count: MAX_LINES, line });
     }
   };
   const onPeriod = () => {
     timer = undefined;
     sumUp();
-    // A kind that goes on gets a line per period, and is forgotten after a period of quiet.
-    if (kinds.size > 0) timer = timers.setTimeout(onPeriod, SUM_UP_MS);
+    // A flood that goes on gets a line per period. It is over after a period of quiet.
+    if (kinds.size > 0) timer = timers.setTimeout(onPeriod, PERIOD_MS);
   };
 
   for (const type of LOGGED_TYPES) source.addEventListener(type, onEvent);

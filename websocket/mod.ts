@@ -36,5 +36,6 @@
 export * from "./accept.ts";
 export * from "./events.ts";
 export { type AcceptOptions } from "./options.ts";
+export { refuseUpgrade } from "./refuse_upgrade.ts";
 export { ServerWebSocket } from "./server_websocket.ts";
 export * from "./upgrade.ts";

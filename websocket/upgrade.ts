@@ -37,8 +37,12 @@ export interface UpgradeStream {
   resume(): unknown;
   /** Ends both sides at once. */
   destroy(): unknown;
-  /** Has `listener` called for `"data"`, `"drain"`, `"end"`, `"error"` and `"close"`. */
-  on(event: string, listener: (...args: never[]) => void): unknown;
+  /** Calls `listener` with each part that was read. */
+  on(event: "data", listener: (chunk: Uint8Array) => void): unknown;
+  /** Calls `listener` with what went wrong. */
+  on(event: "error", listener: (error: Error) => void): unknown;
+  /** Calls `listener` when there is room again, nothing more to read, or nothing left. */
+  on(event: "drain" | "end" | "close", listener: () => void): unknown;
   /** Has what is written sent at once, not gathered by the kernel. */
   setNoDelay?(noDelay: boolean): unknown;
   /** Sets the time after which an idle stream says so; 0 for never. */

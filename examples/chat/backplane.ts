@@ -1,6 +1,6 @@
 /** What carries messages between the nodes of the chat: the mesh, or a broker that stands beside. */
 
-import { type Backplane, startMesh } from "../../mod.ts";
+import { type Backplane, logEvents, startMesh } from "../../mod.ts";
 import type { BrokerBackplane } from "../../brokers/nats.ts";
 import type { Options } from "./options.ts";
 
@@ -13,39 +13,34 @@ export interface ChatBackplane {
   shutdown(): Promise<void>;
 }
 
-/** Opens the backplane that the node was told to use. `onNews` gets a line when `peers` changes. */
+/** Opens the backplane that the node was told to use. `onChange` is called when `peers` changes. */
 export async function openBackplane(
   options: Options,
-  onNews: (news: string) => void,
+  onChange: () => void,
 ): Promise<ChatBackplane> {
   // Loaded only if they are used: whoever tries the mesh needs no client of anything.
   switch (options.broker?.protocol) {
     case "nats:": {
       const { openNats } = await import("./backplane_nats.ts");
-      return await openNats(options.broker, onNews);
+      return await openNats(options.broker, onChange);
     }
     case "redis:": {
       const { openRedis } = await import("./backplane_redis.ts");
-      return await openRedis(options.broker, onNews);
+      return await openRedis(options.broker, onChange);
     }
     default:
-      return await openMesh(options, onNews);
+      return await openMesh(options, onChange);
   }
 }
 
 async function openMesh(
   { name, cookie, seeds }: Options,
-  onNews: (news: string) => void,
+  onChange: () => void,
 ): Promise<ChatBackplane> {
   const mesh = await startMesh({ name, cookie, seeds });
-  mesh.addEventListener("peerup", ({ peer }) => onNews(`${peer.name} is connected`));
-  mesh.addEventListener("peerdown", ({ peer, reason }) => {
-    if (reason !== "replaced" && reason !== "shut-down") onNews(`${peer.name} is away: ${reason}`);
-  });
-  mesh.addEventListener("refused", ({ address, code }) => {
-    // Nodes that are away are dialled again and again; that they do not answer is no news.
-    if (code !== "unreachable") console.warn(`no link with ${address}: ${code}`);
-  });
+  logEvents(mesh);
+  mesh.addEventListener("peerup", onChange);
+  mesh.addEventListener("peerdown", onChange);
   return {
     backplane: mesh,
     peers: () => mesh.peers.map((peer) => peer.name),
@@ -66,27 +61,16 @@ export async function reach<T>({ href }: URL, connection: Promise<T>): Promise<T
   }
 }
 
-/** Tells of a broker as of a single node that is connected, or is away. Returns `peers`. */
+/** Shows a broker as a single node that is connected or away. Returns `peers`. */
 export async function followBroker(
   backplane: BrokerBackplane,
   { protocol, host }: URL,
-  onNews: (news: string) => void,
+  onChange: () => void,
 ): Promise<() => string[]> {
   const name = `${protocol.replace(":", "")}@${host}`;
-  let connected = false;
-  const update = (news: string) => {
-    // Of a broker to which there are two connections, there are two events.
-    if (connected === backplane.connected) return;
-    connected = backplane.connected;
-    onNews(`${name} is ${news}`);
-  };
-  backplane.addEventListener("up", ({ dropped }) => {
-    update(`connected${dropped > 0 ? `; ${dropped} messages were dropped meanwhile` : ""}`);
-  });
-  backplane.addEventListener("down", ({ unconfirmed }) => {
-    update(`away: ${unconfirmed} messages may be lost`);
-  });
+  logEvents(backplane);
+  backplane.addEventListener("up", onChange);
+  backplane.addEventListener("down", onChange);
   await backplane.ready();
-  update("connected");
-  return () => connected ? [name] : [];
+  return () => backplane.connected ? [name] : [];
 }

@@ -7,7 +7,7 @@ import { type ChatBackplane, followBroker, reach } from "./backplane.ts";
 /** Connects with the NATS server at `nats://host:port`. */
 export async function openNats(
   broker: URL,
-  onNews: (news: string) => void,
+  onChange: () => void,
 ): Promise<ChatBackplane> {
   const connection = await reach(
     broker,
@@ -21,7 +21,7 @@ export async function openNats(
   );
   // Each node gets the messages of those rooms alone that have somebody on it.
   const backplane = natsBackplane({ connection, cluster: "chat", interest: "room" });
-  const peers = await followBroker(backplane, broker, onNews);
+  const peers = await followBroker(backplane, broker, onChange);
   return {
     backplane,
     peers,

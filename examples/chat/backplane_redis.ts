@@ -7,7 +7,7 @@ import { type ChatBackplane, followBroker, reach } from "./backplane.ts";
 /** Connects with the Redis server at `redis://host:port`. */
 export async function openRedis(
   broker: URL,
-  onNews: (news: string) => void,
+  onChange: () => void,
 ): Promise<ChatBackplane> {
   const connect = () => {
     const client = new Redis({
@@ -32,7 +32,7 @@ export async function openRedis(
   }
   // Each node gets the messages of those rooms alone that have somebody on it.
   const backplane = redisBackplane({ publisher, subscriber, cluster: "chat", interest: "room" });
-  const peers = await followBroker(backplane, broker, onNews);
+  const peers = await followBroker(backplane, broker, onChange);
   return {
     backplane,
     peers,

@@ -1,22 +1,15 @@
 /**
  * The chat: what becomes of what a browser says.
  *
- * This is where roomcast is used, by `join`, `leave`, `roomsOf` and `broadcast`; the rest is about
- * not letting one client cost the others anything. An exception in an event handler of a WebSocket
- * ends a Deno process and with it everybody on this node, so none may get out of here.
+ * This is where roomcast is used, by `join`, `leave`, `roomsOf` and `broadcast`. The rest sees to it
+ * that one client costs the others nothing. An exception here closes only the client's own socket.
  *
  * Who is in a room on other nodes cannot be asked: membership is never replicated. That somebody
  * came or went is told like anything else, by a broadcast.
  */
 
-import type { Rooms } from "../../mod.ts";
-import {
-  BadFrameError,
-  type ClientFrame,
-  MAX_FRAME,
-  readClientFrame,
-  type ServerFrame,
-} from "./frames.ts";
+import type { Rooms, ServerWebSocket } from "../../mod.ts";
+import { BadFrameError, type ClientFrame, readClientFrame, type ServerFrame } from "./frames.ts";
 import { TokenBucket } from "./token_bucket.ts";
 
 const MAX_ROOMS_PER_CLIENT = 20;
@@ -31,17 +24,18 @@ const MAX_REFUSED = 60;
 /** Answers that may wait for one client. `Rooms` has its own limit for what others say. */
 const MAX_UNSENT_BYTES = 64 * 1024;
 
+/** `readyState` of a socket that can send. */
+const OPEN = 1;
+
 /** Close codes of RFC 6455. */
 const UNSUPPORTED_DATA = 1003;
 const POLICY_VIOLATION = 1008;
-const MESSAGE_TOO_BIG = 1009;
-const INTERNAL_ERROR = 1011;
 
 type Said = ServerFrame & { type: "said" };
 type Note = ServerFrame & { type: "note" };
 
 interface Client {
-  readonly socket: WebSocket;
+  readonly socket: ServerWebSocket;
   readonly bucket: TokenBucket;
   refused: number;
   name?: string;
@@ -50,11 +44,11 @@ interface Client {
 /** Serves browsers that are connected to this node. */
 export class Chat {
   readonly #node: string;
-  readonly #rooms: Rooms;
+  readonly #rooms: Rooms<ServerWebSocket>;
   #stopping = false;
 
   /** `node` is the name of this node, which goes with every message that comes in through it. */
-  constructor(node: string, rooms: Rooms) {
+  constructor(node: string, rooms: Rooms<ServerWebSocket>) {
     this.#node = node;
     this.#rooms = rooms;
   }
@@ -65,7 +59,7 @@ export class Chat {
   }
 
   /** Serves a socket until it closes. */
-  serve(socket: WebSocket): void {
+  serve(socket: ServerWebSocket): void {
     const bucket = new TokenBucket({
       capacity: BURST,
       perSecond: FRAMES_PER_SECOND,
@@ -81,27 +75,19 @@ export class Chat {
   #receive(client: Client, data: unknown): void {
     const { socket } = client;
     // What was on its way when we closed it.
-    if (socket.readyState !== WebSocket.OPEN) return;
+    if (socket.readyState !== OPEN) return;
+    if (typeof data !== "string") return socket.close(UNSUPPORTED_DATA, "text only");
+    if (!client.bucket.take(performance.now())) {
+      if (++client.refused > MAX_REFUSED) socket.close(POLICY_VIOLATION, "far too many messages");
+      else refuse(client, "slow-down", "too many messages, wait a moment");
+      return;
+    }
+    client.refused = 0;
     try {
-      if (typeof data !== "string") {
-        socket.close(UNSUPPORTED_DATA, "text only");
-      } else if (data.length > MAX_FRAME) {
-        socket.close(MESSAGE_TOO_BIG, `at most ${MAX_FRAME} characters`);
-      } else if (client.bucket.take(performance.now())) {
-        client.refused = 0;
-        this.#handle(client, readClientFrame(data));
-      } else if (++client.refused <= MAX_REFUSED) {
-        refuse(client, "slow-down", "too many messages, wait a moment");
-      } else {
-        socket.close(POLICY_VIOLATION, "far too many messages");
-      }
+      this.#handle(client, readClientFrame(data));
     } catch (error) {
-      if (error instanceof BadFrameError) {
-        refuse(client, "bad-frame", error.message);
-      } else {
-        console.error(error);
-        socket.close(INTERNAL_ERROR, "internal error");
-      }
+      if (!(error instanceof BadFrameError)) throw error;
+      refuse(client, "bad-frame", error.message);
     }
   }
 
@@ -168,7 +154,7 @@ function refuse(
 }
 
 function send({ socket }: Client, frame: ServerFrame): void {
-  // Who asks and does not read the answers gets no more of them.
-  if (socket.readyState !== WebSocket.OPEN || socket.bufferedAmount > MAX_UNSENT_BYTES) return;
+  // A client that asks and does not read the answers gets no more of them.
+  if (socket.readyState !== OPEN || socket.bufferedAmount > MAX_UNSENT_BYTES) return;
   socket.send(JSON.stringify(frame));
 }

@@ -1,4 +1,4 @@
-/** Counts connections, so that nobody takes all there are. */
+/** Counts connections, so that nobody takes all of them. */
 export class ConnectionLimit {
   readonly #max: number;
   readonly #maxPerAddress: number;
@@ -10,20 +10,26 @@ export class ConnectionLimit {
     this.#maxPerAddress = options.maxPerAddress;
   }
 
-  /** Counts one more, if there may be one more. Each is to be released once. */
-  admit(address: string): boolean {
-    const count = this.#byAddress.get(address) ?? 0;
-    if (this.#total >= this.#max || count >= this.#maxPerAddress) return false;
-    this.#total++;
-    this.#byAddress.set(address, count + 1);
-    return true;
+  /** True if no further connection from an address is allowed. */
+  isFull(address: string): boolean {
+    return this.#total >= this.#max || this.#count(address) >= this.#maxPerAddress;
   }
 
-  /** One of those admitted is gone. */
-  release(address: string): void {
-    const count = this.#byAddress.get(address) ?? 0;
+  /** Counts a connection. Each is to be removed once. */
+  add(address: string): void {
+    this.#total++;
+    this.#byAddress.set(address, this.#count(address) + 1);
+  }
+
+  /** A connection has ended. */
+  remove(address: string): void {
+    const left = this.#count(address) - 1;
     this.#total--;
-    if (count > 1) this.#byAddress.set(address, count - 1);
+    if (left > 0) this.#byAddress.set(address, left);
     else this.#byAddress.delete(address);
+  }
+
+  #count(address: string): number {
+    return this.#byAddress.get(address) ?? 0;
   }
 }

@@ -13,10 +13,10 @@ export const MAX_ROOM = 60;
 export const MAX_TEXT = 2000;
 
 /**
- * More than any proper frame, in which JSON may write each unit of the text as six. Deno itself
- * takes up to 64 MiB before we are asked: where that is too much, a proxy in front can say so.
+ * Longest frame that a browser may send, in bytes. It is more than any proper frame has: JSON may
+ * write each unit of a text as six characters.
  */
-export const MAX_FRAME = 16 * 1024;
+export const MAX_FRAME_BYTES = 16 * 1024;
 
 /** From the browser. */
 export type ClientFrame =

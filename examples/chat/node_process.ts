@@ -112,9 +112,9 @@ export class NodeProcess implements AsyncDisposable {
 
   async #read(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
     for await (const line of lines(stream)) {
-      const [, name, state] = /^(\S+@\S+) is (connected|away)/.exec(line) ?? [];
-      if (state === "connected") this.#peers.add(name);
-      if (state === "away") this.#peers.delete(name);
+      const [, name, state] = /^roomcast: (\S+@\S+|the broker) is (\w+)/.exec(line) ?? [];
+      if (state === "linked" || state === "within") this.#peers.add(name);
+      if (state === "gone" || state === "away") this.#peers.delete(name);
       if (line.startsWith("listening ")) this.#listening = true;
       this.#onLine(line);
       this.#change();

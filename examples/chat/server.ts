@@ -19,12 +19,14 @@
  * @module
  */
 
-import { Rooms } from "../../mod.ts";
+import { createServer, type IncomingMessage } from "node:http";
+import { acceptWebSocket, Rooms, type ServerWebSocket } from "../../mod.ts";
+import { refuseUpgrade } from "../../websocket/mod.ts";
 import { openBackplane } from "./backplane.ts";
 import { Chat } from "./chat.ts";
 import { ClusterView } from "./cluster_view.ts";
 import { ConnectionLimit } from "./connection_limit.ts";
-import type { ServerFrame } from "./frames.ts";
+import { MAX_FRAME_BYTES, type ServerFrame } from "./frames.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { loadStaticFiles } from "./static_files.ts";
 
@@ -32,24 +34,26 @@ import { loadStaticFiles } from "./static_files.ts";
 const MAX_SOCKETS = 2000;
 const MAX_SOCKETS_PER_ADDRESS = 100;
 
-/** How long stopping may take, for instance when a browser does not answer our goodbye. */
-const STOP_GRACE_MS = 2_000;
+/** Time over which the sockets of a node that stops are closed: pages move to other nodes in turn. */
+const DRAIN_MS = 500;
 
-const GOING_AWAY = 1001;
+/** How long stopping may take, for instance when a browser does not close its socket. */
+const STOP_GRACE_MS = 3_000;
 
 async function main(options: Options): Promise<void> {
   const { name, pages } = options;
 
-  const audience = new Rooms(); // no backplane: the browsers on this node, which all hear of peers
+  // Without a backplane: the browsers on this node, which all hear of the cluster.
+  const audience = new Rooms<ServerWebSocket>();
   const cluster = new ClusterView(name);
   let peers: () => string[] = () => [];
   const opened = await openBackplane(options, showCluster);
   peers = opened.peers;
-  const rooms = new Rooms({ backplane: opened.backplane }); // the rooms of the chat, across all nodes
+  // The rooms of the chat, across all nodes.
+  const rooms = new Rooms<ServerWebSocket>({ backplane: opened.backplane });
   const chat = new Chat(name, rooms);
 
-  function showCluster(news: string): void {
-    console.log(news);
+  function showCluster(): void {
     audience.broadcast("all", clusterFrame());
   }
   function clusterFrame(): string {
@@ -59,28 +63,28 @@ async function main(options: Options): Promise<void> {
   }
 
   const limit = new ConnectionLimit({ max: MAX_SOCKETS, maxPerAddress: MAX_SOCKETS_PER_ADDRESS });
-  function connect(request: Request, address: string): Response {
-    const refusal = whyNot(request, pages);
-    if (refusal) return refusal;
-    if (!limit.admit(address)) return new Response("Too many connections.\n", { status: 503 });
-    const { socket, response } = Deno.upgradeWebSocket(request);
-    socket.addEventListener("close", () => limit.release(address));
-    socket.addEventListener("open", () => {
-      audience.join(socket, "all");
-      socket.send(clusterFrame());
-    });
-    chat.serve(socket);
-    return response;
-  }
-
   const serveFile = await loadStaticFiles(pages);
-  const server = Deno.serve({
-    ...options.http,
-    onListen: ({ hostname, port }) => console.log(`listening on http://${hostname}:${port}/`),
-  }, (request, { remoteAddr }) => {
-    const { pathname } = new URL(request.url);
-    return pathname === "/chat" ? connect(request, remoteAddr.hostname) : serveFile(request);
+  const server = createServer((request, response) => {
+    if (request.url === "/ready") response.writeHead(audience.draining ? 503 : 200).end();
+    else serveFile(request, response);
   });
+  server.on("upgrade", (request, stream, head) => {
+    const address = request.socket.remoteAddress ?? "";
+    if (audience.draining) return refuseUpgrade(stream, 503, "This node is stopping.");
+    if (limit.isFull(address)) return refuseUpgrade(stream, 503, "Too many connections.");
+    const socket = acceptWebSocket(request, stream, head, {
+      origins: (origin) => mayConnect(origin, request, pages),
+      maxMessageBytes: MAX_FRAME_BYTES,
+    });
+    if (socket === undefined) return; // refused, and answered
+    limit.add(address);
+    socket.addEventListener("close", () => limit.remove(address));
+    audience.join(socket, "all");
+    socket.send(clusterFrame());
+    chat.serve(socket);
+  });
+  const { hostname, port } = options.http;
+  server.listen(port, hostname, () => console.log(`listening on http://${hostname}:${port}/`));
 
   let stopping = false;
   onStopRequest(options, async (why) => {
@@ -89,32 +93,25 @@ async function main(options: Options): Promise<void> {
     console.log(`stopping (${why})`);
     setTimeout(() => Deno.exit(1), STOP_GRACE_MS);
     chat.stop();
-    for (const socket of audience.members("all")) socket.close(GOING_AWAY, "node is stopping");
-    await Promise.all([server.shutdown(), opened.shutdown()]);
+    server.close();
+    await audience.drain({ overMs: DRAIN_MS });
+    await opened.shutdown();
     Deno.exit(0);
   });
 }
 
-/** Why a request does not get a WebSocket, if it does not. */
-function whyNot(request: Request, pages: readonly string[]): Response | undefined {
-  if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-    return new Response("This is for WebSockets.\n", { status: 426 });
-  }
-  if (!mayConnect(request.headers, pages)) {
-    return new Response("Not from a page of somebody else's.\n", { status: 403 });
-  }
-  return undefined;
-}
-
 /** A page of ours, or no page at all: other sites must not speak through their visitors. */
-function mayConnect(headers: Headers, pages: readonly string[]): boolean {
-  const text = headers.get("origin");
+function mayConnect(
+  text: string | null,
+  { headers }: IncomingMessage,
+  pages: readonly string[],
+): boolean {
   if (text === null) return true; // not a browser
   const origin = URL.parse(text);
   if (origin === null) return false;
   // Somebody who tries this at home may well type the other name of their machine.
   const page = origin.origin.replace("//localhost:", "//127.0.0.1:");
-  return origin.host === headers.get("host") || pages.includes(page);
+  return origin.host === headers.host || pages.includes(page);
 }
 
 function onStopRequest(options: Options, stop: (why: string) => void): void {

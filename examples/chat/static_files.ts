@@ -1,5 +1,7 @@
 /** The files of the page, read once when the node starts, and the headers that keep it to itself. */
 
+import type { IncomingMessage, ServerResponse } from "node:http";
+
 const FILES = [
   "page.html",
   "page.css",
@@ -16,33 +18,29 @@ const TYPES: Record<string, string> = {
   js: "text/javascript; charset=utf-8",
 };
 
-/** Answers requests for the page: a function from request to response. */
+/** Reads the files. Returns what answers requests for them. */
 export async function loadStaticFiles(
   pages: readonly string[],
-): Promise<(request: Request) => Response> {
+): Promise<(request: IncomingMessage, response: ServerResponse) => void> {
   const files = new Map<string, { type: string; body: string }>();
   for (const name of FILES) {
     const type = TYPES[name.slice(name.indexOf(".") + 1)];
     files.set(`/${name}`, { type, body: await Deno.readTextFile(new URL(name, import.meta.url)) });
   }
-  return (request) => {
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      return new Response("Only GET and HEAD.\n", {
-        status: 405,
-        headers: { ...COMMON_HEADERS, allow: "GET, HEAD" },
-      });
+  return ({ method, url = "/", headers }, response) => {
+    const answer = (status: number, body: string, headers: Record<string, string> = {}) => {
+      response.writeHead(status, { ...COMMON_HEADERS, ...headers }).end(body);
+    };
+    if (method !== "GET" && method !== "HEAD") {
+      return answer(405, "Only GET and HEAD.\n", { allow: "GET, HEAD" });
     }
-    const url = new URL(request.url);
-    const file = files.get(url.pathname === "/" ? "/page.html" : url.pathname);
-    if (file === undefined) {
-      return new Response("There is nothing here.\n", { status: 404, headers: COMMON_HEADERS });
-    }
-    return new Response(request.method === "HEAD" ? null : file.body, {
-      headers: {
-        ...COMMON_HEADERS,
-        "content-type": file.type,
-        "content-security-policy": contentSecurityPolicy(url.host, pages),
-      },
+    const [path] = url.split("?");
+    if (path === "/chat") return answer(426, "This is for WebSockets.\n", { upgrade: "websocket" });
+    const file = files.get(path === "/" ? "/page.html" : path);
+    if (file === undefined) return answer(404, "There is nothing here.\n");
+    answer(200, file.body, {
+      "content-type": file.type,
+      "content-security-policy": contentSecurityPolicy(headers.host ?? "", pages),
     });
   };
 }

@@ -13,16 +13,15 @@
  * node of the mesh. `workerSeeds` lets the workers find each other, and `SEEDS` names other machines.
  *
  * WebSockets are at `PORT`, where the path is the room: `ws://127.0.0.1:8001/lobby`. The system decides
- * which worker gets a connection. The port of `deno serve` answers with the name of a worker and those
- * of its peers.
+ * which worker gets a connection. The port of `deno serve` is for probes: it answers with the name of a
+ * worker and those of its peers.
  *
  * @module
  */
 
 import { createServer } from "node:http";
-import { Rooms, startMesh, workerSeeds } from "../../mod.ts";
-import { logEvents } from "../../telemetry/mod.ts";
-import { acceptWebSocket, type ServerWebSocket } from "../../websocket/mod.ts";
+import { acceptWebSocket, logEvents, Rooms, startMesh, workerSeeds } from "../../mod.ts";
+import { refuseUpgrade } from "../../websocket/mod.ts";
 
 const MAX_ROOM_LENGTH = 100;
 const MAX_MESSAGE_BYTES = 10_000;
@@ -33,17 +32,15 @@ const mesh = await startMesh({
   seeds: workerSeeds({ seeds: Deno.env.get("SEEDS")?.split(",").filter(Boolean) }),
 });
 logEvents(mesh);
-const rooms = new Rooms<ServerWebSocket>({ backplane: mesh });
+const rooms = new Rooms({ backplane: mesh });
 
-const sockets = new Set<ServerWebSocket>();
 const server = createServer((_request, response) => {
   response.writeHead(426).end("This port is for WebSockets.\n");
 });
 server.on("upgrade", (request, stream, head) => {
+  if (rooms.draining) return refuseUpgrade(stream, 503, "this server stops");
   const socket = acceptWebSocket(request, stream, head, { maxMessageBytes: MAX_MESSAGE_BYTES });
   if (socket === undefined) return; // Refused, and answered.
-  sockets.add(socket);
-  socket.onclose = () => sockets.delete(socket);
   const [room] = (request.url ?? "/").split("?", 1);
   if (room.length > MAX_ROOM_LENGTH) return socket.close(1008, "the name of the room is too long");
   rooms.join(socket, room);
@@ -63,10 +60,14 @@ server.listen({ port, reusePort: true }, () => {
 for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
 async function stop(): Promise<void> {
   server.close();
-  for (const socket of sockets) socket.close(1012, "this server restarts");
+  await rooms.drain({ overMs: 2_000 });
   await mesh.shutdown();
 }
 
 export default {
-  fetch: () => Response.json({ worker: mesh.name, peers: mesh.peers.map(({ name }) => name) }),
+  fetch: () =>
+    Response.json(
+      { worker: mesh.name, peers: mesh.peers.map(({ name }) => name) },
+      { status: rooms.draining ? 503 : 200 },
+    ),
 } satisfies Deno.ServeDefaultExport;

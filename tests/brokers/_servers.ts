@@ -33,10 +33,10 @@ export interface BrokerNode extends AsyncDisposable {
 /** A connection to NATS that never gives up. */
 export function connectNats(
   broker: Broker,
-  login: { user?: string; pass?: string } = {},
+  options: { user?: string; pass?: string; waitOnFirstConnect?: boolean } = {},
 ): Promise<NatsConnection> {
   return connect({
-    ...login,
+    ...options,
     servers: `127.0.0.1:${broker.port}`,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 50,

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
+  BrokerError,
   type BrokerEventMap,
   natsBackplane,
   type NatsConnection,
@@ -8,24 +9,33 @@ import {
   type NatsOptions,
   type NatsStatus,
 } from "../../brokers/nats.ts";
-import { encodeRoomBroadcast, FrameError, Rooms } from "../../mod.ts";
+import {
+  decodeRoomBroadcast,
+  decodeRoomMessage,
+  encodeRoomBroadcast,
+  encodeRoomMessage,
+  FrameError,
+  type RoomBroadcast,
+  type RoomMessage,
+} from "../../codec/mod.ts";
+import { Rooms } from "../../rooms/mod.ts";
 import { freePort } from "../../examples/chat/cluster_plan.ts";
 import { Broker } from "../../examples/chat/broker.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 import { FakeSocket } from "../rooms/_fake_socket.ts";
-import { isSkipped, natsNode } from "./_servers.ts";
+import { connectNats, isSkipped, natsNode } from "./_servers.ts";
 import { collect, fieldsOf, Inbox, nextEvent } from "./_inbox.ts";
 
 function broadcast(message: string, room = "lobby"): Uint8Array {
   return encodeRoomBroadcast(room, message);
 }
 
-/** Lets what waits for the end of the turn happen. */
+/** Resolves in the next turn of the event loop. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
 }
 
-/** A connection that does what a test says. */
+/** A connection that does what a test tells it. */
 class FakeNats implements NatsConnection {
   info: { max_payload: number } | undefined = { max_payload: 1024 };
   readonly published: { subject: string; payload: Uint8Array }[] = [];
@@ -102,7 +112,7 @@ function fakeNode(options: Partial<NatsOptions> = {}) {
   };
 }
 
-Deno.test("nats: what the broker has not confirmed has a limit, and above it messages are dropped and reported", async () => {
+Deno.test("nats: unconfirmed messages have a limit, and those above it are dropped and reported", async () => {
   const { connection, backplane } = fakeNode({ maxQueuedBytes: 300 });
   const overflows = collect<BrokerEventMap["overflow"]>(backplane, "overflow");
   const message = broadcast("x".repeat(79)); // 91 bytes, 100 in the envelope
@@ -113,7 +123,7 @@ Deno.test("nats: what the broker has not confirmed has a limit, and above it mes
   await turn();
   assertEquals(overflows.length, 1);
 
-  // The next is a new episode only once half of it is confirmed.
+  // A new episode begins only after half of the queue has been confirmed.
   await connection.confirm();
   assertEquals(backplane.stats.queuedBytes, 0);
   assertEquals(backplane.publish(message), { peers: 1, dropped: 0 });
@@ -126,7 +136,7 @@ Deno.test("nats: what the broker has not confirmed has a limit, and above it mes
   assertEquals(backplane.stats.dropped, 3);
 });
 
-Deno.test("nats: one message fits always, and one flush follows whatever was published meanwhile", async () => {
+Deno.test("nats: a single message always fits, and one flush confirms all messages of a turn", async () => {
   const { connection, backplane } = fakeNode({ maxQueuedBytes: 1 });
   await turn();
   await connection.confirm(); // of the cluster's subscription
@@ -137,12 +147,12 @@ Deno.test("nats: one message fits always, and one flush follows whatever was pub
   assertEquals(connection.flushes.length, 0);
 });
 
-Deno.test("nats: while it is away all is dropped, and told is how much was unconfirmed and dropped", async () => {
+Deno.test("nats: while the server is away messages are dropped, and events count dropped and unconfirmed ones", async () => {
   const { connection, backplane } = fakeNode();
   const downs = collect<BrokerEventMap["down"]>(backplane, "down");
   const ups = collect<BrokerEventMap["up"]>(backplane, "up");
   await turn();
-  // It hears when its subscription is in force, which the server says by answering.
+  // It is up once its subscription is in force, which the answer to the flush confirms.
   assertEquals([ups.length, backplane.connected], [0, false]);
   await connection.confirm();
   assertEquals([ups.splice(0).map(fieldsOf), backplane.connected], [[{ dropped: 0 }], true]);
@@ -161,11 +171,11 @@ Deno.test("nats: while it is away all is dropped, and told is how much was uncon
   assertEquals([ups.length, backplane.connected], [0, false]);
   await connection.confirm();
   assertEquals([ups.map(fieldsOf), backplane.connected], [[{ dropped: 3 }], true]);
-  // What comes late of the old connection counts for nothing.
+  // Late confirmations of the old connection count for nothing.
   assertEquals(backplane.stats.queuedBytes, 0);
   assertEquals(backplane.stats.unconfirmed, 4);
 
-  // The next outage is counted by itself.
+  // The next outage has a count of its own.
   await connection.happens({ type: "disconnect" });
   backplane.publish(broadcast("hello"));
   await connection.happens({ type: "reconnect" });
@@ -183,14 +193,14 @@ Deno.test("nats: a connection that breaks again before it hears anything is not 
   assertEquals([ups.length, backplane.connected], [0, false]);
 });
 
-Deno.test("nats: between losing the connection and telling of it, the client is handed nothing", () => {
+Deno.test("nats: the client is handed nothing once the connection is lost, even before it reports that", () => {
   const { connection, backplane } = fakeNode();
   connection.info = undefined;
   assertEquals(backplane.publish(broadcast("hello")), { peers: 0, dropped: 1 });
   assertEquals([connection.published.length, backplane.stats.queuedBytes], [0, 0]);
 });
 
-Deno.test("nats: a publish that is not permitted counts with the backplane whose subject it is", async () => {
+Deno.test("nats: a forbidden publish counts for the backplane whose subject it is", async () => {
   const connection = new FakeNats();
   const nodes = ["c", "c2"].map((cluster) => natsBackplane({ connection, cluster }));
   const refused = nodes.map((node) => collect<BrokerEventMap["refused"]>(node, "refused"));
@@ -212,7 +222,7 @@ Deno.test("nats: a publish that is not permitted counts with the backplane whose
   ]);
 });
 
-Deno.test("nats: what was refused is asked for again on the next connection", async () => {
+Deno.test("nats: a refused subscription is asked for again on the next connection", async () => {
   const { connection, backplane } = fakeNode({ interest: "room" });
   backplane.openRoom?.("secret");
   const error = new Error("Permissions Violation");
@@ -223,7 +233,7 @@ Deno.test("nats: what was refused is asked for again on the next connection", as
   assertEquals([...connection.subjects.keys()], ["roomcast.c.secret"]);
 });
 
-Deno.test("nats: nobody waits for a connection that has been closed", async () => {
+Deno.test("nats: ready rejects once the connection has been closed", async () => {
   const { connection, backplane } = fakeNode();
   // The client never settles a flush that the server has not answered.
   const waiting = assertRejects(() => backplane.ready(), Error, "closed");
@@ -234,14 +244,14 @@ Deno.test("nats: nobody waits for a connection that has been closed", async () =
   await assertRejects(() => backplane.ready(), Error, "closed");
 });
 
-Deno.test("nats: ready is not satisfied by a flush that went ahead of what had to wait", async () => {
+Deno.test("nats: ready waits for subscriptions that were deferred", async () => {
   const { connection, backplane } = fakeNode({ interest: "room" });
   for (let i = 0; i < 10_001; i++) backplane.openRoom?.(`room ${i}`);
   await turn();
   let isReady = false;
   const ready = backplane.ready().then(() => isReady = true);
   await turn();
-  // The last has its turn now, with a flush of its own behind that of `ready`.
+  // The last one is sent now, and its flush comes after that of `ready`.
   await connection.confirm();
   assertEquals([connection.subjects.size, isReady], [10_001, false]);
   await connection.confirm();
@@ -261,7 +271,7 @@ Deno.test("nats: a publish that the client refuses is a dropped message, not an 
 });
 
 Deno.test("nats: a subscription that the server refuses is reported, and tried again with the next member", () => {
-  const { connection, backplane } = fakeNode({ interest: "room" });
+  const { connection, backplane, timers } = fakeNode({ interest: "room" });
   const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
   backplane.openRoom?.("secret");
   const error = new Error("Permissions Violation");
@@ -270,12 +280,98 @@ Deno.test("nats: a subscription that the server refuses is reported, and tried a
   assertEquals(refused.map(fieldsOf), [
     { address: "roomcast.c.secret", code: "subscribe-refused", cause: error },
   ]);
+  assertEquals(timers.pending, 1);
   backplane.closeRoom?.("secret");
+  assertEquals(timers.pending, 0);
   backplane.openRoom?.("secret");
   assertEquals([...connection.subjects.keys()], ["roomcast.c.secret"]);
 });
 
-Deno.test("nats: subjects that are subscribed to are those of the rooms that are open for any Rooms", () => {
+/** What was published: each subject, and the message in its envelope. */
+function copiesIn(connection: FakeNats): [string, RoomMessage | RoomBroadcast][] {
+  return connection.published.map(({ subject, payload }) => {
+    const message = payload.subarray(9);
+    const copy = message[0] === 0x1e ? decodeRoomBroadcast(message) : decodeRoomMessage(message);
+    return [subject, copy];
+  });
+}
+
+Deno.test("nats: by room, a message for several rooms travels as one copy for each, and counts once", () => {
+  const { connection, backplane } = fakeNode({ interest: "room" });
+  const message = encodeRoomMessage({ rooms: ["a", "b"], except: [], message: "hi" });
+  assertEquals(backplane.publish(message), { peers: 1, dropped: 0 });
+  assertEquals(copiesIn(connection), [
+    ["roomcast.c.a", { room: "a", message: "hi" }],
+    ["roomcast.c.b", { rooms: ["b"], except: ["a"], message: "hi" }],
+  ]);
+  const { messagesOut, queuedBytes, bytesOut } = backplane.stats;
+  const sizes = connection.published.map(({ payload }) => payload.length);
+  assertEquals([messagesOut, bytesOut], [2, sizes[0] + sizes[1]]);
+  assertEquals(queuedBytes, bytesOut);
+});
+
+Deno.test("nats: by cluster, a message for several rooms travels as it is", () => {
+  const { connection, backplane } = fakeNode();
+  const message = encodeRoomMessage({ rooms: ["a", "b"], except: ["c"], message: "hi" });
+  backplane.publish(message);
+  assertEquals(connection.published.map(({ subject, payload }) => [subject, payload.slice(9)]), [
+    ["roomcast.c", message],
+  ]);
+});
+
+Deno.test("nats: the copies of a message fit the queue together, or none is sent", async () => {
+  const { connection, backplane } = fakeNode({ interest: "room", maxQueuedBytes: 100 });
+  assertEquals(backplane.publish(broadcast("", "lobby")).dropped, 0);
+  const both = encodeRoomMessage({ rooms: ["a", "b"], except: [], message: "x".repeat(30) });
+  assertEquals(backplane.publish(both), { peers: 0, dropped: 1 });
+  assertEquals([connection.published.length, backplane.stats.dropped], [1, 1]);
+  await turn();
+  await connection.confirm();
+  // A single message always fits, whatever its copies add up to.
+  assertEquals(backplane.publish(both), { peers: 1, dropped: 0 });
+  assertEquals(connection.published.length, 3);
+});
+
+Deno.test("nats: a message of which one copy is refused was sent and dropped", async () => {
+  const { connection, backplane } = fakeNode({ interest: "room" });
+  const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
+  const publish = connection.publish.bind(connection);
+  connection.publish = (subject, payload) => {
+    if (subject === "roomcast.c.a") throw new Error("not this one");
+    publish(subject, payload);
+  };
+  const both = encodeRoomMessage({ rooms: ["a", "b"], except: [], message: "hi" });
+  assertEquals(backplane.publish(both), { peers: 1, dropped: 1 });
+  await turn();
+  assertEquals(refused.map(({ address, code }) => [address, code]), [
+    ["roomcast.c.a", "publish-refused"],
+  ]);
+  assertEquals([backplane.stats.dropped, backplane.stats.messagesOut], [1, 1]);
+});
+
+Deno.test("nats: a message whose rooms are all excepted reaches nobody, and is not dropped", () => {
+  const { connection, backplane } = fakeNode({ interest: "room" });
+  const nobody = encodeRoomMessage({ rooms: ["a", "b"], except: ["a", "b"], message: "hi" });
+  assertEquals(backplane.publish(nobody), { peers: 0, dropped: 0 });
+  assertEquals([connection.published.length, backplane.stats.dropped], [0, 0]);
+});
+
+Deno.test("nats: missed follows up after a time in which the node could not hear, not at the start", async () => {
+  const { connection, backplane } = fakeNode();
+  const order: string[] = [];
+  for (const type of ["up", "down", "missed"] as const) {
+    backplane.addEventListener(type, (event) => order.push(event.type));
+  }
+  await turn();
+  await connection.confirm();
+  await connection.happens({ type: "disconnect" });
+  await connection.happens({ type: "reconnect" });
+  assertEquals(order, ["up", "down"]);
+  await connection.confirm();
+  assertEquals(order, ["up", "down", "up", "missed"]);
+});
+
+Deno.test("nats: it is subscribed to the rooms that are open in any of several Rooms", () => {
   const rooms = fc.constantFrom("", "lobby", "a b", "*", ">", "x.y", "部屋", "x".repeat(1_000));
   const step = fc.tuple(fc.nat(2), fc.nat(3), rooms, fc.boolean());
   fc.assert(
@@ -304,7 +400,7 @@ Deno.test("nats: subjects that are subscribed to are those of the rooms that are
   );
 });
 
-Deno.test("nats: rooms that come and go while the server does not read pile nothing up", async () => {
+Deno.test("nats: rooms that come and go while the server does not read do not pile up commands", async () => {
   const { connection, backplane } = fakeNode({ interest: "room" });
   let commands = 0;
   const subscribe = connection.subscribe.bind(connection);
@@ -343,7 +439,7 @@ Deno.test("nats: shutdown waits for confirmation, but not for ever, and lets go 
   const ended = backplane.shutdown().then(() => isEnded = true);
   assertEquals([...connection.subjects.keys()], []);
   assertEquals(connection.statusStopped, true);
-  // The first two are of the subscription, another is of its end.
+  // The first two flushes follow the subscription, and the last one follows its end.
   const [message] = connection.flushes.splice(2, 1);
   await connection.confirm();
   assertEquals(isEnded, false);
@@ -364,7 +460,7 @@ Deno.test("nats: shutdown waits for confirmation, but not for ever, and lets go 
   await assertRejects(() => stuck.backplane.ready(), Error, "shut down");
 });
 
-Deno.test("nats: the limit is the server's, less the envelope, also while there is no connection", () => {
+Deno.test("nats: the limit is that of the server less the envelope, also without a connection", () => {
   const { connection, backplane } = fakeNode();
   assertEquals(backplane.maxMessageBytes, 1024 - 9);
   connection.info = undefined;
@@ -374,7 +470,7 @@ Deno.test("nats: the limit is the server's, less the envelope, also while there 
   assertEquals(fakeNode({ maxMessageBytes: 100 }).backplane.maxMessageBytes, 100);
 });
 
-Deno.test("nats: options that make no sense are refused with the option and what would be right", () => {
+Deno.test("nats: invalid options are refused, and the error names the option and what is allowed", () => {
   const connection = new FakeNats();
   const attempts: [unknown, string][] = [
     [
@@ -413,7 +509,7 @@ Deno.test({
     await c.backplane.ready();
     assertEquals(c.backplane.stats.bytesIn, 0);
 
-    // And no more once the last member has left.
+    // Nor is it once the last member has left.
     b.backplane.closeRoom?.("lobby");
     await b.backplane.ready();
     const { bytesIn } = b.backplane.stats;
@@ -425,7 +521,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "nats: what is said in answer to a message sent after the join is heard, without waiting",
+  name:
+    "nats: a reply to a message that was published after the join is heard, without waiting for ready",
   ignore,
   async fn() {
     await using broker = await Broker.start("nats");
@@ -437,7 +534,7 @@ Deno.test({
       b.backplane.publish(broadcast("answer", "answer 99"), answering);
     });
     const inbox = new Inbox(a.backplane);
-    // A hundred subscriptions on their way, the one that matters last.
+    // A hundred subscriptions are under way, and the one that matters is the last.
     for (let i = 0; i < 100; i++) a.backplane.openRoom?.(`answer ${i}`);
     inbox.publish(broadcast("?", "question"));
     await inbox.has(1);
@@ -446,7 +543,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "nats: a server with a lower limit: a message above it is refused with a clear error",
+  name: "nats: a message above the limit of the server is refused with a clear error",
   ignore,
   async fn() {
     const config = await Deno.makeTempFile({ suffix: ".conf" });
@@ -468,7 +565,45 @@ Deno.test({
 });
 
 Deno.test({
-  name: "nats: what the server does not permit is reported, and heard once it does",
+  name: "nats: a permission withdrawn during an outage keeps the node down until it is repaired",
+  ignore,
+  async fn() {
+    const config = await Deno.makeTempFile({ suffix: ".conf" });
+    const allow = (subscribe: string) =>
+      Deno.writeTextFile(
+        config,
+        `authorization { users = [ { user: a, password: a,
+           permissions: { publish: ">", subscribe: "${subscribe}" } } ] }`,
+      );
+    await allow(">");
+    await using broker = await Broker.start("nats", ["--config", config]);
+    const timers = new FakeTimers();
+    await using node = await natsNode(broker, { timers }, { user: "a", pass: "a" });
+    const { backplane } = node;
+    await backplane.ready();
+
+    // The client subscribes again by itself, and is refused.
+    const refused = nextEvent<BrokerEventMap["refused"]>(backplane, "refused");
+    await broker.stop();
+    await allow("nothing");
+    await broker.start();
+    assertEquals((await refused).code, "subscribe-refused");
+    await assertRejects(() => backplane.ready(), BrokerError);
+    assertEquals(backplane.connected, false);
+
+    const missed = nextEvent(backplane, "missed");
+    await broker.stop();
+    await allow(">");
+    await broker.start();
+    await missed;
+    await backplane.ready();
+    assertEquals([backplane.connected, timers.pending], [true, 0]);
+    await Deno.remove(config);
+  },
+});
+
+Deno.test({
+  name: "nats: what the server forbids is reported, and a room is heard once the server permits it",
   ignore,
   async fn() {
     const config = await Deno.makeTempFile({ suffix: ".conf" });
@@ -526,7 +661,7 @@ Deno.test({
       await using b = await natsNode(two, { interest });
       b.backplane.openRoom?.("lobby");
       const inbox = new Inbox(b.backplane);
-      // The servers find each other and tell of interest in their own time.
+      // The servers need some time to find each other and to exchange interest.
       const repeat = setInterval(() => a.backplane.publish(broadcast("hello")), 10);
       await inbox.has(3);
       clearInterval(repeat);
@@ -549,5 +684,22 @@ Deno.test({
     await inboxes[1].has(1);
     assertEquals(inboxes.map(({ messages }) => messages), [[], ["hello"]]);
     await Promise.all([other, same].map((each) => each.shutdown()));
+  },
+});
+
+Deno.test({
+  name: "nats: with waitOnFirstConnect, a node may start before the server",
+  ignore,
+  async fn() {
+    const broker = await Broker.start("nats");
+    await broker.stop();
+    const connecting = connectNats(broker, { waitOnFirstConnect: true });
+    await using _ = broker;
+    await broker.start();
+    const connection = await connecting;
+    const backplane = natsBackplane({ connection, cluster: "test" });
+    await backplane.ready();
+    await backplane.shutdown();
+    await connection.close();
   },
 });

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { createClient } from "redis";
@@ -10,7 +11,12 @@ import {
   type RedisPublisher,
   type RedisSubscriber,
 } from "../../brokers/redis.ts";
-import { encodeRoomBroadcast } from "../../mod.ts";
+import {
+  encodeRoomBroadcast,
+  encodeRoomMessage,
+  FrameError,
+  type RoomMessage,
+} from "../../codec/mod.ts";
 import { freePort } from "../../examples/chat/cluster_plan.ts";
 import { Broker } from "../../examples/chat/broker.ts";
 import { FakeTimers } from "../_fake_timers.ts";
@@ -27,7 +33,7 @@ function turn(): Promise<void> {
 
 type Listener = (...args: never[]) => void;
 
-/** Both clients need the same of this. */
+/** What both clients have in common. */
 class FakeClient {
   status = "ready";
   readonly listeners = new Map<string, Set<Listener>>();
@@ -119,7 +125,7 @@ function fakeNode(options: Partial<RedisOptions> = {}) {
   return { publisher, subscriber, timers, backplane };
 }
 
-Deno.test("redis: whatever comes and goes and breaks, in the end subscribed is what is open", async () => {
+Deno.test("redis: after any joins, leaves and broken connections, it is subscribed to the open rooms", async () => {
   const rooms = ["a", "b", "c", "d"];
   const step = fc.oneof(
     { weight: 6, arbitrary: fc.constantFrom(...rooms) },
@@ -136,7 +142,7 @@ Deno.test("redis: whatever comes and goes and breaks, in the end subscribed is w
         const open = new Set<string>();
         let lastKnown: string[] = [];
         const ready = () => {
-          // As a client does that subscribes again by itself to what it had.
+          // Some clients subscribe again by themselves.
           if (remembers) { for (const channel of lastKnown) subscriber.channels.add(channel); }
           subscriber.change("ready");
         };
@@ -152,7 +158,7 @@ Deno.test("redis: whatever comes and goes and breaks, in the end subscribed is w
             open.add(what);
             backplane.openRoom?.(what);
           }
-          // One round is under way at most: nothing piles up.
+          // At most one round is under way, so nothing piles up.
           assert(subscriber.pending.length <= 4);
         }
         if (subscriber.status !== "ready") ready();
@@ -177,7 +183,7 @@ Deno.test("redis: a room that closes while Redis is away and opens at once when 
   await subscriber.step();
   subscriber.breakOff();
   backplane.closeRoom?.("lobby");
-  // A client that does not subscribe again by itself.
+  // This client does not subscribe again by itself.
   subscriber.change("ready");
   backplane.openRoom?.("lobby");
   await turn();
@@ -195,12 +201,13 @@ Deno.test("redis: rooms that are opened in one turn are subscribed to in one com
   ]]);
 });
 
-Deno.test("redis: what is not confirmed has a limit, and is counted when the connection breaks", async () => {
+Deno.test("redis: unconfirmed messages have a limit, and are counted when the connection breaks", async () => {
   const { publisher, subscriber, backplane } = fakeNode({ maxQueuedBytes: 300 });
   await turn();
   await subscriber.step();
   const downs = collect<BrokerEventMap["down"]>(backplane, "down");
   const ups = collect<BrokerEventMap["up"]>(backplane, "up");
+  const missed = collect(backplane, "missed");
   const message = broadcast("x".repeat(79)); // 100 bytes in the envelope
   for (let i = 0; i < 5; i++) backplane.publish(message);
   assertEquals(backplane.stats.dropped, 2);
@@ -208,7 +215,7 @@ Deno.test("redis: what is not confirmed has a limit, and is counted when the con
   await turn();
   assertEquals(backplane.stats.queuedBytes, 200);
 
-  // The client knows before it tells, and would keep what it is given now.
+  // The client knows before it reports it, and would keep what it is given now.
   publisher.status = "reconnecting";
   assertEquals(backplane.publish(message), { peers: 0, dropped: 1 });
   assertEquals(publisher.pending.length, 3);
@@ -216,8 +223,9 @@ Deno.test("redis: what is not confirmed has a limit, and is counted when the con
   assertEquals(downs.map(fieldsOf), [{ sends: false, hears: true, unconfirmed: 2 }]);
   backplane.publish(message);
   publisher.change("ready");
-  assertEquals(ups.length, 1);
-  // Answers of the old connection, late: none of them counts again.
+  // It could hear all the time, so it has missed nothing.
+  assertEquals([ups.length, missed.length], [1, 0]);
+  // Late answers on the old connection are not counted again.
   for (const answer of publisher.pending.splice(0)) answer.reject(new Error("gone"));
   await turn();
   assertEquals([backplane.stats.queuedBytes, backplane.stats.dropped], [0, 4]);
@@ -276,7 +284,7 @@ Deno.test("redis: one channel that is refused costs the others of its command no
   assertEquals([...subscriber.channels], ["roomcast.c.good", "roomcast.c.fine"]);
 });
 
-Deno.test("redis: an end of a subscription that is refused, since the server knows of none, is no news", async () => {
+Deno.test("redis: a refused unsubscribe is not reported", async () => {
   const { subscriber, backplane } = fakeNode({ interest: "room" });
   const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
   for (const room of ["a", "b"]) backplane.openRoom?.(room);
@@ -293,7 +301,7 @@ Deno.test("redis: an end of a subscription that is refused, since the server kno
   assertEquals([refused.length, subscriber.pending.length], [0, 0]);
 });
 
-Deno.test("redis: a connection that breaks during shutdown: the client is told to forget, and left alone", async () => {
+Deno.test("redis: if the connection breaks during shutdown, the client is told to forget its channels", async () => {
   const { publisher, subscriber, backplane, timers } = fakeNode();
   await turn();
   await subscriber.step();
@@ -307,7 +315,7 @@ Deno.test("redis: a connection that breaks during shutdown: the client is told t
   assertEquals([publisher.listenerCount, subscriber.listenerCount, timers.pending], [0, 0, 0]);
 });
 
-Deno.test("redis: a server that does not answer: shutdown takes two seconds, and leaves no listener", async () => {
+Deno.test("redis: shutdown takes two seconds if the server does not answer, and leaves no listener", async () => {
   const { publisher, subscriber, backplane, timers } = fakeNode();
   await turn();
   await subscriber.step();
@@ -318,7 +326,7 @@ Deno.test("redis: a server that does not answer: shutdown takes two seconds, and
   assertEquals([publisher.listenerCount, subscriber.listenerCount, timers.pending], [0, 0, 0]);
 });
 
-Deno.test("redis: it is up again when its subscriptions are in force, not before", async () => {
+Deno.test("redis: it is up once its subscriptions are in force, and not before", async () => {
   const { subscriber, backplane } = fakeNode();
   const ups = collect<BrokerEventMap["up"]>(backplane, "up");
   await turn();
@@ -329,7 +337,7 @@ Deno.test("redis: it is up again when its subscriptions are in force, not before
   subscriber.change("ready");
   await turn();
   assertEquals([ups.length, backplane.connected], [0, false]);
-  // Broken once more before Redis has answered.
+  // The connection breaks once more before Redis has answered.
   subscriber.breakOff();
   subscriber.change("ready");
   await turn();
@@ -338,20 +346,20 @@ Deno.test("redis: it is up again when its subscriptions are in force, not before
   assertEquals([ups.map(fieldsOf), backplane.connected], [[{ dropped: 0 }], true]);
 });
 
-Deno.test("redis: ready is about what is open now, however much else comes and goes", async () => {
+Deno.test("redis: ready waits for the rooms that are open now, and for no later ones", async () => {
   const { subscriber, backplane } = fakeNode({ interest: "room" });
   backplane.openRoom?.("mine");
   let isReady = false;
   const ready = backplane.ready().then(() => isReady = true);
   await turn();
-  // Others join and leave at all times, so that something is always under way.
+  // On a busy server, something is always under way.
   backplane.openRoom?.("another");
   assertEquals(isReady, false);
   await subscriber.step();
   assertEquals([isReady, subscriber.pending.length], [true, 1]);
   await ready;
 
-  // What is under way has to be waited for, too.
+  // It also waits for what is under way already.
   let isNext = false;
   const next = backplane.ready().then(() => isNext = true);
   backplane.openRoom?.("a third");
@@ -362,7 +370,7 @@ Deno.test("redis: ready is about what is open now, however much else comes and g
   await next;
 });
 
-Deno.test("redis: ready, while Redis is away, is about what is open when it is back", async () => {
+Deno.test("redis: ready waits, while Redis is away, for the rooms that are open when it is back", async () => {
   const { subscriber, backplane } = fakeNode({ interest: "room" });
   subscriber.breakOff();
   for (let i = 0; i < 3; i++) backplane.openRoom?.(`room ${i}`);
@@ -375,14 +383,14 @@ Deno.test("redis: ready, while Redis is away, is about what is open when it is b
   assertEquals([...subscriber.channels], ["roomcast.c.room=202"]);
 });
 
-Deno.test("redis: nobody waits for a client that has been closed for good", async () => {
+Deno.test("redis: ready rejects once the client has been closed for good", async () => {
   const { subscriber, backplane } = fakeNode();
   const waiting = assertRejects(() => backplane.ready(), Error, "closed");
   subscriber.breakOff();
   subscriber.change("end");
   await waiting;
   await assertRejects(() => backplane.ready(), Error, "closed");
-  // Or so it seemed.
+  // Somebody has told the client to connect after all.
   subscriber.change("ready");
   await turn();
   await Promise.all([backplane.ready(), subscriber.step()]);
@@ -394,7 +402,7 @@ Deno.test("redis: nobody waits for a client that has been closed for good", asyn
   await another.shutdown();
 });
 
-Deno.test("redis: messages of channels that others have subscribed to are none of ours", async () => {
+Deno.test("redis: messages of channels that others have subscribed to are ignored", async () => {
   const { subscriber, backplane } = fakeNode();
   const inbox = new Inbox(backplane);
   const malformed = collect<BrokerEventMap["malformed"]>(backplane, "malformed");
@@ -417,7 +425,7 @@ Deno.test("redis: shutdown takes every listener off the clients, which stay open
   assertEquals(timers.pending, 0);
 });
 
-Deno.test("redis: clients that would break a promise are refused, with what would be right", () => {
+Deno.test("redis: clients that would break a promise are refused, and the error says what is expected", () => {
   const [publisher, subscriber] = [new FakePublisher(), new FakeSubscriber()];
   const resending = Object.assign(new FakePublisher(), {
     options: { autoResendUnfulfilledCommands: true },
@@ -465,7 +473,7 @@ Deno.test("redis: clients that would break a promise are refused, with what woul
 
 const ignore = isSkipped("redis");
 
-/** Resolves when everything published so far has been delivered to those who want it. */
+/** Resolves when everything published so far has been delivered. */
 async function settled(from: BrokerBackplane, to: BrokerBackplane): Promise<void> {
   const inbox = new Inbox(to);
   to.openRoom?.("settled");
@@ -498,7 +506,8 @@ for (const sharded of [false, true]) {
 }
 
 Deno.test({
-  name: "redis: a subscriber that Redis cuts off says that it misses something, and comes back",
+  name:
+    "redis: a subscriber that Redis disconnects is down, and hears again once it has reconnected",
   ignore,
   async fn() {
     await using broker = await Broker.start("redis");
@@ -536,13 +545,13 @@ Deno.test({
     await down;
     await a.backplane.shutdown();
     await broker.start();
-    // The client carries out what it kept before this.
+    // The client sends the commands that it kept before this one.
     await a.subscriber.subscribe("some other channel");
     assertEquals(await channels(), []);
   },
 });
 
-/** Two servers of one Redis Cluster. */
+/** Starts two servers of one Redis Cluster. */
 async function startCluster() {
   const folder = await Deno.makeTempDir();
   const servers: Broker[] = [];
@@ -577,7 +586,7 @@ Deno.test({
     await b.backplane.ready();
     await a.publisher.call("CLUSTER", "MEET", "127.0.0.1", two.port, cluster.buses[1]);
     const inbox = new Inbox(b.backplane);
-    // The servers find each other in their own time.
+    // The servers need some time to find each other.
     const repeat = setInterval(() => a.backplane.publish(broadcast("hello")), 20);
     await inbox.has(3);
     clearInterval(repeat);
@@ -610,5 +619,31 @@ Deno.test({
     await up;
     const channels = await node.publisher.call("PUBSUB", "NUMSUB", "roomcast.test");
     assertEquals(channels, ["roomcast.test", 1]);
+  },
+});
+
+Deno.test({
+  name: "redis: bytes of exactly the largest size, 16 MiB, arrive",
+  ignore,
+  async fn() {
+    await using broker = await Broker.start("redis");
+    await using a = await redisNode(broker);
+    await using b = await redisNode(broker);
+    await b.backplane.ready();
+    assertEquals(a.backplane.maxMessageBytes, 16 * 1024 * 1024);
+    const overhead = encodeRoomMessage({ rooms: ["r"], except: [], message: new Uint8Array() });
+    const message = new Uint8Array(a.backplane.maxMessageBytes - overhead.length);
+    crypto.getRandomValues(message.subarray(0, 65_536));
+    message.set(message.subarray(0, 65_536), message.length - 65_536);
+    const bytes = encodeRoomMessage({ rooms: ["r"], except: [], message });
+    const inbox = new Inbox(b.backplane);
+    assertEquals(a.backplane.publish(bytes), { peers: 1, dropped: 0 });
+    await inbox.has(1);
+    const [heard] = inbox.heard;
+    assert("message" in heard && typeof heard.message !== "string");
+    const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+    assertEquals(digest((heard as RoomMessage).message as Uint8Array), digest(message));
+    const larger = encodeRoomMessage({ rooms: ["rr"], except: [], message });
+    assertThrows(() => a.backplane.publish(larger), FrameError, "16777217 bytes");
   },
 });

@@ -5,7 +5,7 @@ import { clusterTopic, roomTopic } from "../../brokers/_topics.ts";
 import { FrameError } from "../../mod.ts";
 import { text } from "../_arbitraries.ts";
 
-Deno.test("topics: a cluster, plain rooms, and rooms of which nothing may mean anything to a broker", () => {
+Deno.test("topics: characters that mean something to a broker are encoded", () => {
   assertEquals(clusterTopic("chat"), "roomcast.chat");
   const topics = ["lobby", "", "a b", "*", ">", "a.b", "{x}", "=", "é", "部"].map((room) =>
     roomTopic("c", room).slice("roomcast.c.".length)
@@ -45,7 +45,7 @@ Deno.test("envelopes: byte by byte", () => {
   );
 });
 
-Deno.test("envelopes: everybody but the sender finds in it what was put in", () => {
+Deno.test("envelopes: everybody but the sender can open it", () => {
   const identity = fc.uint8Array({ minLength: 8, maxLength: 8 });
   fc.assert(
     fc.property(identity, identity, fc.uint8Array(), (sender, other, message) => {
@@ -57,7 +57,7 @@ Deno.test("envelopes: everybody but the sender finds in it what was put in", () 
   );
 });
 
-Deno.test("envelopes: too short is truncated, another first byte is a wrong tag, and nothing else is thrown", () => {
+Deno.test("envelopes: a short one is truncated, another first byte is a wrong tag, and nothing else is thrown", () => {
   const self = new Uint8Array(8);
   const code = (bytes: number[]) =>
     (assertThrows(() => open(Uint8Array.from(bytes), self), FrameError) as FrameError).code;

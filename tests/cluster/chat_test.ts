@@ -136,7 +136,8 @@ Deno.test("chat: bad input is answered, and costs nobody else anything", async (
 
   const closing: [string | Uint8Array<ArrayBuffer>, number][] = [
     [new Uint8Array([1, 2, 3]), 1003],
-    [new Uint8Array(1_000_000), 1003],
+    [new Uint8Array(16 * 1024), 1003],
+    [new Uint8Array(1_000_000), 1009],
     ["x".repeat(16 * 1024 + 1), 1009],
     ["x".repeat(5_000_000), 1009],
   ];

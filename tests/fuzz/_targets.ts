@@ -1,3 +1,4 @@
+import { CLIENT_FRAME_TARGETS } from "./_client_frames.ts";
 import { ENVELOPE } from "./_envelope.ts";
 import { FRAMES } from "./_frames.ts";
 import { HANDSHAKE_TARGETS } from "./_handshake.ts";
@@ -22,4 +23,5 @@ export const TARGETS: readonly Target[] = [
   TLS_MIDDLE,
   NODE_NAME,
   ENVELOPE,
+  ...CLIENT_FRAME_TARGETS,
 ];

@@ -1,4 +1,11 @@
-import { type Mesh, type MeshEventMap, type MeshOptions, startMesh } from "../../mod.ts";
+import { assertEquals, assertRejects } from "@std/assert";
+import {
+  type Mesh,
+  MeshError,
+  type MeshEventMap,
+  type MeshOptions,
+  startMesh,
+} from "../../mesh/mod.ts";
 
 export const COOKIE = "correct horse battery staple";
 
@@ -79,4 +86,14 @@ export class Inbox {
     }
     return this.messages;
   }
+}
+
+/** The error that a promise rejects with, which must be a `MeshError` of this code. */
+export async function assertMeshError(
+  code: string,
+  promise: Promise<unknown>,
+): Promise<MeshError> {
+  const error = await assertRejects(() => promise, MeshError) as MeshError;
+  assertEquals(error.code, code);
+  return error;
 }

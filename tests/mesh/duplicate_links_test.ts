@@ -2,6 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { ACK, encodeAck, FEATURE_GOODBYE, FrameDecoder, PING } from "../../codec/mod.ts";
 import { type Admission, admit, type Contender } from "../../mesh/duplicate_links.ts";
+import { newCounters } from "../../mesh/totals.ts";
 import { Link } from "../../mesh/link.ts";
 import { MeshError } from "../../mesh/mesh_error.ts";
 import { isSmallerName } from "../../mesh/node_name.ts";
@@ -242,11 +243,15 @@ class NameContest {
         heartbeatTimeoutMs: this.timeoutMs,
       },
       clock: this.timers,
+      totals: newCounters(),
       listener: {
         onBroadcast: () => {},
         onPeerList: () => {},
         onMalformed: () => {},
         onOverflow: () => {},
+        onInterest: () => {},
+        onMissed: () => {},
+        onUnsupported: () => {},
         onDown: (link) => void this.peers.remove(link),
       },
     }, initiator === SELF ? undefined : encodeAck({ proof: new Uint8Array(32) }));

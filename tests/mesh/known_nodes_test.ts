@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { backoffMs } from "../../backplane/backoff.ts";
 import { KnownNodes } from "../../mesh/known_nodes.ts";
-import { formatAddress, parseTarget, type Target } from "../../mesh/node_name.ts";
+import { formatAddress, parseNodeName, parseTarget, type Target } from "../../mesh/node_name.ts";
 
 const START = 1_000_000;
 const FORGET_AFTER = 600_000;
@@ -48,19 +48,19 @@ class Subject {
   }
 
   fail(target: Target): void {
-    this.known.dialled(target, undefined, this.now);
+    this.known.failed(target, this.now);
   }
 
   /** A link has come up by a dial to `target`. */
   succeed(target: Target, { name = "" }: Target = target): void {
-    this.link(parseTarget(name));
-    this.known.dialled(target, name, this.now);
+    this.links.add(name);
+    this.known.linked(parseNodeName(name), this.now, this.isLinked, { dialled: target });
   }
 
   /** A link has come up, whoever dialled. */
-  link(target: Target): void {
-    this.links.add(target.name ?? "");
-    this.known.linked(target, this.now, this.isLinked);
+  link({ name = "" }: Target): void {
+    this.links.add(name);
+    this.known.linked(parseNodeName(name), this.now, this.isLinked);
   }
 
   lose({ name = "" }: Target, lastedMs = 3_600_000): void {
@@ -460,7 +460,6 @@ Deno.test("a seed is dialled as the seeds have it, whatever others say of its na
 Deno.test("what is told of a node that is not known changes nothing", () => {
   const subject = new Subject();
   subject.fail(A);
-  subject.known.dialled(A, "a@h1:9000", START);
   subject.lose(A);
   subject.depart(A);
   assertEquals([subject.due(), subject.dueIn], [[], undefined]);
@@ -580,8 +579,7 @@ class Course extends Subject {
     this.#dialledSeeds.delete(address);
     if (succeeds && address !== formatAddress(OWN)) {
       const node = this.#nodes.find((node) => formatAddress(node) === address) ?? A;
-      if (!this.links.has(node.name ?? "")) this.link(node);
-      return this.known.dialled(target, node.name, this.now);
+      return this.succeed(target, node);
     }
     this.fail(target);
   }
@@ -613,4 +611,17 @@ Deno.test("property: in any course of events nobody is dialled who is linked or 
     ),
     { numRuns: 300 },
   );
+});
+
+// Addresses of its own.
+
+Deno.test("a node does not dial an address that has become its own, be it known or told of later", () => {
+  const subject = new Subject();
+  subject.seeds(A);
+  subject.learn(B);
+  for (const target of [A, B]) subject.known.own(target);
+  assertEquals([subject.due(), subject.dueIn], [[], undefined]);
+  subject.seeds(A);
+  subject.learn(B);
+  assertEquals([subject.due(), subject.dueIn], [[], undefined]);
 });

@@ -1,4 +1,4 @@
-/** Nodes of the Mesh runtime in a cluster, played by a stand-in that knows WIRE.md alone. */
+/** Nodes of the Mesh runtime in a cluster, played by a stand-in that knows `docs/wire.md` alone. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { encodeRoomBroadcast, FrameError, type Mesh, MeshError, Rooms } from "../../mod.ts";

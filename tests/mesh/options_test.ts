@@ -41,15 +41,20 @@ Deno.test("with name and cookie alone, everything else is as documented", () => 
     cookies: [COOKIE],
     listen: { hostname: "10.0.0.5", port: 9001 },
     seeds: [],
+    interest: "cluster",
+    sharesPort: false,
+    localTransport: undefined,
     maxMessageBytes: 16 * MIB,
     maxQueuedBytes: 16 * MIB,
     maxPeers: 256,
     maxPendingHandshakes: 64,
+    maxHandshakesPerSecond: 20,
     handshakeTimeoutMs: 5_000,
     heartbeatIntervalMs: 10_000,
     heartbeatTimeoutMs: 5_000,
     forgetAfterMs: 600_000,
     allowMeshLang: false,
+    features: 0b11111,
     signal: undefined,
     clock: systemClock,
     randomBytes: systemRandom,
@@ -66,7 +71,8 @@ Deno.test("an option that is undefined is one that was left out", () => {
 Deno.test("what is given is taken as it is", () => {
   const options = allGiven();
   const { name: _name, cookie, seeds: _seeds, ...same } = options;
-  const { name: _, local: _local, cookies, seeds, ...settings } = resolve({ ...options });
+  const { sharesPort: _shares, localTransport: _localTransport, ...rest } = resolve({ ...options });
+  const { name: _, local: _local, features: _features, cookies, seeds, ...settings } = rest;
   assertEquals(settings, same);
   assertEquals(cookies, [cookie]);
   assertEquals(seeds, [{ hostname: "10.0.0.6", port: 9000 }]);
@@ -82,10 +88,12 @@ function allGiven(): Required<Omit<MeshOptions, "tls">> {
     cookie: "another cookie of ours",
     listen: { hostname: "0.0.0.0", port: 9002 },
     seeds: ["10.0.0.6"],
+    interest: "room",
     maxMessageBytes: 1_001,
     maxQueuedBytes: 1_002,
     maxPeers: 3,
     maxPendingHandshakes: 4,
+    maxHandshakesPerSecond: 5,
     handshakeTimeoutMs: 1_005,
     heartbeatIntervalMs: 1_006,
     heartbeatTimeoutMs: 1_007,
@@ -266,6 +274,7 @@ const numbers: { option: keyof MeshOptions & keyof MeshSettings; min: number; ma
   { option: "maxQueuedBytes", min: 1, max: UNLIMITED },
   { option: "maxPeers", min: 1, max: UNLIMITED },
   { option: "maxPendingHandshakes", min: 1, max: UNLIMITED },
+  { option: "maxHandshakesPerSecond", min: 1, max: UNLIMITED },
   { option: "handshakeTimeoutMs", min: 1, max: TIMER_MAX },
   { option: "heartbeatIntervalMs", min: 1, max: TIMER_MAX },
   { option: "heartbeatTimeoutMs", min: 1, max: TIMER_MAX },

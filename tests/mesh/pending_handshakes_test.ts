@@ -50,15 +50,24 @@ interface Waiting {
 function setUp({ maxIncoming = 100 } = {}): {
   timers: FakeTimers;
   pending: PendingHandshakes;
-  wait(options?: { incoming?: boolean; name?: string; incarnation?: string }): Waiting;
+  wait(options?: {
+    incoming?: boolean;
+    name?: string;
+    incarnation?: string;
+    from?: string;
+    isKnown?: boolean;
+    hasSpoken?: boolean;
+  }): Waiting;
 } {
   const timers = new FakeTimers();
   const pending = new PendingHandshakes({ clock: timers, timeoutMs: TIMEOUT, maxIncoming });
   return {
     timers,
     pending,
-    wait({ incoming = false, name, incarnation = "1" } = {}) {
-      const handshake = new PendingHandshake(ADDRESS, incoming);
+    wait({ incoming = false, name, incarnation = "1", from, isKnown, hasSpoken = false } = {}) {
+      const address = from === undefined ? ADDRESS : { hostname: from, port: 1 };
+      const handshake = new PendingHandshake(address, incoming, isKnown);
+      handshake.hasSpoken = hasSpoken;
       const connection = new SilentConnection();
       handshake.guard(connection);
       if (name !== undefined) handshake.peer = { name, incarnation, features: 0 };
@@ -195,6 +204,42 @@ Deno.test("one incoming handshake too many pushes out the oldest at once", async
 
   timers.advance(TIMEOUT);
   for (const { outcome } of waiting.slice(2)) assertEquals(await outcome, "timeout");
+});
+
+/** Fills the places as told, has one more connection come in, and gives who has been pushed out. */
+async function pushedOut(
+  places: { from: string; isKnown?: boolean; hasSpoken?: boolean }[],
+): Promise<number[]> {
+  const { pending, wait } = setUp({ maxIncoming: places.length });
+  const waiting = places.map((place) => wait({ incoming: true, ...place }));
+  const last = wait({ incoming: true, from: "10.9.9.9", isKnown: true });
+  const out = waiting.flatMap(({ connection }, i) => connection.closed > 0 ? [i] : []);
+  assertEquals(last.connection.closed, 0);
+  pending.cancelAll("shut-down", "");
+  await Promise.all([...waiting, last].map(({ outcome }) => outcome));
+  return out;
+}
+
+Deno.test("who has sent nothing is pushed out before who has, though that one has waited longer", async () => {
+  const spoken = { from: "10.0.0.1", hasSpoken: true };
+  assertEquals(await pushedOut([spoken, { from: "10.0.0.2" }, { from: "10.0.0.3" }]), [1]);
+});
+
+Deno.test("an unknown address that holds more than a quarter of the places gives up one, silent or not", async () => {
+  const silent = Array.from({ length: 5 }, (_, i) => ({ from: `10.0.1.${i}` }));
+  const crowd = Array.from({ length: 3 }, () => ({ from: "10.0.0.1", hasSpoken: true }));
+  assertEquals(await pushedOut([...silent, ...crowd]), [5]);
+  // Of its own, those that have sent nothing go first.
+  assertEquals(await pushedOut([...silent, ...crowd.slice(1), { from: "10.0.0.1" }]), [7]);
+  // A quarter of the places is no crowd.
+  assertEquals(await pushedOut([...silent, { from: "10.0.1.9" }, ...crowd.slice(1)]), [0]);
+});
+
+Deno.test("hosts of known nodes are pushed out last, however many places they hold", async () => {
+  const known = { from: "10.0.0.1", isKnown: true };
+  const stranger = { from: "10.0.0.2", hasSpoken: true };
+  assertEquals(await pushedOut([known, known, known, stranger]), [3]);
+  assertEquals(await pushedOut([{ ...known, hasSpoken: true }, known, known]), [1]);
 });
 
 Deno.test("outgoing pending are neither limited, nor pushed out, nor do they push out", async () => {

@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { decodePing, encodeRoomBroadcast, FrameDecoder, PING } from "../../codec/mod.ts";
 import { type Connection, type Mesh, type PeerDownEvent, startMesh } from "../../mesh/mod.ts";
+import { newCounters } from "../../mesh/totals.ts";
 import { Link } from "../../mesh/link.ts";
 import { type SimulatedHost, Simulation } from "../../testing/mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
@@ -99,7 +100,9 @@ Deno.test("property: both ends give a link up within an interval and a timeout o
         simulation.network.throttle(a.hostname, b.hostname, carried);
         simulation.network.throttle(b.hostname, a.hostname, carried);
         if (offered > 0) offer(simulation, nodes[0], offered);
-        if (answered && offered > 0) offer(simulation, nodes[1], offered);
+        // With the other way open and full, its own ping waits in the queue of the end that hears
+        // nothing, and so does the bound.
+        if (answered && offered > 0 && !oneWay) offer(simulation, nodes[1], offered);
         await simulation.run(cutAfterMs);
         const cutAt = simulation.now;
         simulation.network.partition([a.hostname], [b.hostname], { oneWay });
@@ -165,11 +168,15 @@ Deno.test("while a ping waits in the queue, each byte that is written gives it t
       heartbeatTimeoutMs: TIMEOUT,
     },
     clock: timers,
+    totals: newCounters(),
     listener: {
       onBroadcast: () => {},
       onPeerList: () => {},
       onMalformed: () => {},
       onOverflow: () => {},
+      onInterest: () => {},
+      onMissed: () => {},
+      onUnsupported: () => {},
       onDown: (_, why) => reason = why,
     },
   });

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Address, Mesh } from "../../mod.ts";
 import { encodeName } from "../../codec/mod.ts";
-import { collect, nextEvent, startNode, startPlainNode } from "./_cluster.ts";
+import { collect, linkedTo, nextEvent, startNode, startPlainNode } from "./_cluster.ts";
 import { rawIdentity, RawPeer } from "./_raw_peer.ts";
 
 /** The node still takes in one who knows the cookie. */
@@ -130,6 +130,38 @@ Deno.test("silent connections push each other out, so that a real peer gets in m
   assertEquals(new Set(refused.map(({ code }) => code)), new Set(["too-many-handshakes"]));
   for (const stranger of strangers) stranger.close();
 });
+
+Deno.test("a flood of TLS handshakes is cut off after a burst, and a known node gets in meanwhile", async () => {
+  await using seed = await startNode("seed", { listen: { hostname: "127.0.0.1" } });
+  await using mesh = await startNode("a", { maxHandshakesPerSecond: 1, seeds: [seed.name] });
+  await linkedTo(mesh, [seed.name]);
+  const refused = collect(mesh, "refused");
+  // Strangers come from an address of their own.
+  const flooding = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", FLOOD, String(mesh.address.port)],
+    stdout: "piped",
+  }).output();
+  const [answered] = JSON.parse(new TextDecoder().decode(flooding.stdout));
+  assert(answered >= 1 && answered <= 10 * 0.75 + 1 + 10, `${answered} handshakes were answered`);
+  assert(refused.some(({ code }) => code === "too-many-handshakes"));
+  await assertAccepts(mesh);
+});
+
+/** Begins 200 TLS handshakes from 127.0.0.2, and prints how many were answered. */
+const FLOOD = `
+import { connect } from "node:tls";
+import { connect as connectTcp } from "node:net";
+let answered = 0;
+await Promise.all(Array.from({ length: 200 }, () => new Promise((resolve) => {
+  const port = Number(Deno.args[0]);
+  const socket = connectTcp({ host: "127.0.0.1", port, localAddress: "127.0.0.2" });
+  const tls = connect({ socket, rejectUnauthorized: false });
+  tls.on("secureConnect", () => { answered++; tls.destroy(); });
+  for (const end of [tls, socket]) { end.on("error", () => {}); end.on("close", resolve); }
+})));
+console.log(JSON.stringify([answered]));
+Deno.exit();
+`;
 
 Deno.test("after ten thousand connections the node is as it was, and accepts a real peer", async () => {
   await using mesh = await startNode("a");

@@ -12,6 +12,7 @@ import {
 } from "../../mod.ts";
 import { tcpTransport, tlsTransport } from "../../mesh/mod.ts";
 import { makeCertificate } from "../../mesh/certificate.ts";
+import { TlsConnection } from "../../mesh/tls_connection.ts";
 import { systemRandom } from "../../backplane/clock.ts";
 import { type Reaction, serveForged } from "./_forged_tls.ts";
 
@@ -419,5 +420,35 @@ Deno.test("a Deno that shows the wrong certificate for a resumed session is refu
     }
   } finally {
     Object.defineProperty(Deno, "version", { value: actual });
+  }
+});
+
+Deno.test("no TLS is begun on a connection that was closed in the turn in which the first bytes came", async () => {
+  for (const isServer of [true, false]) {
+    const bytes = Promise.withResolvers<number>();
+    let opened = 0;
+    const connection = new TlsConnection({
+      remoteAddress: { hostname: "10.0.0.9", port: 1 },
+      read: (buffer) => {
+        buffer[0] = 22;
+        return bytes.promise;
+      },
+      write: (bytes) => Promise.resolve(bytes.length),
+      closeWrite: () => Promise.resolve(),
+      close: () => {},
+    }, {
+      isServer,
+      open: () => {
+        opened++;
+        throw new Error("opened after all");
+      },
+      binding: () => Promise.resolve(new Uint8Array(32)),
+    });
+    if (!isServer) connection.close();
+    const reading = assertRejects(() => connection.read(new Uint8Array(1)), MeshError);
+    bytes.resolve(1);
+    connection.close();
+    await reading;
+    assertEquals(opened, 0);
   }
 });

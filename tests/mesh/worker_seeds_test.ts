@@ -157,8 +157,8 @@ Deno.test("a worker does not try for the port while it has a link to the holder"
   machine.nodes.push(await machine.simulation.complete(worker.start(NAME)));
   await machine.linked();
   await machine.simulation.run(60_000);
-  // Once for the port, once for a free one.
-  assertEquals(worker.listenCalls, 2);
+  // For the port, for a free one, and for the port again before it has looked who holds it.
+  assertEquals(worker.listenCalls, 3);
   await machine.shutdown();
 });
 
@@ -173,6 +173,21 @@ Deno.test("a worker that is started again after the takeover has a name of its o
   const again = await machine.start();
   assert(!isHolder(again));
   assert(await machine.linked() < 500);
+  await machine.shutdown();
+});
+
+Deno.test("the node that takes the port over does not dial itself, and reports nothing", async () => {
+  const machine = new Machine();
+  const worker = machine.worker();
+  await machine.simulation.complete(worker.start(NAME));
+  const heir = await machine.start();
+  await machine.simulation.runUntil(() => heir.peers.length === 1);
+  await machine.simulation.run(1_000);
+  worker.die();
+  await machine.simulation.run(1_000);
+  const refused = collect(heir, "refused");
+  await machine.simulation.run(120_000);
+  assertEquals(refused, []);
   await machine.shutdown();
 });
 
@@ -395,7 +410,7 @@ Deno.test("many greetings at once get one answer", async () => {
   await rest();
   process.timers.advance(1_000);
   await rest();
-  assertEquals(posts, [{ kind: "here", name: "x@h:1" }]);
+  assertEquals(posts, [{ kind: "here", name: "x@h:1", address: undefined }]);
 });
 
 Deno.test("what is no greeting is ignored, and names are remembered up to a limit", async () => {
@@ -429,6 +444,25 @@ Deno.test("seeds that are no list are an error", async () => {
   await assertRejects(() => process.ask(seeds, asker("x@h:1")), TypeError, "list of addresses");
 });
 
+Deno.test("siblings tell each other where they can be dialled within the process", async () => {
+  const process = new Process();
+  const address = { hostname: "127.0.0.1", port: 4711 };
+  const [a, b] = [{ ...asker("x@h:1"), localAddress: address }, asker("x@h:2")];
+  const [ofA, ofB] = [process.seeds(), process.seeds()];
+  await process.ask(ofA, a);
+  await process.ask(ofB, b);
+  assertEquals(ofB.localAddressOf(a.name), address);
+  assertEquals(ofA.localAddressOf(b.name), undefined);
+  assertEquals(ofB.localAddressOf("x@h:3"), undefined);
+  const end = process.channels.open("roomcast");
+  end.postMessage({ kind: "here", name: a.name, address: { hostname: 1, port: "x" } });
+  await rest();
+  assertEquals(ofB.localAddressOf(a.name), undefined);
+  a.shutdown();
+  b.shutdown();
+  assertEquals(ofB.localAddressOf(a.name), undefined);
+});
+
 Deno.test("options of the wrong shape are refused at once", () => {
   const wrong: Record<string, unknown>[] = [{ channel: 1 }, { seeds: "h:1" }, { openChannel: 1 }];
   for (const options of wrong) assertThrows(() => workerSeeds(options), TypeError);
@@ -443,11 +477,16 @@ Deno.test("nodes find each other through a real BroadcastChannel", async () => {
   await fullyLinked([a, b]);
   await using c = await startNode("c", { name: `c@127.0.0.1:${a.address.port}`, seeds: seeds() });
   await fullyLinked([a, b, c]);
+  // Nobody can listen in within a process.
+  for (const { peers } of [a, b, c]) {
+    assertEquals(peers.map((peer) => peer.encrypted), [false, false]);
+  }
   await a.shutdown();
   await linkedTo(b, [c.name]);
   // The port is c's now, and a node that has never heard of it gets there.
   await using d = await startNode("d", { seeds: [`127.0.0.1:${a.address.port}`] });
   await fullyLinked([b, c, d]);
+  assertEquals(d.peers.map((peer) => peer.encrypted), [true, true]);
 });
 
 Deno.test("the channel does not keep a process alive", async () => {

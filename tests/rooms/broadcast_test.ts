@@ -205,11 +205,11 @@ Deno.test("64 rooms and 64 exceptions are possible, and one more is a RangeError
   assertEquals(rooms.broadcast(names(64), "x", { except: names(63) }).sent, 1);
   assertEquals(rooms.broadcast([...names(64), ...names(64)], "x").sent, 1);
   assertEquals(rooms.broadcast("r63", "x", { except: names(64) }).sent, 0);
-  assertThrows(() => rooms.broadcast(names(65), "x"), RangeError, "at most 64 rooms, got 65");
+  assertThrows(() => rooms.broadcast(names(65), "x"), RangeError, "at most 64 rooms, got more");
   assertThrows(
     () => rooms.broadcast("r0", "x", { except: [...names(64), socket] }),
     RangeError,
-    "at most 64 exceptions, got 65",
+    "at most 64 exceptions, got more",
   );
   assertEquals(socket.heard.length, 2);
 });

@@ -1,8 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { Rooms } from "../../rooms/mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
+import { collectGarbage } from "./_collect.ts";
 import { FakeBackplane } from "./_fake_backplane.ts";
-import { ConnectingSocket, type FakeSocket } from "./_fake_socket.ts";
+import { ConnectingSocket, FakeSocket } from "./_fake_socket.ts";
 
 Deno.test("a connecting socket may join, and is in no list, count or interest until it opens", () => {
   const backplane = new FakeBackplane();
@@ -92,22 +93,12 @@ Deno.test("a connecting socket that opens after its Rooms was disposed joins not
 
 Deno.test("a socket that never opens can be collected", async () => {
   const rooms = new Rooms<FakeSocket>();
-  const gone = Promise.withResolvers<void>();
-  const registry = new FinalizationRegistry(() => gone.resolve());
-  (() => {
-    for (let i = 0; i < 100; i++) {
-      const socket = new ConnectingSocket();
-      rooms.join(socket, "lobby");
-      registry.register(socket, i);
-    }
-  })();
-  let collected = false;
-  gone.promise.then(() => collected = true);
-  const garbage: Uint8Array[][] = [];
-  // The collector runs when it is worth its while; this makes it so.
-  for (let round = 0; round < 5_000 && !collected; round++) {
-    garbage[round % 10] = Array.from({ length: 100 }, () => new Uint8Array(10_000));
-    await new Promise((resolve) => setTimeout(resolve));
-  }
-  assertEquals([collected, rooms.roomCount], [true, 0]);
+  const join = (socket: FakeSocket) => {
+    rooms.join(socket, "lobby");
+    return new WeakRef(socket);
+  };
+  const [connecting, open] = [join(new ConnectingSocket()), join(new FakeSocket())];
+  await collectGarbage();
+  assertEquals([connecting.deref(), open.deref()?.readyState], [undefined, 1]);
+  assertEquals(rooms.socketCount, 1);
 });

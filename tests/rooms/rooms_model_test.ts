@@ -440,7 +440,7 @@ for (const closeSlow of [true, false]) {
   Deno.test(`two Rooms agree with a naive model; slow sockets are ${closeSlow ? "closed" : "skipped"}`, async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.commands(commands, { maxCommands: 120, size: "max" }),
+        fc.commands(commands, { maxCommands: 100, size: "max" }),
         async (sequence) => {
           const { model, real } = setUp(closeSlow);
           try {
@@ -456,7 +456,7 @@ for (const closeSlow of [true, false]) {
           }
         },
       ),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 }

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Rooms } from "../../rooms/mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
+import { collectGarbage } from "./_collect.ts";
 import { FakeSocket, TerminableSocket } from "./_fake_socket.ts";
 
 /** A `Rooms` with a limit of 100 bytes, and the sockets of its `slow` events. */
@@ -60,6 +61,38 @@ Deno.test("a slow socket that cannot be closed goes to onError, and is terminate
   const { slow, failed } = rooms.broadcast("lobby", "x");
   assertEquals([slow, failed, errors, socket.terminated], [1, 0, [fault], 1]);
   assertEquals([rooms.roomCount, timers.pending], [0, 0]);
+});
+
+Deno.test("a socket that could not be closed begins a new episode when it joins again", () => {
+  const { rooms, slow, errors } = setUp("close");
+  const socket = new FakeSocket();
+  socket.close = () => {
+    throw new Error("cannot be closed");
+  };
+  socket.bufferedAmount = 101;
+  for (let i = 0; i < 2; i++) {
+    rooms.join(socket, "lobby");
+    rooms.broadcast("lobby", "x");
+  }
+  assertEquals([slow.length, errors.length], [2, 2]);
+});
+
+Deno.test("nothing is kept of a slow socket once it has closed, or is to close", async () => {
+  for (const slowSocket of ["close", "skip"] as const) {
+    const rooms = new Rooms<FakeSocket>({ slowSocket, maxBufferedBytes: 100 });
+    const ref = (() => {
+      const socket = new FakeSocket();
+      socket.bufferedAmount = 101;
+      socket.closes = false;
+      rooms.join(socket, "lobby");
+      assertEquals(rooms.broadcast("lobby", "x").slow, 1);
+      if (slowSocket === "skip") socket.emitClose();
+      return new WeakRef(socket);
+    })();
+    await collectGarbage();
+    assertEquals([slowSocket, ref.deref()], [slowSocket, undefined]);
+    assertEquals(rooms.totals.slow, 1);
+  }
 });
 
 Deno.test("an error of terminate goes to onError", () => {

@@ -1,6 +1,7 @@
 /** A stream whose other end does as a test says. */
 
 import { Buffer } from "node:buffer";
+import { setImmediate } from "node:timers";
 import { type AcceptOptions, acceptWebSocket } from "../../websocket/mod.ts";
 import type { ServerWebSocket, UpgradeRequest, UpgradeStream } from "../../websocket/mod.ts";
 
@@ -122,7 +123,7 @@ export function accept(
 
 /** Resolves when this turn's flush has run. */
 export function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Ends sockets, so that nothing is left of a test. */

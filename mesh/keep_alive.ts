@@ -1,0 +1,66 @@
+import type { Clock } from "../backplane/clock.ts";
+
+/** Something open that can keep a process alive, or not. */
+export interface Open {
+  /** Has it keep the process alive. */
+  ref?(): void;
+  /** Has it no longer keep the process alive. */
+  unref?(): void;
+}
+
+/**
+ * Whether a node keeps the process alive. The listener and the connections of the node are given to
+ * it while they are open, and the node takes its timers from it.
+ */
+export class KeepAlive implements Clock {
+  readonly #clock: Clock;
+  readonly #open = new Set<Open>();
+  readonly #timers = new Set<unknown>();
+  #isRef = true;
+
+  /** Keeps the process alive. */
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  setTimeout(callback: () => void, delayMs: number): unknown {
+    const timer = this.#clock.setTimeout(() => {
+      this.#timers.delete(timer);
+      callback();
+    }, delayMs);
+    this.#timers.add(timer);
+    if (!this.#isRef) this.#clock.unrefTimer?.(timer);
+    return timer;
+  }
+
+  clearTimeout(timer: unknown): void {
+    this.#timers.delete(timer);
+    this.#clock.clearTimeout(timer);
+  }
+
+  /** Takes on something that has been opened. */
+  add(open: Open): void {
+    this.#open.add(open);
+    if (!this.#isRef) open.unref?.();
+  }
+
+  /** Lets go of something that has been closed. */
+  delete(open: Open): void {
+    this.#open.delete(open);
+  }
+
+  /** Has everything keep the process alive, or nothing. */
+  set(isRef: boolean): void {
+    if (isRef === this.#isRef) return;
+    this.#isRef = isRef;
+    for (const open of this.#open) isRef ? open.ref?.() : open.unref?.();
+    for (const timer of this.#timers) {
+      if (isRef) this.#clock.refTimer?.(timer);
+      else this.#clock.unrefTimer?.(timer);
+    }
+  }
+}

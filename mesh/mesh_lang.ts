@@ -1,0 +1,61 @@
+/**
+ * Nodes of the Mesh language runtime: all that is different with them is here, or is called from here.
+ *
+ * - They send no extension in the handshake, so they have neither incarnation nor features.
+ * - Their proof covers the other side's challenge alone, so somebody in the middle can pass it on. A
+ *   node accepts this only if it was started with `allowMeshLang`; otherwise whoever removes the
+ *   extension from a message gets nowhere.
+ * - They take messages of up to 16 MiB, and lose the link for a longer one.
+ * - They know no rule for two links. As acceptor they refuse a name that they have a session with;
+ *   given two sessions they may keep both and use one. So they are never given two. While a dial of
+ *   ours is committed to such a node, or a link to it proves to be alive, what it dials gets no ACK;
+ *   if these come to nothing, it does.
+ */
+
+import { SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
+import type { NodeIdentity, Proofs } from "./handshake.ts";
+import { MeshError } from "./mesh_error.ts";
+import { formatAddress } from "./node_name.ts";
+import type { Peers } from "./peers.ts";
+import type { PendingHandshakes } from "./pending_handshakes.ts";
+import type { Connection } from "./transport.ts";
+
+/** True for a node of the Mesh runtime. */
+export function isMeshLang({ incarnation }: { readonly incarnation: string }): boolean {
+  return incarnation === "";
+}
+
+/** The identity of a node that has sent no extension. */
+export function meshLangIdentity(name: string): NodeIdentity {
+  return { name, incarnation: "", features: 0 };
+}
+
+/** The error for a node that has sent no extension, where none is let in. */
+export function meshLangRefused(name: string, { remoteAddress }: Connection): MeshError {
+  const message = `${name} at ${formatAddress(remoteAddress)} uses the Mesh runtime's handshake, ` +
+    `which is not accepted`;
+  return new MeshError("mesh-lang-handshake", name, message);
+}
+
+/** Each side answers the other's challenge, whose 32 bytes no bound proof is made over. */
+export function meshLangProofs(acceptorsChallenge: Uint8Array): Proofs {
+  return { byReply: () => acceptorsChallenge, byAck: ({ challenge }) => challenge };
+}
+
+/** The longest message that a cluster with such nodes carries, in bytes. */
+export function meshLangLimit(maxMessageBytes: number): number {
+  return Math.min(maxMessageBytes, SESSION_MAX_FRAME_BYTES);
+}
+
+/**
+ * What such a node that dials must wait for, if anything: the end of a dial of ours, or the answer
+ * to a ping on the link that is there. True: that link stays.
+ */
+export function meshLangRival(
+  peer: NodeIdentity,
+  pending: PendingHandshakes,
+  peers: Peers,
+): Promise<boolean> | undefined {
+  const dial = pending.committedTo(peer);
+  return dial?.over.then(() => false) ?? peers.get(peer.name)?.probe();
+}

@@ -1,0 +1,33 @@
+/** What a node has sent and received since it started. Numbers never fall, and outlive peers. */
+export interface MeshTotals {
+  /** Messages that this node has published. */
+  readonly published: number;
+  /** Messages for members of rooms that have come from peers. */
+  readonly received: number;
+  /** Messages that were meant for a peer and did not fit its queue; one for each peer. */
+  readonly dropped: number;
+  /** Messages that peers have said this node did not get. */
+  readonly missed: number;
+  /** Messages from peers that could not be decoded. */
+  readonly malformed: number;
+  /** Bytes read from peers. */
+  readonly bytesIn: number;
+  /** Bytes written to peers. */
+  readonly bytesOut: number;
+}
+
+/** Totals that the parts of a node add to. */
+export type Counters = { -readonly [Name in keyof MeshTotals]: number };
+
+/** Starts at zero. */
+export function newCounters(): Counters {
+  return {
+    published: 0,
+    received: 0,
+    dropped: 0,
+    missed: 0,
+    malformed: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+  };
+}

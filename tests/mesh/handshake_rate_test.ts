@@ -1,0 +1,74 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { HandshakeRate } from "../../mesh/handshake_rate.ts";
+import { FakeTimers } from "../_fake_timers.ts";
+
+function start(perSecond: number): { rate: HandshakeRate; timers: FakeTimers } {
+  const timers = new FakeTimers();
+  return { rate: new HandshakeRate({ perSecond, clock: timers }), timers };
+}
+
+/** How many of `tries` handshakes are admitted. */
+function admitted(rate: HandshakeRate, tries: number, hostname: string, isKnown = false): number {
+  let count = 0;
+  for (let i = 0; i < tries; i++) if (rate.admit(hostname, isKnown)) count++;
+  return count;
+}
+
+Deno.test("a single unknown address may begin three quarters of a burst, then a quarter of the rate", () => {
+  const { rate, timers } = start(20);
+  assertEquals(admitted(rate, 1_000, "10.0.0.1"), 150);
+  timers.advance(1_000);
+  assertEquals(admitted(rate, 1_000, "10.0.0.1"), 5);
+});
+
+Deno.test("unknown addresses share the rate, and what one leaves is there for another", () => {
+  const { rate, timers } = start(20);
+  assertEquals(admitted(rate, 1_000, "10.0.0.1"), 150);
+  assertEquals(admitted(rate, 1_000, "10.0.0.2"), 50);
+  assertEquals(admitted(rate, 1_000, "10.0.0.3"), 0);
+  timers.advance(1_000);
+  assertEquals(admitted(rate, 1_000, "10.0.0.1"), 5);
+  assertEquals(admitted(rate, 1_000, "10.0.0.3"), 15);
+});
+
+Deno.test("the host of a known node is let in however many strangers come", () => {
+  const { rate, timers } = start(20);
+  for (let i = 0; i < 1_000; i++) admitted(rate, 10, `10.0.${i >> 8}.${i & 255}`);
+  assertEquals(admitted(rate, 10, "10.1.0.1", true), 10);
+  assertEquals(admitted(rate, 1_000, "10.1.0.1", true), 190);
+  timers.advance(1_000);
+  assertEquals(admitted(rate, 1_000, "10.1.0.1", true), 20);
+});
+
+Deno.test("a connection that led to no handshake does not count", () => {
+  const { rate } = start(1);
+  for (let i = 0; i < 1_000; i++) {
+    assert(rate.admit("10.0.0.1", false));
+    rate.refund("10.0.0.1", false);
+  }
+});
+
+Deno.test("property: in any time, strangers begin at most a burst and the rate, from any addresses", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 100 }),
+      fc.array(fc.record({
+        afterMs: fc.nat({ max: 3_000 }),
+        address: fc.nat({ max: 5_000 }),
+        tries: fc.nat({ max: 300 }),
+      })),
+      (perSecond, events) => {
+        const { rate, timers } = start(perSecond);
+        const begin = timers.now();
+        let count = 0;
+        for (const { afterMs, address, tries } of events) {
+          timers.advance(afterMs);
+          count += admitted(rate, tries, `stranger ${address}`);
+          const seconds = (timers.now() - begin) / 1_000;
+          assert(count <= perSecond * (10 + seconds) + 1e-6);
+        }
+      },
+    ),
+  );
+});
