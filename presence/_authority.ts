@@ -25,6 +25,9 @@ export const ANSWER_GATHER_MS = 50;
 /** Time between two snapshots. Otherwise questions could keep this node busy. */
 export const MIN_ANSWER_INTERVAL_MS = 250;
 
+/** A large snapshot is followed by a longer time, so that all of them together stay below this rate. */
+const MAX_ANSWER_BYTES_PER_MS = 1024;
+
 /** A heartbeat that others need soon waits for a random part of this time, and comes no more often. */
 export const HELLO_GATHER_MS = 50;
 
@@ -62,7 +65,8 @@ export class Authority {
   #pendingBytes = 0;
   #heartbeatAt: number;
   #answerAt = Infinity;
-  #answeredAt = -Infinity;
+  /** When the next snapshot may be sent. */
+  #answerFrom = -Infinity;
   #helloAt = -Infinity;
 
   /** Begins without entries. */
@@ -150,8 +154,7 @@ export class Authority {
   /** Somebody has asked for a snapshot. */
   asked(now: number): void {
     if (this.#answerAt < Infinity) return;
-    const earliest = Math.max(now, this.#answeredAt + MIN_ANSWER_INTERVAL_MS);
-    this.#answerAt = earliest + this.#options.random() * ANSWER_GATHER_MS;
+    this.#answerAt = Math.max(now, this.#answerFrom) + this.#options.random() * ANSWER_GATHER_MS;
   }
 
   /** Somebody may not know of this instance, or may have missed something of it. */
@@ -210,7 +213,8 @@ export class Authority {
   #answer(now: number): void {
     this.flush(now);
     this.#answerAt = Infinity;
-    this.#answeredAt = now;
+    this.#answerFrom = now +
+      Math.max(MIN_ANSWER_INTERVAL_MS, this.#entryBytes / MAX_ANSWER_BYTES_PER_MS);
     const parts = this.#cut();
     // Sending may run code of the application, which may track somebody.
     const number = this.#number;

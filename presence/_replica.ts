@@ -19,7 +19,7 @@ export const ASK_GATHER_MS = 20;
 export const ASK_ALL_MS = 100;
 
 /** Time after which a question without an answer is repeated. It doubles each time. */
-export const ASK_RETRY_MS = 500;
+export const ASK_RETRY_MS = 2_000;
 
 /** Longest time between two questions. */
 export const MAX_ASK_RETRY_MS = 10_000;

@@ -104,6 +104,7 @@ function obey(order: Order): boolean {
       type: "report",
       token: order.report,
       list,
+      gaps: presence.totals.gaps,
       local: presence.localCount,
       remote: presence.remoteCount,
       heapBytes: heapBytes(),

@@ -36,7 +36,7 @@ function run(world: World): void {
   pass(random.between(2_000, 20_000));
   // Messages are no longer lost, and questions that were are asked again; the rest is as it was.
   world.isLossy = false;
-  pass(random.between(0, 2 * MAX_ASK_RETRY_MS));
+  pass(random.between(1, 2) * MAX_ASK_RETRY_MS);
   world.isBusy = false;
   world.heal();
   // 200 ms until the last link is up.

@@ -107,8 +107,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "every question is answered with a snapshot of its own",
     file: "presence/_authority.ts",
-    find: "this.#answeredAt + MIN_ANSWER_INTERVAL_MS",
-    replace: "this.#answeredAt",
+    find: "Math.max(MIN_ANSWER_INTERVAL_MS, this.#entryBytes",
+    replace: "Math.max(0, this.#entryBytes",
   },
   {
     name: "a message is larger than the backplane takes",
