@@ -122,7 +122,8 @@ Deno.test("mod.ts can be imported by URL, with no import map and nothing else at
     heard: ["from a to b", "from a to b"],
   });
 
-  const allowed = /^\/(mod\.ts|(codec|backplane|rooms|mesh)\/\w+\.ts)$/;
+  const allowed =
+    /^\/(mod\.ts|(codec|backplane|brokers|rooms|websocket|presence|mesh|telemetry)\/\w+\.ts)$/;
   assertEquals(requested.filter((path) => !allowed.test(path)), []);
   for (const path of ["/mod.ts", "/codec/mod.ts", "/rooms/mod.ts", "/mesh/mod.ts"]) {
     assert(requested.includes(path), `${path} was not loaded`);
@@ -177,7 +178,8 @@ Deno.test("the simulation for users' own tests can be imported by URL too", asyn
 
   assert(success, stderr);
   assertEquals(stdout, "linked\n");
-  const allowed = /^\/(mod\.ts|(codec|backplane|rooms|mesh|testing)\/\w+\.ts)$/;
+  const allowed =
+    /^\/(mod\.ts|(codec|backplane|brokers|rooms|websocket|presence|mesh|telemetry|testing)\/\w+\.ts)$/;
   assertEquals(requested.filter((path) => !allowed.test(path)), []);
 });
 
