@@ -7,19 +7,18 @@ import { assert, assertEquals } from "@std/assert";
 
 const ROOT = new URL("../", import.meta.url);
 
-/** What the process runs. `MOD` stands for the URL of `mod.ts`. */
+/** What the process runs. `HOST` stands for where the tree is. */
 const PROGRAM = `
+import { encodeFrame, FrameDecoder } from "HOST/codec/mod.ts";
 import {
   decodeRoomBroadcast,
-  encodeFrame,
   encodeRoomBroadcast,
-  FrameDecoder,
   FrameError,
   type MeshOptions,
   type RoomSocket,
   Rooms,
   startMesh,
-} from "MOD";
+} from "HOST/mod.ts";
 
 class Socket implements RoomSocket {
   readonly readyState = 1;
@@ -110,7 +109,7 @@ Deno.test("mod.ts can be imported by URL, with no import map and nothing else at
   const { server, requested } = serveTree();
   await using _ = server;
   const host = `127.0.0.1:${server.addr.port}`;
-  const program = PROGRAM.replace("MOD", `http://${host}/mod.ts`);
+  const program = PROGRAM.replaceAll("HOST", `http://${host}`);
   const { success, stdout, stderr } = await runAlone(program, host);
 
   assert(success, stderr);
