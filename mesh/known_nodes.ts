@@ -31,6 +31,8 @@ interface KnownNode {
   aliveAt: number;
   dialAt: number;
   dialling: boolean;
+  /** It has been linked, or a dial has failed. */
+  tried: boolean;
 }
 
 /**
@@ -40,6 +42,11 @@ interface KnownNode {
  */
 function isAlias({ seed, name, address }: KnownNode): boolean {
   return seed && name !== undefined && !name.endsWith(`@${address}`);
+}
+
+/** An IPv4 address as such, though a listener at `::` shows it as `::ffff:10.0.0.5`. */
+function withoutMapping<Host extends string | undefined>(hostname: Host): Host {
+  return hostname?.replace(/^::ffff:(?=[\d.]+$)/i, "") as Host;
 }
 
 /** True if there is no reason to dial a node. */
@@ -119,14 +126,25 @@ export class KnownNodes {
     const node = this.#nodes.get(formatAddress(target));
     if (node === undefined) return;
     node.dialling = false;
+    node.tried = true;
     node.failures++;
     node.dialAt = now + backoffMs(node.failures, this.#fraction());
   }
 
+  /** True if each known node is linked, or has been dialled once, or finds no place. */
+  allTried(isLinked: (name: string) => boolean, hasPlace: boolean): boolean {
+    for (const node of this.#nodes.values()) {
+      if (node.tried || isSettled(node, isLinked)) continue;
+      if (node.dialling || hasPlace) return false;
+    }
+    return true;
+  }
+
   /** True if a known node lives at a host, by its name or by where it was last linked. */
   isKnownHost(hostname: string): boolean {
+    const host = withoutMapping(hostname);
     for (const { target, remoteHost } of this.#nodes.values()) {
-      if (target.hostname === hostname || remoteHost === hostname) return true;
+      if (target.hostname === host || remoteHost === host) return true;
     }
     return false;
   }
@@ -145,7 +163,9 @@ export class KnownNodes {
     if (!this.#nodes.has(address) && this.#learnt() >= this.#maxLearnt) this.#forgetOne(isLinked);
     this.#know(target, false, now);
     const node = this.#nodes.get(address);
-    if (node !== undefined) this.#found(node, target.name, now).remoteHost = remoteHost;
+    if (node !== undefined) {
+      this.#found(node, target.name, now).remoteHost = withoutMapping(remoteHost);
+    }
     const seed = dialled && this.#nodes.get(formatAddress(dialled));
     if (seed === undefined) return;
     this.#found(seed, target.name, now).dialling = false;
@@ -184,6 +204,7 @@ export class KnownNodes {
   #found(node: KnownNode, name: string, now: number): KnownNode {
     node.name = name;
     node.aliveAt = now;
+    node.tried = true;
     return node;
   }
 
@@ -206,6 +227,7 @@ export class KnownNodes {
         aliveAt: now,
         dialAt: now,
         dialling: false,
+        tried: false,
       });
       return;
     }

@@ -6,7 +6,7 @@
  * | all start at once | the mesh is complete within {@linkcode FORM_LIMIT_MS}, and no link is lost or refused |
  * | faults and traffic | |
  * | repair | the mesh is complete within {@linkcode COMPLETE_LIMIT_MS}, one link for each pair |
- * | calm | no link is lost, nobody is refused; all that was queued arrives |
+ * | calm | no link is lost, nobody is refused; all that was queued arrives, what was dropped is reported, a broadcast goes to those who want it and to no others |
  * | one path is slower than what is sent over it | no link is lost: bytes still arrive |
  * | some machines die and are started again at once, one after the other | it has taken its ghost's place in {@linkcode GHOST_LIMIT_MS} |
  * | shutdown, one node after the other | last words are heard, goodbyes understood, nothing is left |
@@ -24,8 +24,9 @@ const MAX_GHOSTS = 3;
 /** How long nodes that are started together may take to find each other. */
 const FORM_LIMIT_MS = 4_000;
 const CALM_MS = 30_000;
+const MAX_LAST_WORDS = 30;
 const ARRIVAL_LIMIT_MS = 10_000;
-const SLOW_MS = 60_000;
+const SLOW_MS = 30_000;
 /** How much more is sent over a slow path than it carries. */
 const OVERLOAD = 2.5;
 /** How long the writer on a slow path waits, at most, until its buffer takes more. */
@@ -136,6 +137,15 @@ async function stayCalm(cluster: Cluster): Promise<void> {
     ARRIVAL_LIMIT_MS,
     () => cluster.missing() === 0,
   );
+  await within(
+    cluster,
+    "messages are dropped, and the receivers have not been told",
+    ARRIVAL_LIMIT_MS,
+    () => cluster.unreported() === 0,
+  );
+  // Rooms for answers have closed, and that has been announced.
+  await cluster.simulation.run(ARRIVAL_LIMIT_MS);
+  cluster.checkInterest();
   cluster.checkPairs();
 }
 
@@ -152,7 +162,7 @@ async function slowDown(cluster: Cluster): Promise<void> {
   simulation.network.throttle(from.host.hostname, to.host.hostname, 1_000 * bytesPerMs);
   const end = simulation.now + SLOW_MS;
   while (simulation.now < end) {
-    from.broadcast("lobby", size);
+    from.broadcast(["lobby"], size);
     await simulation.run(size / bytesPerMs / OVERLOAD);
     cluster.throwIfFailed();
     if (troubles() !== before) throw new Violation("a link that was slow but alive is lost");
@@ -190,10 +200,17 @@ async function shutDown(cluster: Cluster): Promise<void> {
     cluster.broadcastFromAll();
     const node = cluster.nodes.get(hostname);
     const links = [...node?.life.links.values() ?? []];
+    const ends = links.map((link) => cluster.farEndOf(link, nameOf(hostname)));
+    // More than fits the smaller queues.
+    for (let i = 0; i < MAX_LAST_WORDS; i++) node?.broadcast(["lobby"], 100);
     await simulation.complete(cluster.shutdown(hostname));
     cluster.throwIfFailed();
     const lost = links.reduce((sum, link) => sum + link.missing, 0);
     if (lost > 0) throw new Violation(`${lost} last words of ${hostname} are lost`);
+    const isReported = links.every(({ tellsMissed, dropped }, i) =>
+      !tellsMissed || ends[i]?.reported === dropped
+    );
+    if (!isReported) throw new Violation(`${hostname} has not said how many of them it dropped`);
     await within(
       cluster,
       `${hostname} has left, and is still linked`,
