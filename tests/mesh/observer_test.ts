@@ -183,3 +183,12 @@ Deno.test("an observer cannot want everything", () => {
   assertEquals(resolveOptions({ ...options, interest: "room" }).interest, "room");
   assertThrows(() => resolveOptions({ ...options, interest: "cluster" }), RangeError, "observer");
 });
+
+Deno.test("a node that shuts down says goodbye to its observers", async () => {
+  const a = await startNode("a");
+  await using observer = await startNode("o", { observer: true });
+  await observer.connect(a.name);
+  const down = nextEvent(observer, "peerdown");
+  await a.shutdown();
+  assertEquals((await down).reason, "goodbye");
+});
