@@ -7,9 +7,10 @@
 import { lines } from "../../examples/chat/node_process.ts";
 import { Hearing, readTally } from "./_hearing.ts";
 import { type Command, guarded, memory, now, say } from "./_protocol.ts";
+import { EXPELLED, homeOf, roomsOf } from "./_rooms.ts";
+import { StalledClient } from "./_stalled.ts";
 import { readStamp } from "./_stamp.ts";
 
-const ROOM_SIZE = 10;
 /**
  * Messages a second of all clients together. With the nodes' own that makes some 4,000 deliveries to
  * clients: a third of what one core can do, so that what is late is late because of a fault.
@@ -18,7 +19,11 @@ const MESSAGES_PER_SECOND = 400;
 const TICK_MS = 10;
 /** How many clients of a node connect at a time. */
 const MAX_CONNECTING = 32;
-/** How long a client whose connection has ended without a reason waits. */
+/** The number of the first client that does not read; the others follow downwards. */
+const STALLED = -100;
+/** One message of so many is binary. */
+const BINARY_PART = 8;
+/** How long a client waits that its node has closed, or whose connection has ended without a reason. */
 const RETRY_MS = 1_000;
 
 /** Where a node serves. */
@@ -39,15 +44,15 @@ class Clients {
   readonly #waiting: Client[] = [];
   readonly open = new Set<Client>();
   readonly size: number;
-  /** Those whose connection has ended without a reason, until they try again. */
+  /** Clients that wait until they try again. */
   readonly #resting = new Map<Client, ReturnType<typeof setTimeout>>();
   #target: Target | undefined;
   #connecting = 0;
 
   constructor(node: number) {
     this.#node = node;
-    for (let id = node; id < clientCount; id += nodeCount) {
-      this.#waiting.push(new Client(id, node, this));
+    for (let id = 0; id < clientCount; id++) {
+      if (homeOf(id, nodeCount) === node) this.#waiting.push(new Client(id, node, this));
     }
     this.size = this.#waiting.length;
   }
@@ -61,6 +66,11 @@ class Clients {
     }
     this.#resting.clear();
     this.#connect();
+  }
+
+  /** Where the node serves. */
+  get target(): Target | undefined {
+    return this.#target;
   }
 
   opened(client: Client): void {
@@ -107,6 +117,7 @@ class Client {
   readonly #owner: Clients;
   #socket: WebSocket | undefined;
   #hearing: Hearing;
+  #isExpelled = false;
 
   constructor(id: number, node: number, owner: Clients) {
     this.#id = id;
@@ -117,12 +128,14 @@ class Client {
 
   connect({ life, port }: Target): void {
     const hearing = this.#hearing = new Hearing(this.#id, this.#node);
-    const room = `room-${Math.floor(this.#id / ROOM_SIZE)}`;
-    const socket = new WebSocket(`ws://127.0.0.1:${port}/${life}/${room}/${this.#id}`);
+    const socket = new WebSocket(urlOf({ life, port }, roomsOf(this.#id), this.#id));
+    socket.binaryType = "arraybuffer";
     let wasOpen = false;
     socket.onopen = () => {
       wasOpen = true;
       this.#socket = socket;
+      if (this.#isExpelled) say({ type: "returned" });
+      this.#isExpelled = false;
       this.#owner.opened(this);
     };
     socket.onmessage = ({ data }) => {
@@ -136,6 +149,10 @@ class Client {
     socket.onerror = () => {};
     socket.onclose = ({ code, reason }) => {
       this.#socket = undefined;
+      if (code === EXPELLED) {
+        this.#isExpelled = true;
+        say({ type: "expelled" });
+      }
       const tally = readTally(reason);
       if (tally) {
         guarded(() => {
@@ -149,10 +166,35 @@ class Client {
     };
   }
 
-  say(text: string): void {
+  say(content: string | Uint8Array<ArrayBuffer>): void {
     this.#hearing.said++;
-    this.#socket?.send(text);
+    this.#socket?.send(content);
   }
+}
+
+function urlOf({ life, port }: Target, [room, table]: readonly string[], client: number): string {
+  return `ws://127.0.0.1:${port}/${life}/${room}/${table}/${client}`;
+}
+
+/** Clients that do not read. */
+const stalled: StalledClient[] = [];
+
+/** Has clients connect that read nothing: each is in a room of others, and in one of its own. */
+async function stall(node: number, count: number): Promise<void> {
+  const { target } = nodes[node];
+  if (target === undefined) throw new Error(`node ${node} does not serve`);
+  const connecting = Array.from({ length: count }, (_, i) => {
+    const [room] = roomsOf(Math.floor(Math.random() * clientCount));
+    return StalledClient.connect(urlOf(target, [room, `stalled-${i}`], STALLED - i));
+  });
+  stalled.push(...await Promise.all(connecting));
+  say({ type: "stalled", count });
+}
+
+async function wake(count: number): Promise<void> {
+  const told = await Promise.all(stalled.splice(0, count).map((client) => client.wake()));
+  const closed = told.filter((isTold) => isTold).length;
+  say({ type: "woken", closed, cut: count - closed });
 }
 
 /** Connections that have closed lately without a tally, by life and code. */
@@ -172,10 +214,11 @@ function reportClosed(): void {
   closed.clear();
 }
 
-/** Mostly a line of chat, now and then much more. */
-function someText(): string {
+/** Mostly a line of chat, now and then much more, or bytes. */
+function something(): string | Uint8Array<ArrayBuffer> {
   const dice = Math.random();
-  return "x".repeat(dice < 0.001 ? 60_000 : dice < 0.02 ? 4_000 : 20 + Math.floor(dice * 180));
+  const size = dice < 0.001 ? 60_000 : dice < 0.02 ? 4_000 : 20 + Math.floor(dice * 180);
+  return Math.random() < 1 / BINARY_PART ? new Uint8Array(size) : "x".repeat(size);
 }
 
 /** Somebody who is connected. */
@@ -198,7 +241,7 @@ const speaker = setInterval(() => {
   for (; due < target; due++) {
     const client = somebody();
     if (client === undefined) continue;
-    client.say(someText());
+    client.say(something());
     said++;
   }
 }, TICK_MS);
@@ -208,6 +251,10 @@ for await (const line of lines(Deno.stdin.readable)) {
   const command: Command = JSON.parse(line);
   if (command.do === "up") {
     nodes[command.node].serve(command);
+  } else if (command.do === "stall") {
+    void stall(command.node, command.count);
+  } else if (command.do === "wake") {
+    void wake(command.count);
   } else if (command.do === "quiet") {
     clearInterval(speaker);
     isQuiet = true;

@@ -1,6 +1,6 @@
 /**
- * What a client hears on one connection. Between connections nothing is promised: who comes back
- * hears what is said from then on.
+ * What a client hears on one connection. Between connections nothing is promised: a client that comes
+ * back hears what is said from then on.
  */
 
 import type { Stamp } from "./_stamp.ts";
@@ -37,8 +37,10 @@ export class Hearing {
   readonly #client: number;
   /** The node that the client is connected to. */
   readonly #node: number;
-  /** By node: the life that was heard last, and the number in the room. */
-  readonly #last: (Stamp | undefined)[] = [];
+  /** By node and audience: the last stamp. */
+  readonly #last = new Map<string, Stamp>();
+  /** By node: the last stamp. */
+  readonly #lastOf: (Stamp | undefined)[] = [];
   #count = 0;
   #sum = 0;
   #ownSkipped = 0;
@@ -50,26 +52,29 @@ export class Hearing {
   }
 
   /**
-   * Counts a message. Gives how many of the same sender to the same room were left out before it,
-   * those aside that the client may have said itself.
+   * Counts a message. Gives how many of the same sender to the same audience were left out before it,
+   * except those that the client may have said itself.
    *
    * @throws {Error} if it must not have come.
    */
   hear(stamp: Stamp): number {
-    const { node, life, number, roomNumber, client } = stamp;
+    const { node, life, number, audience, audienceNumber, client } = stamp;
     const what = `message ${number} of node ${node} (${life})`;
     if (client === this.#client) throw new Error(`client ${client} hears its own ${what}`);
-    const last = this.#last[node];
-    this.#last[node] = stamp;
+    const before = this.#lastOf[node];
+    this.#lastOf[node] = stamp;
     this.#count++;
     this.#sum = addNumber(this.#sum, number);
-    if (last?.life !== life) return 0;
-    const skipped = roomNumber - last.roomNumber - 1;
-    if (skipped < 0) {
+    if (before?.life === life && number <= before.number) {
       throw new Error(
-        `client ${this.#client} hears ${what} after ${last.number}: twice, or out of order`,
+        `client ${this.#client} hears ${what} after ${before.number}: twice, or out of order`,
       );
     }
+    const key = `${node} ${audience}`;
+    const last = this.#last.get(key);
+    this.#last.set(key, stamp);
+    if (last?.life !== life) return 0;
+    const skipped = audienceNumber - last.audienceNumber - 1;
     if (node !== this.#node) return skipped;
     // From its own node it hears everything but what it has said itself.
     this.#ownSkipped += skipped;

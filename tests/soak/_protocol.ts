@@ -8,12 +8,24 @@ export type Command =
   | { readonly do: "quiet" }
   /** Node: say more, at once, than fits what may wait for one peer. */
   | { readonly do: "shout" }
+  /** Node: disconnect a room. */
+  | { readonly do: "expel"; readonly room: string }
+  /** Node: tell the clients that have stopped reading more than they may leave unread. */
+  | { readonly do: "pour" }
+  /** Node: say something to each room of so many clients. */
+  | { readonly do: "call"; readonly clients: number }
+  /** Node: make sure that the calls of all others have been heard. */
+  | { readonly do: "check"; readonly clients: number }
   /** Node: close all clients, each with what it should have heard. */
   | { readonly do: "close" }
   /** Node: report now. */
   | { readonly do: "report"; readonly id: number }
   /** Clients: a node serves, so its clients can connect. */
-  | { readonly do: "up"; readonly node: number; readonly life: string; readonly port: number };
+  | { readonly do: "up"; readonly node: number; readonly life: string; readonly port: number }
+  /** Clients: some more connect to a node, and read nothing. */
+  | { readonly do: "stall"; readonly node: number; readonly count: number }
+  /** Clients: so many of these read again, until their connections have ended. */
+  | { readonly do: "wake"; readonly count: number };
 
 /** Memory of a process, after a garbage collection. */
 export interface Memory {
@@ -42,6 +54,10 @@ export type NodeLine =
   | { readonly type: "up" | "down" | "first"; readonly record: LinkRecord }
   | { readonly type: "overflow"; readonly peer: string; readonly dropped: number }
   | { readonly type: "report"; readonly id?: number; readonly report: NodeReport }
+  /** All clients that do not read have been closed as slow. */
+  | { readonly type: "poured" }
+  /** The connections of these have ended. */
+  | { readonly type: "freed" }
   /** The clients are gone, and the mesh is about to be left. */
   | { readonly type: "leaving"; readonly at: number }
   | { readonly type: "left" };
@@ -77,6 +93,12 @@ export type ClientsLine =
     readonly code: number;
     readonly count: number;
   }
+  /** A client was closed because its room was disconnected, or is back after that. */
+  | { readonly type: "expelled" | "returned" }
+  /** Clients that read nothing are connected. */
+  | { readonly type: "stalled"; readonly count: number }
+  /** They read again, and their connections have ended: with a close as slow, or without. */
+  | { readonly type: "woken"; readonly closed: number; readonly cut: number }
   /** A client has not heard `count` messages of `sender`, and others after them. */
   | { readonly type: "gap"; readonly life: string; readonly sender: string; readonly count: number }
   | { readonly type: "memory"; readonly memory: Memory }
