@@ -8,7 +8,6 @@ import { lines } from "../../examples/chat/node_process.ts";
 import { Hearing, readTally } from "./_hearing.ts";
 import { type Command, guarded, memory, now, say } from "./_protocol.ts";
 import { EXPELLED, homeOf, roomsOf } from "./_rooms.ts";
-import { StalledClient } from "./_stalled.ts";
 import { readStamp } from "./_stamp.ts";
 
 /**
@@ -19,8 +18,6 @@ const MESSAGES_PER_SECOND = 400;
 const TICK_MS = 10;
 /** How many clients of a node connect at a time. */
 const MAX_CONNECTING = 32;
-/** The number of the first client that does not read; the others follow downwards. */
-const STALLED = -100;
 /** One message of so many is binary. */
 const BINARY_PART = 8;
 /** How long a client waits that its node has closed, or whose connection has ended without a reason. */
@@ -66,11 +63,6 @@ class Clients {
     }
     this.#resting.clear();
     this.#connect();
-  }
-
-  /** Where the node serves. */
-  get target(): Target | undefined {
-    return this.#target;
   }
 
   opened(client: Client): void {
@@ -128,7 +120,8 @@ class Client {
 
   connect({ life, port }: Target): void {
     const hearing = this.#hearing = new Hearing(this.#id, this.#node);
-    const socket = new WebSocket(urlOf({ life, port }, roomsOf(this.#id), this.#id));
+    const [room, table] = roomsOf(this.#id);
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/${life}/${room}/${table}/${this.#id}`);
     socket.binaryType = "arraybuffer";
     let wasOpen = false;
     socket.onopen = () => {
@@ -170,31 +163,6 @@ class Client {
     this.#hearing.said++;
     this.#socket?.send(content);
   }
-}
-
-function urlOf({ life, port }: Target, [room, table]: readonly string[], client: number): string {
-  return `ws://127.0.0.1:${port}/${life}/${room}/${table}/${client}`;
-}
-
-/** Clients that do not read. */
-const stalled: StalledClient[] = [];
-
-/** Has clients connect that read nothing: each is in a room of others, and in one of its own. */
-async function stall(node: number, count: number): Promise<void> {
-  const { target } = nodes[node];
-  if (target === undefined) throw new Error(`node ${node} does not serve`);
-  const connecting = Array.from({ length: count }, (_, i) => {
-    const [room] = roomsOf(Math.floor(Math.random() * clientCount));
-    return StalledClient.connect(urlOf(target, [room, `stalled-${i}`], STALLED - i));
-  });
-  stalled.push(...await Promise.all(connecting));
-  say({ type: "stalled", count });
-}
-
-async function wake(count: number): Promise<void> {
-  const told = await Promise.all(stalled.splice(0, count).map((client) => client.wake()));
-  const closed = told.filter((isTold) => isTold).length;
-  say({ type: "woken", closed, cut: count - closed });
 }
 
 /** Connections that have closed lately without a tally, by life and code. */
@@ -251,10 +219,6 @@ for await (const line of lines(Deno.stdin.readable)) {
   const command: Command = JSON.parse(line);
   if (command.do === "up") {
     nodes[command.node].serve(command);
-  } else if (command.do === "stall") {
-    void stall(command.node, command.count);
-  } else if (command.do === "wake") {
-    void wake(command.count);
   } else if (command.do === "quiet") {
     clearInterval(speaker);
     isQuiet = true;

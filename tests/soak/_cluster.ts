@@ -12,10 +12,13 @@ import {
   type NodeLine,
   type NodeReport,
   now,
+  type StalledLine,
 } from "./_protocol.ts";
 
 /** How long nothing must change for all to be quiet. */
 const SETTLE_MS = 500;
+
+type AnyChild = Child<NodeLine> | Child<ClientsLine> | Child<StalledLine>;
 
 /** Something that does not hold, or does not come in time. */
 export class Violation extends Error {
@@ -51,11 +54,15 @@ export interface ClientsReport {
   /** Clients whose room was disconnected, and those of them that are back. */
   expelled: number;
   returned: number;
-  /** Clients that do not read: how many connect, and how they have ended. */
-  stalled: number;
-  readonly woken: { readonly closed: number; readonly cut: number }[];
   isQuiet: boolean;
   done?: Extract<ClientsLine, { type: "done" }>;
+}
+
+/** What the clients that do not read have told of. */
+export interface StalledReport {
+  /** How often such clients have connected. */
+  connected: number;
+  readonly woken: { readonly closed: number; readonly cut: number }[];
 }
 
 /** See the file's head. */
@@ -71,19 +78,19 @@ export class SoakCluster implements AsyncDisposable {
     gaps: [],
     expelled: 0,
     returned: 0,
-    stalled: 0,
-    woken: [],
     isQuiet: false,
   };
+  readonly stalled: StalledReport = { connected: 0, woken: [] };
   /** How many clients there are. */
   clientCount = 0;
   /** What the processes have found wrong themselves. */
   readonly violations: string[] = [];
 
   readonly #sampleMs: number;
-  readonly #children = new Set<Child<NodeLine> | Child<ClientsLine>>();
+  readonly #children = new Set<AnyChild>();
   readonly #failure = Promise.withResolvers<never>();
   #clientsChild: Child<ClientsLine> | undefined;
+  #stalledChild: Child<StalledLine> | undefined;
   #changed = Promise.withResolvers<void>();
   #reports = 0;
   #isOver = false;
@@ -145,7 +152,14 @@ export class SoakCluster implements AsyncDisposable {
       this.#onClientsLine(line);
       this.#change();
     });
-    this.#watch(child, "the process of the clients", () => this.clients.done !== undefined);
+    const isDone = () => this.clients.done !== undefined;
+    this.#watch(child, "the process of the clients", isDone);
+    const stalled = this.#stalledChild = new Child("_stalled.ts", [], (line: StalledLine) => {
+      if (line.type === "stalled") this.stalled.connected++;
+      else this.stalled.woken.push(line);
+      this.#change();
+    });
+    this.#watch(stalled, "the process of clients that do not read", isDone);
     for (const life of this.nodes) void this.#tellOf(life);
     for (const life of this.nodes) await this.clientsBack(life);
   }
@@ -185,6 +199,11 @@ export class SoakCluster implements AsyncDisposable {
     const id = ++this.#reports;
     for (const { child } of lives) void child.send({ do: "report", id });
     await this.until("reports", PROCESS_MS, () => lives.every(({ reportId }) => reportId >= id));
+  }
+
+  /** Tells the clients that do not read something. */
+  async tellStalled(command: Command): Promise<void> {
+    await this.#stalledChild?.send(command);
   }
 
   /** Tells the clients something. */
@@ -233,6 +252,7 @@ export class SoakCluster implements AsyncDisposable {
     const what = "all clients being closed";
     await this.until(what, CLIENTS_BACK_MS, () => this.clients.done !== undefined);
     await this.#clientsChild?.closeStdin();
+    await this.#stalledChild?.closeStdin();
   }
 
   /** Waits until something holds that processes tell of. */
@@ -273,7 +293,7 @@ export class SoakCluster implements AsyncDisposable {
     await this.tellClients({ do: "up", node, life: incarnation, port });
   }
 
-  #watch(child: Child<NodeLine> | Child<ClientsLine>, name: string, isOver: () => boolean): void {
+  #watch(child: AnyChild, name: string, isOver: () => boolean): void {
     this.#children.add(child);
     const end = async () => {
       const { code, signal } = await child.ended;
@@ -342,12 +362,6 @@ export class SoakCluster implements AsyncDisposable {
         break;
       case "returned":
         this.clients.returned++;
-        break;
-      case "stalled":
-        this.clients.stalled += line.count;
-        break;
-      case "woken":
-        this.clients.woken.push(line);
         break;
       case "gap":
         this.clients.gaps.push(line);

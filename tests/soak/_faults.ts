@@ -42,6 +42,7 @@ interface Times {
   /** How much more memory the node had when it had closed them, and when they had gone. */
   readonly heldBytes?: number;
   readonly keptBytes?: number;
+  readonly heldResidentBytes?: number;
   readonly keptResidentBytes?: number;
 }
 
@@ -111,13 +112,13 @@ async function expel(cluster: SoakCluster, life: RunningLife, { part = 0 }: Plan
 }
 
 async function stall(cluster: SoakCluster, life: RunningLife): Promise<Times> {
-  const { clients } = cluster;
-  const { name, node, child } = life;
+  const { name, child, incarnation, port } = life;
   const before = await memoryOf(cluster, life);
-  const { stalled } = clients;
-  await cluster.tellClients({ do: "stall", node, count: STALLED });
+  const { connected } = cluster.stalled;
+  const rooms = allRooms(cluster.clientCount).slice(0, STALLED);
+  await cluster.tellStalled({ do: "stall", life: incarnation, port, rooms });
   await cluster.until("clients that do not read being connected", PROCESS_MS, () => {
-    return clients.stalled === stalled + STALLED;
+    return cluster.stalled.connected > connected;
   });
   const { poured, freed } = life;
   await child.send({ do: "pour" });
@@ -150,6 +151,7 @@ async function stall(cluster: SoakCluster, life: RunningLife): Promise<Times> {
     freedMs,
     heldBytes: held.heapBytes - before.heapBytes,
     keptBytes: kept.heapBytes - before.heapBytes,
+    heldResidentBytes: held.rssBytes - before.rssBytes,
     keptResidentBytes: kept.rssBytes - before.rssBytes,
   };
   if (isBack()) return times;
@@ -164,9 +166,9 @@ async function wake(
   cluster: SoakCluster,
   count: number,
 ): Promise<{ closed: number; cut: number }> {
-  const { woken } = cluster.clients;
+  const { woken } = cluster.stalled;
   const { length } = woken;
-  await cluster.tellClients({ do: "wake", count });
+  await cluster.tellStalled({ do: "wake", count });
   await cluster.until("clients reading again", PROCESS_MS, () => woken.length > length);
   return woken[length];
 }

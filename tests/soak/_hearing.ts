@@ -32,15 +32,30 @@ export function readTally(reason: string): Tally | undefined {
   return { count, sum, said };
 }
 
+/** What was heard of a node last. */
+interface Last {
+  readonly life: string;
+  number: number;
+  /** By audience: its number there. */
+  readonly audiences: Map<string, number>;
+}
+
+/** A part of a text keeps the whole text in memory: each word is kept only once. */
+const words = new Map<string, string>();
+
+function kept(word: string): string {
+  const known = words.get(word);
+  if (known === undefined) words.set(word, word);
+  return known ?? word;
+}
+
 /** See the file's head. */
 export class Hearing {
   readonly #client: number;
   /** The node that the client is connected to. */
   readonly #node: number;
-  /** By node and audience: the last stamp. */
-  readonly #last = new Map<string, Stamp>();
-  /** By node: the last stamp. */
-  readonly #lastOf: (Stamp | undefined)[] = [];
+  /** By node: what was heard of it last. */
+  readonly #last: (Last | undefined)[] = [];
   #count = 0;
   #sum = 0;
   #ownSkipped = 0;
@@ -61,20 +76,22 @@ export class Hearing {
     const { node, life, number, audience, audienceNumber, client } = stamp;
     const what = `message ${number} of node ${node} (${life})`;
     if (client === this.#client) throw new Error(`client ${client} hears its own ${what}`);
-    const before = this.#lastOf[node];
-    this.#lastOf[node] = stamp;
     this.#count++;
     this.#sum = addNumber(this.#sum, number);
-    if (before?.life === life && number <= before.number) {
+    let last = this.#last[node];
+    if (last?.life !== life) {
+      this.#last[node] = last = { life: kept(life), number: -1, audiences: new Map() };
+    }
+    if (number <= last.number) {
       throw new Error(
-        `client ${this.#client} hears ${what} after ${before.number}: twice, or out of order`,
+        `client ${this.#client} hears ${what} after ${last.number}: twice, or out of order`,
       );
     }
-    const key = `${node} ${audience}`;
-    const last = this.#last.get(key);
-    this.#last.set(key, stamp);
-    if (last?.life !== life) return 0;
-    const skipped = audienceNumber - last.audienceNumber - 1;
+    last.number = number;
+    const before = last.audiences.get(audience);
+    last.audiences.set(kept(audience), audienceNumber);
+    if (before === undefined) return 0;
+    const skipped = audienceNumber - before - 1;
     if (node !== this.#node) return skipped;
     // From its own node it hears everything but what it has said itself.
     this.#ownSkipped += skipped;

@@ -95,12 +95,15 @@ mesh.addEventListener("unsupported", ({ peer, tag }) => {
 
 const onError = (error: unknown) => say({ type: "fault", text: `a handler failed: ${error}` });
 const rooms = new Rooms<Visitor>({ backplane: mesh, onError });
+/** What only clients on this node hear: those that do not read. */
+const local = new Rooms<Visitor>({ onError });
 const totals = new AudienceTotals();
 const visits = new Map<Visitor, Visit>();
 /** By room: the lives whose call has been heard. */
 const calls = new Map<string, Set<string>>();
 /** What the listener has heard. */
 let listened = 0;
+let closing: Promise<void> | undefined;
 let hasLeft = false;
 
 rooms.listen("pulse", () => void listened++);
@@ -200,7 +203,9 @@ function expel(room: string): void {
 /** A client has connected. */
 function enter(visitor: Visitor, visit: Visit): void {
   visits.set(visitor, visit);
-  for (const room of visit.rooms) rooms.join(visitor, room);
+  const [room, table] = visit.rooms;
+  rooms.join(visitor, room);
+  (visit.isStalled ? local : rooms).join(visitor, table);
 }
 
 /** A client has said something, which goes to its rooms. */
@@ -292,8 +297,8 @@ async function pour(): Promise<void> {
     const open = stalled().filter(({ isSlow }) => !isSlow);
     if (open.length === 0) break;
     for (const visitor of open) {
-      const room = visits.get(visitor)?.rooms[1] ?? "";
-      guarded(() => void broadcast({ rooms: [room], except: [] }, POUR_BYTES));
+      const [, room] = visits.get(visitor)?.rooms ?? [];
+      if (room !== undefined) local.broadcast(room, new Uint8Array(POUR_BYTES));
     }
     await pause(POUR_PAUSE_MS);
   }
@@ -331,7 +336,11 @@ function check(clients: number): void {
 }
 
 /** Closes all clients. */
-async function closeAll(): Promise<void> {
+function closeAll(): Promise<void> {
+  return closing ??= drain();
+}
+
+async function drain(): Promise<void> {
   const { size } = visits;
   const closed = await rooms.drain({ overMs: DRAIN_MS });
   if (closed !== size) {

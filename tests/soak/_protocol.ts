@@ -2,7 +2,7 @@
 
 import type { LinkRecord } from "./_link_book.ts";
 
-/** To a node or to the clients. Besides, SIGTERM asks a node to leave. */
+/** To a node or to clients. Besides, SIGTERM asks a node to leave. */
 export type Command =
   /** Say nothing of your own any more. */
   | { readonly do: "quiet" }
@@ -22,9 +22,14 @@ export type Command =
   | { readonly do: "report"; readonly id: number }
   /** Clients: a node serves, so its clients can connect. */
   | { readonly do: "up"; readonly node: number; readonly life: string; readonly port: number }
-  /** Clients: some more connect to a node, and read nothing. */
-  | { readonly do: "stall"; readonly node: number; readonly count: number }
-  /** Clients: so many of these read again, until their connections have ended. */
+  /** Clients that do not read: one for each of these rooms connects to a node. */
+  | {
+    readonly do: "stall";
+    readonly life: string;
+    readonly port: number;
+    readonly rooms: readonly string[];
+  }
+  /** Clients that do not read: so many of you read again, until your connections have ended. */
   | { readonly do: "wake"; readonly count: number };
 
 /** Memory of a process, after a garbage collection. */
@@ -95,10 +100,6 @@ export type ClientsLine =
   }
   /** A client was closed because its room was disconnected, or is back after that. */
   | { readonly type: "expelled" | "returned" }
-  /** Clients that read nothing are connected. */
-  | { readonly type: "stalled"; readonly count: number }
-  /** They read again, and their connections have ended: with a close as slow, or without. */
-  | { readonly type: "woken"; readonly closed: number; readonly cut: number }
   /** A client has not heard `count` messages of `sender`, and others after them. */
   | { readonly type: "gap"; readonly life: string; readonly sender: string; readonly count: number }
   | { readonly type: "memory"; readonly memory: Memory }
@@ -113,8 +114,15 @@ export type ClientsLine =
     readonly agreed: number;
   };
 
+/** What the clients that do not read say. */
+export type StalledLine =
+  /** All are connected. */
+  | { readonly type: "stalled" }
+  /** They read again, and their connections have ended: with a close as slow, or without. */
+  | { readonly type: "woken"; readonly closed: number; readonly cut: number };
+
 /** Says a line. */
-export function say(line: NodeLine | ClientsLine): void {
+export function say(line: NodeLine | ClientsLine | StalledLine): void {
   console.log(JSON.stringify(line));
 }
 

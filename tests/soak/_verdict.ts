@@ -105,11 +105,8 @@ export function describeFaults(faults: readonly DoneFault[], losses?: readonly L
     const at = ((from - startedAt) / 1000).toFixed(1).padStart(6);
     const local = name.slice(0, name.indexOf("@"));
     if (fault.dropped !== undefined) parts.push(`${number(fault.dropped)} messages dropped`);
-    if (fault.heldBytes !== undefined) parts.push(`held ${mebibytes(fault.heldBytes)}`);
-    if (fault.keptBytes !== undefined) parts.push(`kept ${mebibytes(fault.keptBytes)}`);
-    if (fault.keptResidentBytes !== undefined) {
-      parts.push(`resident ${mebibytes(fault.keptResidentBytes)} more`);
-    }
+    parts.push(...heldAndKept("", fault.heldBytes, fault.keptBytes));
+    parts.push(...heldAndKept(" resident", fault.heldResidentBytes, fault.keptResidentBytes));
     if (lost !== undefined) parts.push(`${number(lost)} messages lost`);
     return `${at} s  ${kind.padEnd(7)} ${local}: ${parts.join(", ")}`;
   });
@@ -181,6 +178,12 @@ function spread(what: string, times: readonly (number | undefined)[]): string {
 
 function milliseconds(ms: number): string {
   return ms < 1_000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+/** Memory while clients did not read, and afterwards. */
+function heldAndKept(what: string, held: number | undefined, kept: number | undefined): string[] {
+  if (held === undefined || kept === undefined) return [];
+  return [`${mebibytes(held)} more${what}, then ${mebibytes(kept)}`];
 }
 
 function mebibytes(bytes: number): string {
