@@ -44,6 +44,11 @@ function isAlias({ seed, name, address }: KnownNode): boolean {
   return seed && name !== undefined && !name.endsWith(`@${address}`);
 }
 
+/** An IPv4 address as such, though a listener at `::` shows it as `::ffff:10.0.0.5`. */
+function withoutMapping<Host extends string | undefined>(hostname: Host): Host {
+  return hostname?.replace(/^::ffff:(?=[\d.]+$)/i, "") as Host;
+}
+
 /** True if there is no reason to dial a node. */
 function isSettled(node: KnownNode, isLinked: (name: string) => boolean): boolean {
   return node.name !== undefined && isLinked(node.name) && !isAlias(node);
@@ -137,8 +142,9 @@ export class KnownNodes {
 
   /** True if a known node lives at a host, by its name or by where it was last linked. */
   isKnownHost(hostname: string): boolean {
+    const host = withoutMapping(hostname);
     for (const { target, remoteHost } of this.#nodes.values()) {
-      if (target.hostname === hostname || remoteHost === hostname) return true;
+      if (target.hostname === host || remoteHost === host) return true;
     }
     return false;
   }
@@ -157,7 +163,9 @@ export class KnownNodes {
     if (!this.#nodes.has(address) && this.#learnt() >= this.#maxLearnt) this.#forgetOne(isLinked);
     this.#know(target, false, now);
     const node = this.#nodes.get(address);
-    if (node !== undefined) this.#found(node, target.name, now).remoteHost = remoteHost;
+    if (node !== undefined) {
+      this.#found(node, target.name, now).remoteHost = withoutMapping(remoteHost);
+    }
     const seed = dialled && this.#nodes.get(formatAddress(dialled));
     if (seed === undefined) return;
     this.#found(seed, target.name, now).dialling = false;
