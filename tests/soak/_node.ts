@@ -13,14 +13,14 @@ import {
   ROOM_CLOSE,
 } from "../../codec/mod.ts";
 import { lines } from "../../examples/chat/node_process.ts";
-import { acceptWebSocket, type BroadcastReport, Rooms, startMesh } from "../../mod.ts";
+import { acceptWebSocket, type BroadcastReport, Presence, Rooms, startMesh } from "../../mod.ts";
 import { refuseUpgrade } from "../../websocket/mod.ts";
 import { COOKIE } from "../mesh/_cluster.ts";
 import { type Audience, audienceName, AudienceTotals, includes } from "./_audience.ts";
 import { addNumber, writeTally } from "./_hearing.ts";
 import { LinkBook } from "./_link_book.ts";
-import { type Command, guarded, memory, now, say } from "./_protocol.ts";
-import { allRooms, audienceOf, EXPELLED } from "./_rooms.ts";
+import { type Command, guarded, memory, now, type Occupants, say } from "./_protocol.ts";
+import { allRooms, audienceOf, EXPELLED, isSelective } from "./_rooms.ts";
 import { CALLER, NODE_ITSELF, readStamp, type Stamp, stamped, stampedBytes } from "./_stamp.ts";
 import { Visitor } from "./_visitor.ts";
 
@@ -67,8 +67,6 @@ interface Visit {
 const index = Number(Deno.args[0]);
 const sampleMs = Number(Deno.args[1]);
 const names = Deno.args.slice(2);
-const isSelective = (node: number) => node % 2 === 1;
-
 const mesh = await startMesh({
   name: names[index],
   cookie: COOKIE,
@@ -97,8 +95,11 @@ const onError = (error: unknown) => say({ type: "fault", text: `a handler failed
 const rooms = new Rooms<Visitor>({ backplane: mesh, onError });
 /** What only clients on this node hear: those that do not read. */
 const local = new Rooms<Visitor>({ onError });
+const presence = new Presence(rooms);
 const totals = new AudienceTotals();
 const visits = new Map<Visitor, Visit>();
+/** Who is in which room, by the events of presence. */
+const present = new Set<string>();
 /** By room: the lives whose call has been heard. */
 const calls = new Map<string, Set<string>>();
 /** What the listener has heard. */
@@ -107,6 +108,14 @@ let closing: Promise<void> | undefined;
 let hasLeft = false;
 
 rooms.listen("pulse", () => void listened++);
+presence.addEventListener("join", ({ room, id }) => {
+  if (present.has(`${room} ${id}`)) say({ type: "fault", text: `${id} joins ${room} twice` });
+  present.add(`${room} ${id}`);
+});
+presence.addEventListener("leave", ({ room, id }) => {
+  if (present.delete(`${room} ${id}`)) return;
+  say({ type: "fault", text: `${id} leaves ${room}, and was not there` });
+});
 
 function countIn(audience: Audience, number: number): void {
   const total = totals.of(audience);
@@ -115,12 +124,12 @@ function countIn(audience: Audience, number: number): void {
 }
 
 // After `rooms`, so that the members have been sent it when it is counted.
-mesh.subscribe((bytes, from = "") => {
+mesh.subscribe((bytes, from) => {
   if (from === mesh.nodeId) return;
-  guarded(() => hear(bytes, from));
+  guarded(() => hear(bytes));
 });
 
-function hear(bytes: Uint8Array, from: string): void {
+function hear(bytes: Uint8Array): void {
   const [tag] = bytes;
   if (tag === ROOM_CLOSE) {
     const { room, code, reason } = decodeRoomClose(bytes);
@@ -132,8 +141,8 @@ function hear(bytes: Uint8Array, from: string): void {
     return count(readStamp(message), { rooms: [room], except: [] });
   }
   const { message, ...audience } = decodeRoomMessage(bytes);
-  // Presence, which knows by itself what it has missed.
-  if (audience.rooms[0].startsWith("\0")) return book.heardOther(from);
+  // Presence knows by itself what it has missed.
+  if (audience.rooms[0].startsWith("\0")) return;
   count(readStamp(message), audience);
 }
 
@@ -161,7 +170,8 @@ function publish(
   client: number,
   send: (stamp: Stamp) => BroadcastReport,
 ): { number: number; report: BroadcastReport } {
-  const marks = book.marks(mesh.peers);
+  const { marks } = book;
+  const before = mesh.peers;
   const number = book.next;
   const stamp = {
     node: index,
@@ -173,7 +183,7 @@ function publish(
     marks,
   };
   const report = send(stamp);
-  book.sent(report, marks, mesh.peers);
+  book.sent(report, before, mesh.peers);
   return { number, report };
 }
 
@@ -204,7 +214,7 @@ function expel(room: string): void {
 function enter(visitor: Visitor, visit: Visit): void {
   visits.set(visitor, visit);
   const [room, table] = visit.rooms;
-  rooms.join(visitor, room);
+  presence.track(visitor, room, String(visit.client), { node: index });
   (visit.isStalled ? local : rooms).join(visitor, table);
 }
 
@@ -330,9 +340,22 @@ function check(clients: number): void {
       say({ type: "fault", text: `${room} has not heard what all others said at last` });
     }
   }
+  const occupied = allRooms(clients).map((room): [string, Occupants] => {
+    return [room, { here: trackedHere(room), everywhere: presence.count(room) }];
+  });
+  const count = occupied.reduce((sum, [, { everywhere }]) => sum + everywhere, 0);
+  if (count !== present.size) {
+    say({ type: "fault", text: `${count} are present, and events tell of ${present.size}` });
+  }
+  say({ type: "occupied", rooms: Object.fromEntries(occupied) });
   const pulses = totals.of(PULSE).count;
   if (listened === pulses) return;
   say({ type: "fault", text: `the listener has heard ${listened} messages of ${pulses}` });
+}
+
+/** How many clients of this node are tracked in a room. */
+function trackedHere(room: string): number {
+  return visits.values().filter(({ rooms: [tracked] }) => tracked === room).toArray().length;
 }
 
 /** Closes all clients. */
@@ -355,6 +378,7 @@ async function leave(): Promise<void> {
   await closeAll();
   say({ type: "leaving", at: now() });
   for (let i = 0; i < LAST_WORDS; i++) broadcast(PULSE, LAST_WORD);
+  presence[Symbol.dispose]();
   await mesh.shutdown();
   await new Promise((resolve) => server.close(resolve));
   hasLeft = true;
