@@ -191,7 +191,9 @@ export class Core {
 
   /** Messages were lost, or a node is back within reach that may not know of this instance. */
   missed(now: number): void {
-    if (!this.#hasEnded) this.#authority.hello(now);
+    if (this.#hasEnded) return;
+    this.#authority.hello(now);
+    this.#replica.missed(now);
   }
 
   /** Does what is due. */
