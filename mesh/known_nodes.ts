@@ -121,10 +121,11 @@ export class KnownNodes {
     return next;
   }
 
-  /** A dial has come to nothing. */
-  failed(target: Target, now: number): void {
+  /** A dial has come to nothing. `forget`: only a seed is to be dialled again. */
+  failed(target: Target, now: number, { forget = false }: { forget?: boolean } = {}): void {
     const node = this.#nodes.get(formatAddress(target));
     if (node === undefined) return;
+    if (forget && !node.seed) return void this.#nodes.delete(node.address);
     node.dialling = false;
     node.tried = true;
     node.failures++;

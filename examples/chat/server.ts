@@ -56,6 +56,7 @@ async function main(options: Options): Promise<void> {
   peers = opened.peers;
   // The rooms of the chat, across all nodes.
   const rooms = new Rooms<ServerWebSocket>({ backplane: opened.backplane });
+  opened.answerInspections?.(rooms);
   const chat = new Chat(name, rooms);
 
   function showCluster(): void {
