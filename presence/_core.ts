@@ -18,7 +18,7 @@ export interface CoreOptions extends RosterEvents {
   readonly instance: string;
   /** What the backplane calls this node; empty if it has no name for it. */
   readonly node: string;
-  /** Largest message that can be sent, in bytes. */
+  /** Largest message that can be sent, in bytes, as it is at the moment. */
   readonly maxMessageBytes: number;
   /** Time without a message after which one is sent, in milliseconds. */
   readonly heartbeatIntervalMs: number;
