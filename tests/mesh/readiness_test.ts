@@ -1,8 +1,16 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { encodeRoomBroadcast } from "../../codec/mod.ts";
+import {
+  encodePing,
+  encodeRoomBroadcast,
+  FEATURE_GOODBYE,
+  FEATURE_ROOM_INTEREST,
+  PEER_LIST,
+  PONG,
+} from "../../codec/mod.ts";
 import type { Mesh } from "../../mesh/mod.ts";
 import { collect, linkedTo, startNode, startPlainNode } from "./_cluster.ts";
+import { rawIdentity, RawPeer } from "./_raw_peer.ts";
 
 const hello = (room: string) => encodeRoomBroadcast(room, "hello");
 
@@ -65,6 +73,21 @@ Deno.test("a node is ready after it has linked the nodes that a seed tells of, h
   await using c = await startPlainNode("c", { seeds: [a.name] });
   await c.ready();
   assertEquals(c.peers.map(({ name }) => name).sort(), [a.name, b.name].sort());
+});
+
+Deno.test("a peer list comes before the answer to a ping, however many rooms are announced", async () => {
+  await using a = await startPlainNode("a", { interest: "room" });
+  await using b = await startPlainNode("b", { seeds: [a.name] });
+  await b.ready();
+  // More than the buffers of a connection take.
+  for (let i = 0; i < 90_000; i++) a.openRoom(`room number ${i}`.padEnd(80, "x"));
+  using raw = await RawPeer.dial(a.address);
+  const features = FEATURE_GOODBYE | FEATURE_ROOM_INTEREST;
+  await raw.initiate({ ...rawIdentity("z@127.0.0.1:1"), features });
+  await raw.send(encodePing(new Uint8Array(8)));
+  const tags: number[] = [];
+  while (!tags.includes(PONG)) tags.push((await raw.expect())[0]);
+  assertEquals(tags.filter((tag) => tag === PEER_LIST || tag === PONG), [PEER_LIST, PONG]);
 });
 
 Deno.test("ready may be called by several, and again after a change", async () => {
