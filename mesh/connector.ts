@@ -26,9 +26,9 @@ import {
 } from "./handshake.ts";
 import { Link, type LinkListener } from "./link.ts";
 import { MeshError, type MeshErrorCode } from "./mesh_error.ts";
-import { formatAddress, isSmallerName, type Target } from "./node_name.ts";
+import { formatAddress, isSameNode, isSmallerName, type Target } from "./node_name.ts";
 import type { MeshSettings } from "./options.ts";
-import { isMeshLang, meshLangRival } from "./mesh_lang.ts";
+import { DeadSessions, isMeshLang, meshLangRival } from "./mesh_lang.ts";
 import type { KeepAlive } from "./keep_alive.ts";
 import type { Peers } from "./peers.ts";
 import type { TaskGroup } from "./task_group.ts";
@@ -65,6 +65,7 @@ export class Connector {
   readonly #options: ConnectorOptions;
   readonly #pending: PendingHandshakes;
   readonly #rate: HandshakeRate;
+  readonly #deadSessions: DeadSessions;
   #floodReportedAt = -Infinity;
   /** Dials under way, by the name that must answer, or the address if any may. */
   readonly #dials = new Map<string, Promise<Link>>();
@@ -79,6 +80,7 @@ export class Connector {
       maxIncoming: maxPendingHandshakes,
     });
     this.#rate = new HandshakeRate({ perSecond: maxHandshakesPerSecond, clock });
+    this.#deadSessions = new DeadSessions(clock);
   }
 
   /** How many more links there can be, those that are being dialled taken as there. */
@@ -218,7 +220,9 @@ export class Connector {
 
   /** Ends a dial before the proof if it is to the wrong node, or if there is a link already. */
   #commit(handshake: PendingHandshake, target: Target, peer: NodeIdentity): void {
-    if (target.name !== undefined && target.name !== peer.name) {
+    const isExpected = target.name === undefined || target.name === peer.name ||
+      (isMeshLang(peer) && isSameNode(target.name, peer.name));
+    if (!isExpected) {
       throw wrongName(target.name, peer.name);
     }
     if (isObserver(peer)) {
@@ -246,6 +250,8 @@ export class Connector {
 
   #rivalOf(peer: NodeIdentity): Promise<boolean> | undefined {
     if (!isMeshLang(peer)) return undefined;
+    const leftMs = this.#deadSessions.leftMs(peer.name);
+    if (leftMs > 0) return this.#options.tasks.delay(leftMs).then(() => false);
     return meshLangRival(peer, this.#pending, this.#options.peers);
   }
 
@@ -281,22 +287,23 @@ export class Connector {
     const features = identity.features & (self.features | FEATURE_OBSERVER);
     const peer = { ...identity, features };
     const initiator = direction === "outgoing" ? self.name : peer.name;
-    const { link, replaced } = (isObserver(peer) ? observers : peers).add(
-      peer,
-      initiator,
-      () =>
-        new Link({
-          connection,
-          peer,
-          direction,
-          clock: settings.clock,
-          limits: settings,
-          totals,
-          listener: linkListener,
-          announcements: announcementsFor(peer),
-        }, ack),
-    );
-    tasks.run(link.ended.then(() => keepAlive.delete(connection)));
+    const makeLink = () =>
+      new Link({
+        connection,
+        peer,
+        direction,
+        clock: settings.clock,
+        limits: settings,
+        totals,
+        listener: linkListener,
+        announcements: announcementsFor(peer),
+      }, ack);
+    const place = isObserver(peer) ? observers : peers;
+    const { link, replaced } = place.add(peer, initiator, makeLink);
+    tasks.run(link.ended.then(() => {
+      keepAlive.delete(connection);
+      if (isMeshLang(peer)) this.#deadSessions.ended(peer.name);
+    }));
     onLink(link, replaced);
     return link;
   }

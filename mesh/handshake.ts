@@ -51,7 +51,7 @@ import type { Cookies } from "./cookies.ts";
 import { malformedHandshake, readFrame, writeFrame } from "./handshake_frames.ts";
 import { MeshError } from "./mesh_error.ts";
 import { isMeshLang, meshLangIdentity, meshLangProofs, meshLangRefused } from "./mesh_lang.ts";
-import { formatAddress, parseNodeName } from "./node_name.ts";
+import { formatAddress, parseNodeName, parsePeerName } from "./node_name.ts";
 import type { Connection } from "./transport.ts";
 
 const CREATION = 1;
@@ -203,7 +203,8 @@ function identify(
   allowMeshLang: boolean,
 ): NodeIdentity {
   if (extension === undefined && !allowMeshLang) throw meshLangRefused(name, connection);
-  parseNodeName(name);
+  if (extension === undefined) parsePeerName(name);
+  else parseNodeName(name);
   if (extension === undefined) return meshLangIdentity(name);
   return { name, incarnation: toHex(extension.incarnation), features: extension.features };
 }

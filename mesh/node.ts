@@ -297,7 +297,7 @@ export class MeshNode extends EventTarget implements Mesh {
     }
     // Of a link that this node has dialled, discovery hears when the dial is over.
     if (link.direction === "incoming") this.#discovery.linked(link);
-    this.#peerLists.send(link);
+    this.#peerLists.introduce(link);
     replaced?.end("replaced");
     this.dispatchEvent(new PeerUpEvent(link.info));
     if (this.#lostLinks.up(link.peer.name)) this.#onMissed(link);

@@ -568,4 +568,46 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "      this.#wanted.doubt(link);\n",
     replace: "",
   },
+  {
+    name: "a peer may have one entry more than the limit held",
+    file: "presence/_limits.ts",
+    find: "this.#entries >= this.#maxEntries",
+    replace: "this.#entries > this.#maxEntries",
+  },
+  {
+    name: "a peer may have any number of instances known",
+    file: "presence/_replica.ts",
+    find: "if (this.#instances.size >= limits.maxInstances) {",
+    replace: "if (this.#instances.size > limits.maxInstances) {",
+  },
+  {
+    name: "a peer may speak in the name of another's instance",
+    file: "presence/_replica.ts",
+    find: "instance === undefined || instance.node === node",
+    replace: "instance === undefined || instance.node !== undefined",
+  },
+  {
+    name: "a long id of a peer is held",
+    file: "presence/_replica.ts",
+    find: "id.length <= maxIdBytes && ",
+    replace: "",
+  },
+  {
+    name: "an entry whose meta is not JSON is accepted",
+    file: "codec/presence_message.ts",
+    find: `  if (meta === "") return;\n`,
+    replace: `  if (meta !== "null") return;\n`,
+  },
+  {
+    name: "a part beyond the last is accepted",
+    file: "codec/presence_message.ts",
+    find: "      if (part >= parts) throw badPart(offset, part, parts);\n",
+    replace: "      if (part > parts) throw badPart(offset, part, parts);\n",
+  },
+  {
+    name: "the upper half of a number is not read",
+    file: "codec/presence_message.ts",
+    find: "reader.u32() + reader.u16() * U32",
+    replace: "reader.u32() + reader.u16() * 0",
+  },
 ];
