@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { ClusterAdapterWithHeartbeat, MessageType } from "socket.io-adapter";
 import type { ClusterMessage, ClusterResponse, Offset } from "socket.io-adapter";
 import { decode, encode } from "notepack.io";
@@ -20,8 +21,12 @@ const NO_OFFSET: Offset = "";
  * The servers of a namespace share a room that no client can join, and each has one for answers. One
  * node of the mesh serves one Socket.IO server. Leave `connectionStateRecovery` off.
  */
-export function meshAdapter(mesh: Mesh): (namespace: Namespace) => MeshAdapter {
-  return (namespace) => new MeshAdapter(namespace, mesh);
+export function meshAdapter(mesh: Mesh): new (namespace: Namespace) => MeshAdapter {
+  return class extends MeshAdapter {
+    constructor(namespace: Namespace) {
+      super(namespace, mesh);
+    }
+  };
 }
 
 /** See {@linkcode meshAdapter}. */
@@ -40,8 +45,8 @@ export class MeshAdapter extends ClusterAdapterWithHeartbeat {
     this.#mesh = mesh;
     this.#rooms = new Rooms({ backplane: mesh });
     this.#room = `socket.io ${namespace.name}`.slice(0, MAX_ROOM_LENGTH);
-    this.#hearing = this.#rooms.listen(this.#room, (bytes) => this.onMessage(decode(bytes)));
-    this.#rooms.listen(`${this.#room} ${this.uid}`, (bytes) => this.onResponse(decode(bytes)));
+    this.#hearing = this.#rooms.listen(this.#room, (message) => this.onMessage(read(message)));
+    this.#rooms.listen(`${this.#room} ${this.uid}`, (message) => this.onResponse(read(message)));
     // Servers are counted as soon as there is a link, and no longer when it is gone.
     mesh.addEventListener("peerup", this.#greet);
     mesh.addEventListener("nodedown", this.#forget);
@@ -56,13 +61,16 @@ export class MeshAdapter extends ClusterAdapterWithHeartbeat {
   }
 
   protected override doPublish(message: ClusterMessage): Promise<Offset> {
-    this.#rooms.broadcast(this.#room, encode(message), { except: this.#hearing });
-    return Promise.resolve(NO_OFFSET);
+    return Promise.try(() => {
+      this.#rooms.broadcast(this.#room, encode(message), { except: this.#hearing });
+      return NO_OFFSET;
+    });
   }
 
   protected override doPublishResponse(to: string, response: ClusterResponse): Promise<void> {
-    this.#rooms.broadcast(`${this.#room} ${to}`, encode(response));
-    return Promise.resolve();
+    return Promise.try(() => {
+      this.#rooms.broadcast(`${this.#room} ${to}`, encode(response));
+    });
   }
 
   readonly #greet = () => this.publish({ type: MessageType.INITIAL_HEARTBEAT });
@@ -70,4 +78,10 @@ export class MeshAdapter extends ClusterAdapterWithHeartbeat {
   readonly #forget = ({ nodeId }: { nodeId: string }) => {
     this.onMessage({ type: MessageType.ADAPTER_CLOSE, uid: nodeId, nsp: this.nsp.name });
   };
+}
+
+/** Servers say bytes only, in MessagePack. */
+function read<Said extends ClusterMessage | ClusterResponse>(message: string | Uint8Array): Said {
+  if (typeof message === "string") throw new TypeError("a server has said a text");
+  return decode(Buffer.from(message.buffer, message.byteOffset, message.byteLength));
 }

@@ -19,7 +19,7 @@ const LIBRARY = [
 const PROGRAMS = "examples";
 
 /** What makes an example a server of WebSockets. */
-const ACCEPTS = /\b(acceptWebSocket|upgradeWebSocket)\(/;
+const ACCEPTS = /\b(acceptWebSocket|upgradeWebSocket|\w+\.handleUpgrade)\(|from "socket\.io"/;
 
 /** What a well-behaved client can expect of an example. */
 export type Purpose = "rooms" | "echo" | "nothing";
@@ -65,10 +65,12 @@ export async function findExampleServers(): Promise<ExampleServer[]> {
 type Nature = Pick<ExampleServer, "handlesSigterm" | "path" | "purpose" | "runner">;
 
 function natureOf(code: string): Nature {
-  const isRoom = /\bbroadcast\(|new Chat\(/.test(code);
+  const isRoom = /\b(broadcast|publish)\(|new Chat\(/.test(code);
   const purpose = isRoom ? "rooms" : /socket\.send\(data\)/.test(code) ? "echo" : "nothing";
   const path = /new Chat\(/.test(code)
     ? "/chat"
+    : /from "socket\.io"/.test(code)
+    ? "/socket.io/?EIO=4&transport=websocket"
     : /rooms\\\//.test(code)
     ? "/rooms/lobby"
     : "/lobby";
