@@ -26,7 +26,7 @@ const FIRST_CHUNK_BYTES = 512;
  * What is encrypted at a time, so that a long message does not lie in memory twice, and the heartbeat
  * sees that it moves.
  */
-const MAX_WRITE_BYTES = 64 * 1024;
+const MAX_WRITE_BYTES = 48 * 1024;
 
 /** In the codes of `node:tls` for a certificate that does not convince. */
 const UNTRUSTED = /CERT|VERIFY|ISSUER|ALTNAME/;
@@ -63,6 +63,11 @@ export class TlsConnection implements Connection {
   #hello: Uint8Array | undefined;
   /** On a dialled connection: the other side has said something, and it was TLS. */
   #isAnswered = false;
+  /** Ciphertext that waits to be written. */
+  readonly #sealed: Uint8Array[] = [];
+  /** A piece is being encrypted, and is written when all of it is there. */
+  #isSealing = false;
+  #flushed: Promise<void> = Promise.resolve();
   #feeding = false;
   #over = false;
   #failure: unknown;
@@ -111,15 +116,22 @@ export class TlsConnection implements Connection {
   async write(bytes: Uint8Array): Promise<number> {
     const socket = await this.secured();
     const piece = bytes.subarray(0, MAX_WRITE_BYTES);
-    await new Promise<void>((resolve, reject) => {
-      socket.write(piece, (error) => error ? reject(error) : resolve());
-    });
+    this.#isSealing = true;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        socket.write(piece, (error) => error ? reject(error) : resolve());
+      });
+    } finally {
+      this.#isSealing = false;
+    }
+    await this.#flush();
     return piece.length;
   }
 
   async closeWrite(): Promise<void> {
     const socket = await this.secured();
     await new Promise<void>((resolve) => socket.end(resolve));
+    await this.#flush();
   }
 
   close(): void {
@@ -142,7 +154,11 @@ export class TlsConnection implements Connection {
     const stream = this.#stream = new Duplex({
       read: () => {}, // #feed knows when.
       write: (chunk, _encoding, done) => {
-        this.#writeInner(chunk).then(() => done(), done);
+        this.#sealed.push(chunk);
+        // A piece comes as several chunks. With a pause between their writes, a frame in it would be
+        // cut in two.
+        if (!this.#isSealing) this.#flush().catch(finish);
+        done();
       },
       // No final: TLS has an end of its own for each way, and the network's comes with close().
     });
@@ -251,6 +267,15 @@ export class TlsConnection implements Connection {
     return at;
   }
 
+  /** Writes the ciphertext that waits, in one piece. */
+  #flush(): Promise<void> {
+    this.#flushed = this.#flushed.then(async () => {
+      const [first, ...rest] = this.#sealed.splice(0);
+      if (first !== undefined) await this.#writeInner(rest.length > 0 ? join(first, rest) : first);
+    });
+    return this.#flushed;
+  }
+
   async #writeInner(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length;) at += await this.#inner.write(bytes.subarray(at));
   }
@@ -280,4 +305,15 @@ export class TlsConnection implements Connection {
       )
       : new MeshError("tls-failed", peer, `no TLS with ${peer}: ${message}`, { cause });
   }
+}
+
+function join(first: Uint8Array, rest: readonly Uint8Array[]): Uint8Array {
+  const size = rest.reduce((sum, { length }) => sum + length, first.length);
+  const joined = new Uint8Array(size);
+  let at = 0;
+  for (const part of [first, ...rest]) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
 }
