@@ -54,7 +54,7 @@ const server = Deno.serve({ port: Number(Deno.env.get("PORT") ?? 8001) }, (reque
 });
 
 Deno.addSignalListener("SIGTERM", async () => {
-  await websockets.close(1012, "service restart");
-  await server.shutdown();
+  await server.shutdown(); // closes the sockets as well, with 1001
+  await websockets.close();
   await mesh.shutdown();
 });

@@ -35,6 +35,8 @@ export interface ExampleServer {
   readonly purpose: Purpose;
   /** Whether it does something when it is told to end. */
   readonly handlesSigterm: boolean;
+  /** What its sockets are closed with then. */
+  readonly closeCode: number;
   /** What runs it. `deno serve` may or may not be what takes its WebSockets. */
   readonly runner: "run" | "serve" | "serve beside";
 }
@@ -62,7 +64,7 @@ export async function findExampleServers(): Promise<ExampleServer[]> {
   return examples.sort((a, b) => a.label < b.label ? -1 : 1);
 }
 
-type Nature = Pick<ExampleServer, "handlesSigterm" | "path" | "purpose" | "runner">;
+type Nature = Pick<ExampleServer, "closeCode" | "handlesSigterm" | "path" | "purpose" | "runner">;
 
 function natureOf(code: string): Nature {
   const isRoom = /\b(broadcast|publish)\(|new Chat\(/.test(code);
@@ -76,7 +78,11 @@ function natureOf(code: string): Nature {
     : "/lobby";
   const isServed = /^export default\b/m.test(code);
   const runner = !isServed ? "run" : /\.listen\(/.test(code) ? "serve beside" : "serve";
-  return { handlesSigterm: code.includes("SIGTERM"), path, purpose, runner };
+  // `Deno.serve` closes its own sockets by itself, as a server that goes away. Socket.IO has a packet
+  // of its own for it, and closes without a code.
+  const isDenos = runner === "serve" || /\bDeno\.serve\(/.test(code);
+  const closeCode = isDenos ? 1001 : /from "socket\.io"/.test(code) ? 1005 : 1012;
+  return { closeCode, handlesSigterm: code.includes("SIGTERM"), path, purpose, runner };
 }
 
 /** The blocks of TypeScript in a page of Markdown or in the comments of a module. */
