@@ -5,9 +5,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { WebsocketProvider } from "y-websocket";
 import * as Y from "yjs";
+import { startMesh } from "../../mod.ts";
 import { within } from "../cluster/_chat_cluster.ts";
 import { ExampleProcess } from "../cluster/_example_process.ts";
 import { exampleOf } from "../cluster/_recipe.ts";
+import { COOKIE } from "../mesh/_cluster.ts";
 
 const CLIENTS_PER_SERVER = 3;
 const EDITS_PER_CLIENT = 150;
@@ -173,6 +175,24 @@ Deno.test("clients of both servers know who is there and who has gone", async ()
   gone?.close();
   await ann.until("Ben having gone", () => ann.nameOf(ben) === undefined);
   assertEquals(ann.nameOf(ann), "Ann");
+});
+
+Deno.test("servers that find each other late put together what their clients have", async () => {
+  await using stack = new AsyncDisposableStack();
+  const one = stack.use(await ExampleProcess.start(example));
+  const two = stack.use(await ExampleProcess.start(example));
+  const [ann, ben] = [one, two].map((server) => stack.use(new Editor(server, "notes")));
+  for (const editor of [ann, ben]) await editor.synced();
+  ann.text.insert(0, "Ann was here. ");
+  ben.text.insert(0, "Ben was here. ");
+  ann.provider.awareness.setLocalStateField("name", "Ann");
+
+  // Both hear of each other from this node, and link.
+  const seeds = [one.address, two.address];
+  stack.use(await startMesh({ name: "bridge@127.0.0.1:0", cookie: COOKIE, seeds }));
+  await converge([ann, ben]);
+  assert(ann.text.toJSON().includes("Ben") && ann.text.toJSON().includes("Ann"));
+  await ben.until("Ben seeing Ann", () => ben.nameOf(ann) === "Ann");
 });
 
 Deno.test("clients converge after random edits at once and a restart of a server", async () => {
