@@ -17,6 +17,7 @@ import { MeshError } from "./mesh_error.ts";
 import { formatAddress } from "./node_name.ts";
 import { looksLikeTls, peerSpeaksPlain, TLS_ANSWER } from "./tls_mismatch.ts";
 import type { Address, Connection } from "./transport.ts";
+import { Unread } from "./unread.ts";
 
 /** What is read from the network at a time, and what for a beginning: a stranger may say nothing more. */
 const CHUNK_BYTES = 64 * 1024;
@@ -55,7 +56,7 @@ export class TlsConnection implements Connection {
   #secured: Promise<TLSSocket> | undefined;
   #binding: Uint8Array | undefined;
   /** Plaintext that nobody has read yet. */
-  readonly #unread: Uint8Array[] = [];
+  readonly #unread = new Unread();
   /** Wakes whoever waits for the handshake or for plaintext. */
   #wake: (() => void) | undefined;
   #greeted: Promise<void> | undefined;
@@ -100,12 +101,12 @@ export class TlsConnection implements Connection {
 
   async read(buffer: Uint8Array): Promise<number | null> {
     await this.secured();
-    while (this.#unread.length === 0) {
+    while (this.#unread.size === 0) {
       if (this.#failure !== undefined) throw this.#failure;
       if (this.#over) return null;
       await this.#arrival();
     }
-    return this.#drain(buffer);
+    return this.#unread.take(buffer);
   }
 
   async write(bytes: Uint8Array): Promise<number> {
@@ -199,7 +200,7 @@ export class TlsConnection implements Connection {
     if (this.#feeding) return;
     this.#feeding = true;
     try {
-      while (this.#wake !== undefined && this.#unread.length === 0 && !this.#over) {
+      while (this.#wake !== undefined && this.#unread.size === 0 && !this.#over) {
         const size = await this.#inner.read(this.#chunk);
         const bytes = size === null ? null : this.#chunk.slice(0, size);
         if (!this.#end.isServer && !this.#isAnswered) this.#checkAnswer(bytes);
@@ -236,19 +237,6 @@ export class TlsConnection implements Connection {
     this.#isAnswered = true;
     if (bytes === null) this.#finish();
     else if (!looksLikeTls(bytes)) throw peerSpeaksPlain(this.remoteAddress);
-  }
-
-  #drain(buffer: Uint8Array): number {
-    let at = 0;
-    while (at < buffer.length) {
-      const bytes = this.#unread.shift();
-      if (bytes === undefined) break;
-      const fits = bytes.subarray(0, buffer.length - at);
-      buffer.set(fits, at);
-      at += fits.length;
-      if (fits.length < bytes.length) this.#unread.unshift(bytes.subarray(fits.length));
-    }
-    return at;
   }
 
   async #writeInner(bytes: Uint8Array): Promise<void> {
