@@ -13,6 +13,7 @@
 import { acceptAll } from "./accept_loop.ts";
 import { HandshakeRate } from "./handshake_rate.ts";
 import { PendingHandshake, PendingHandshakes } from "./pending_handshakes.ts";
+import type { Announcements } from "./announcements.ts";
 import type { Cookies } from "./cookies.ts";
 import type { PeerInfo } from "./events.ts";
 import { accept, type HandshakeOptions, initiate, type NodeIdentity } from "./handshake.ts";
@@ -42,6 +43,8 @@ export interface ConnectorOptions {
   readonly linkListener: LinkListener;
   /** True if a node that this one knows lives at a host. */
   readonly isKnownHost: (hostname: string) => boolean;
+  /** What a new link to a peer has to announce. */
+  readonly announcementsFor: (peer: NodeIdentity) => Announcements | undefined;
   /** A link has come up, in the place of another perhaps. */
   readonly onLink: (link: Link, replaced: Link | undefined) => void;
   /** A connection did not become a link, or none could be accepted. */
@@ -256,11 +259,14 @@ export class Connector {
 
   #addLink(
     connection: Connection,
-    peer: NodeIdentity,
+    identity: NodeIdentity,
     direction: PeerInfo["direction"],
     ack?: Uint8Array,
   ): Link {
-    const { self, settings, totals, peers, tasks, keepAlive, linkListener, onLink } = this.#options;
+    const { self, settings, totals, peers, tasks, keepAlive, linkListener } = this.#options;
+    const { announcementsFor, onLink } = this.#options;
+    // What only one of the two understands is not spoken.
+    const peer = { ...identity, features: identity.features & self.features };
     const initiator = direction === "outgoing" ? self.name : peer.name;
     const { link, replaced } = peers.add(peer, initiator, () =>
       new Link({
@@ -271,6 +277,7 @@ export class Connector {
         limits: settings,
         totals,
         listener: linkListener,
+        announcements: announcementsFor(peer),
       }, ack));
     tasks.run(link.ended.then(() => keepAlive.delete(connection)));
     onLink(link, replaced);

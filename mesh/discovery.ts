@@ -50,6 +50,10 @@ export class Discovery {
   readonly #reportedNames = new Set<string>();
   readonly #isLinked = (name: string) => this.#options.peers.get(name) !== undefined;
   #timer: unknown;
+  /** The seeds have been asked for once, whatever came of it. */
+  #hasSeeds = false;
+  /** Resolves when that, or what is known of other nodes, changes. */
+  #changed = Promise.withResolvers<void>();
 
   constructor(options: DiscoveryOptions) {
     const { settings, selfName } = options;
@@ -66,6 +70,17 @@ export class Discovery {
   /** Calls off what is to come. */
   stop(): void {
     this.#options.settings.clock.clearTimeout(this.#timer);
+    this.#changed.resolve();
+  }
+
+  /** True if every seed, and every node learnt from them, has answered or failed once. */
+  get allTried(): boolean {
+    return this.#hasSeeds && this.#known.allTried(this.#isLinked, this.#options.connector.free > 0);
+  }
+
+  /** Resolves when that is so, or when the node stops. */
+  async tried(): Promise<void> {
+    while (!this.allTried && !this.#options.tasks.stopped) await this.#changed.promise;
   }
 
   /** Dials the seeds, and asks for them again and again if they are given by a function. */
@@ -77,6 +92,7 @@ export class Discovery {
     this.#checkOwnName();
     if (typeof seeds !== "function") {
       this.#setSeeds(seeds);
+      this.#hasSeeds = true;
       return this.dialDue();
     }
     while (!tasks.stopped) {
@@ -135,6 +151,7 @@ export class Discovery {
       const message = `the seeds function failed: ${reason}`;
       onRefused("seeds", new MeshError("seeds-failed", "seeds", message, { cause }));
     }
+    this.#hasSeeds = true;
     this.dialDue();
   }
 
@@ -186,6 +203,8 @@ export class Discovery {
   /** Dials every known node whose time has come, and sees to being called for the next. */
   dialDue(): void {
     const { tasks, connector, settings: { clock } } = this.#options;
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
     if (tasks.stopped) return;
     clock.clearTimeout(this.#timer);
     for (const target of this.#known.due(clock.now(), this.#isLinked, connector.free)) {

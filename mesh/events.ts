@@ -99,6 +99,24 @@ export class PeerDownEvent extends Event {
   }
 }
 
+/**
+ * A peer does not know messages of a kind, because it runs an older roomcast or the Mesh runtime: it
+ * does not get those broadcasts. It is dispatched once for each link.
+ */
+export class UnsupportedEvent extends Event {
+  /** The link. */
+  readonly peer: PeerInfo;
+  /** The tag of the first such message: `ROOM_MESSAGE` or `ROOM_CLOSE`. */
+  readonly tag: number;
+
+  /** Makes an `unsupported` event. */
+  constructor(peer: PeerInfo, tag: number) {
+    super("unsupported");
+    this.peer = peer;
+    this.tag = tag;
+  }
+}
+
 /** The events of a mesh, by type. */
 export interface MeshEventMap {
   /** A link has come up. */
@@ -111,8 +129,14 @@ export interface MeshEventMap {
   malformed: MalformedEvent<PeerInfo>;
   /** A message did not fit the queue of a link. */
   overflow: OverflowEvent<PeerInfo>;
-  /** Messages of a peer did not reach this node. */
+  /**
+   * Messages of a peer did not reach this node. With a count, the peer had no space for so many.
+   * Without one, a link has ended without a goodbye, or a link to that node is up again. `from` is
+   * the incarnation of `peer`.
+   */
   missed: MissedEvent<PeerInfo>;
+  /** A peer does not know messages of a kind. */
+  unsupported: UnsupportedEvent;
   /** A node has gone; a link that is replaced by another to the same node does not count. */
   nodedown: NodeDownEvent;
 }

@@ -37,6 +37,10 @@ import {
   encodeReplyProof,
   encodeTranscript,
   FEATURE_GOODBYE,
+  FEATURE_MISSED,
+  FEATURE_ROOM_CLOSE,
+  FEATURE_ROOM_INTEREST,
+  FEATURE_ROOM_MESSAGE,
   type HandshakeName,
   type HandshakeReply,
 } from "../codec/mod.ts";
@@ -62,6 +66,10 @@ export interface NodeIdentity {
   readonly features: number;
 }
 
+/** All that this version understands. */
+export const ALL_FEATURES: number = FEATURE_GOODBYE | FEATURE_ROOM_MESSAGE | FEATURE_ROOM_INTEREST |
+  FEATURE_MISSED | FEATURE_ROOM_CLOSE;
+
 /** What this node brings to a handshake. */
 export interface HandshakeOptions {
   readonly self: NodeIdentity;
@@ -77,8 +85,12 @@ export interface HandshakeOptions {
 }
 
 /** A new identity for a node that starts. */
-export function newIdentity(name: string, incarnation: Uint8Array): NodeIdentity {
-  return { name, incarnation: toHex(incarnation), features: FEATURE_GOODBYE };
+export function newIdentity(
+  name: string,
+  incarnation: Uint8Array,
+  features: number = ALL_FEATURES,
+): NodeIdentity {
+  return { name, incarnation: toHex(incarnation), features };
 }
 
 /**

@@ -31,6 +31,8 @@ interface KnownNode {
   aliveAt: number;
   dialAt: number;
   dialling: boolean;
+  /** It has been linked, or a dial has failed. */
+  tried: boolean;
 }
 
 /**
@@ -124,8 +126,18 @@ export class KnownNodes {
     const node = this.#nodes.get(formatAddress(target));
     if (node === undefined) return;
     node.dialling = false;
+    node.tried = true;
     node.failures++;
     node.dialAt = now + backoffMs(node.failures, this.#fraction());
+  }
+
+  /** True if each known node is linked, or has been dialled once, or finds no place. */
+  allTried(isLinked: (name: string) => boolean, hasPlace: boolean): boolean {
+    for (const node of this.#nodes.values()) {
+      if (node.tried || isSettled(node, isLinked)) continue;
+      if (node.dialling || hasPlace) return false;
+    }
+    return true;
   }
 
   /** True if a known node lives at a host, by its name or by where it was last linked. */
@@ -192,6 +204,7 @@ export class KnownNodes {
   #found(node: KnownNode, name: string, now: number): KnownNode {
     node.name = name;
     node.aliveAt = now;
+    node.tried = true;
     return node;
   }
 
@@ -214,6 +227,7 @@ export class KnownNodes {
         aliveAt: now,
         dialAt: now,
         dialling: false,
+        tried: false,
       });
       return;
     }

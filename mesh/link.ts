@@ -6,6 +6,7 @@
 
 import {
   checkGoodbye,
+  decodeMissed,
   decodePeerList,
   decodePing,
   decodePong,
@@ -16,18 +17,24 @@ import {
   FrameDecoder,
   FrameError,
   GOODBYE,
+  MISSED,
   PEER_LIST,
   PING,
   PONG,
   ROOM_BROADCAST,
+  ROOM_CLOSE,
+  ROOM_INTEREST,
+  ROOM_MESSAGE,
 } from "../codec/mod.ts";
 import type { Clock } from "../backplane/clock.ts";
-import { Overflow } from "../backplane/overflow.ts";
+import type { Announcements } from "./announcements.ts";
 import type { PeerDownReason, PeerInfo } from "./events.ts";
 import type { NodeIdentity } from "./handshake.ts";
-import { isMeshLang } from "./mesh_lang.ts";
+import { Fences } from "./fences.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import { Outbox } from "./outbox.ts";
+import { isMeshLang } from "./mesh_lang.ts";
+import type { RoomChanges } from "./room_changes.ts";
+import { type Outcome, SendQueue } from "./send_queue.ts";
 import type { Counters } from "./totals.ts";
 import type { Address, Connection } from "./transport.ts";
 
@@ -50,14 +57,23 @@ const NOTHING = new Uint8Array(0);
 
 /** What a link tells its owner. */
 export interface LinkListener {
-  /** A room broadcast has come; the bytes are lent. Throws `FrameError` if it is malformed. */
+  /**
+   * A message for the members of rooms has come; the bytes are lent. Throws `FrameError` if it is
+   * malformed.
+   */
   onBroadcast(link: Link, message: Uint8Array): void;
+  /** An announcement of the peer's rooms has come. Throws `FrameError` if it is malformed. */
+  onInterest(link: Link, message: Uint8Array): void;
+  /** The peer has lost so many broadcasts that were meant for this node. */
+  onMissed(link: Link, count: number): void;
   /** A list of the peer's peers has come. */
   onPeerList(names: string[]): void;
   /** A message could not be decoded. */
   onMalformed(link: Link, error: FrameError): void;
   /** A message was dropped, the first of an episode. */
   onOverflow(link: Link): void;
+  /** The peer does not know a message with this tag, the first of them on this link. */
+  onUnsupported(link: Link, tag: number): void;
   /** The link has ended. */
   onDown(link: Link, reason: PeerDownReason, cause?: unknown): void;
 }
@@ -80,6 +96,8 @@ export interface LinkOptions {
   /** Counts for the node as a whole. */
   readonly totals: Counters;
   readonly listener: LinkListener;
+  /** What the peer has to be told of this node's rooms; left out if nothing. */
+  readonly announcements?: Announcements;
 }
 
 /** A link that is up until it has ended; see the file's head. */
@@ -96,8 +114,8 @@ export class Link {
   readonly #clock: Clock;
   readonly #totals: Counters;
   readonly #listener: LinkListener;
-  readonly #outbox: Outbox;
-  readonly #overflow: Overflow;
+  readonly #queue: SendQueue;
+  readonly #fences = new Fences();
   readonly #heartbeat: Heartbeat;
   readonly #since: number;
   #timer: unknown;
@@ -109,7 +127,6 @@ export class Link {
   #bytesOut = 0;
   #messagesIn = 0;
   #messagesOut = 0;
-  #dropped = 0;
   #malformed = 0;
   #ignored = 0;
   #roundTripMs: number | undefined;
@@ -127,7 +144,7 @@ export class Link {
    * which nothing may overtake.
    */
   constructor(options: LinkOptions, opening?: Uint8Array) {
-    const { connection, peer, direction, limits, clock, totals, listener } = options;
+    const { connection, peer, direction, limits, clock, totals, listener, announcements } = options;
     this.peer = peer;
     this.direction = direction;
     this.remoteAddress = connection.remoteAddress;
@@ -136,8 +153,13 @@ export class Link {
     this.#clock = clock;
     this.#totals = totals;
     this.#listener = listener;
-    this.#outbox = new Outbox(limits.maxQueuedBytes);
-    this.#overflow = new Overflow(limits.maxQueuedBytes, () => listener.onOverflow(this));
+    this.#queue = new SendQueue({
+      features: peer.features,
+      maxQueuedBytes: limits.maxQueuedBytes,
+      announcements,
+      onOverflow: () => listener.onOverflow(this),
+      onUnsupported: (tag) => listener.onUnsupported(this, tag),
+    });
     this.#since = this.#writtenAt = clock.now();
     this.#heartbeat = new Heartbeat({
       intervalMs: limits.heartbeatIntervalMs,
@@ -145,6 +167,7 @@ export class Link {
     }, this.#since);
     // The first of the urgent frames: not even the ping for a doubt that comes up now precedes it.
     if (opening) this.#sendUrgent(opening);
+    if (announcements) this.#wake();
     this.ended = this.#run();
   }
 
@@ -161,31 +184,44 @@ export class Link {
       bytesOut: this.#bytesOut,
       messagesIn: this.#messagesIn,
       messagesOut: this.#messagesOut,
-      queuedBytes: this.#outbox.queuedBytes,
-      dropped: this.#dropped,
+      queuedBytes: this.#queue.queuedBytes,
+      dropped: this.#queue.dropped,
       malformed: this.#malformed,
       ignored: this.#ignored,
       roundTripMs: this.#roundTripMs,
     };
   }
 
-  /** Queues a room broadcast. False: it did not fit and is counted as dropped. */
-  publish(message: Uint8Array): boolean {
-    if (this.send(message)) {
-      this.#messagesOut++;
-      return true;
-    }
-    this.#dropped++;
-    this.#totals.dropped++;
-    this.#overflow.dropped();
-    return false;
+  /** Queues a message for the members of rooms. */
+  publish(message: Uint8Array): Outcome {
+    if (this.#down || this.#leaving) return "unwanted";
+    const outcome = this.#queue.publish(message);
+    if (outcome === "queued") this.#messagesOut++;
+    else if (outcome === "dropped") this.#totals.dropped++;
+    this.#wake();
+    return outcome;
   }
 
-  /** Queues any payload. False: it did not fit, or the link is on its way down. */
-  send(payload: Uint8Array): boolean {
-    if (this.#down || this.#leaving || !this.#outbox.push(payload)) return false;
+  /** Queues any other payload. It is lost if it does not fit, or if the link is on its way down. */
+  send(payload: Uint8Array): void {
+    if (this.#down || this.#leaving || !this.#queue.push(payload)) return;
     this.#wake();
-    return true;
+  }
+
+  /** Tells the peer of rooms that this node has opened and closed. */
+  announce(changes: RoomChanges): void {
+    if (this.#down || this.#leaving) return;
+    this.#queue.announce(changes);
+    this.#wake();
+  }
+
+  /** Resolves when the peer has read all that is announced now, or when the link ends. */
+  async exchanged(): Promise<void> {
+    if (this.#down || this.#leaving || isMeshLang(this.peer)) return;
+    const { token, passed } = this.#fences.add();
+    this.#queue.pushFence(token);
+    this.#wake();
+    await passed;
   }
 
   /** Has the peer prove now that it is alive. */
@@ -222,6 +258,7 @@ export class Link {
     this.#down = true;
     this.#clock.clearTimeout(this.#timer);
     this.#alive.resolve(false);
+    this.#fences.end();
     try {
       this.#connection.close();
     } catch {
@@ -297,9 +334,15 @@ export class Link {
   #dispatch(payload: Uint8Array): void {
     switch (payload[0]) {
       case ROOM_BROADCAST:
+      case ROOM_MESSAGE:
+      case ROOM_CLOSE:
         this.#messagesIn++;
         this.#totals.received++;
         return this.#listener.onBroadcast(this, payload);
+      case ROOM_INTEREST:
+        return this.#listener.onInterest(this, payload);
+      case MISSED:
+        return this.#takeMissed(decodeMissed(payload));
       case PEER_LIST:
         return this.#listener.onPeerList(decodePeerList(payload));
       case PING:
@@ -315,7 +358,13 @@ export class Link {
     }
   }
 
+  #takeMissed(count: number): void {
+    this.#totals.missed += count;
+    this.#listener.onMissed(this, count);
+  }
+
   #takePong(token: Uint8Array): void {
+    if (this.#fences.pass(token)) return;
     const roundTripMs = this.#heartbeat.pong(token, this.#clock.now());
     if (roundTripMs !== undefined) {
       this.#roundTripMs = roundTripMs;
@@ -348,7 +397,7 @@ export class Link {
 
   #sendUrgent(payload: Uint8Array): void {
     if (this.#halfClosed) return;
-    this.#outbox.pushUrgent(payload);
+    this.#queue.pushUrgent(payload);
     this.#wake();
   }
 
@@ -360,7 +409,7 @@ export class Link {
     // Whatever is sent in the rest of this turn travels in the same write.
     await undefined;
     try {
-      for (let bytes = this.#outbox.take(); bytes; bytes = this.#outbox.take()) {
+      for (let bytes = this.#queue.take(); bytes; bytes = this.#queue.take()) {
         for (let at = 0; at < bytes.length;) {
           const size = await this.#connection.write(at === 0 ? bytes : bytes.subarray(at));
           at += size;
@@ -369,10 +418,9 @@ export class Link {
           this.#writtenAt = this.#clock.now();
           if (this.#isPingQueued) this.#heartbeat.moved(this.#writtenAt);
         }
-        this.#outbox.written();
+        this.#queue.written();
         // The ping is among the urgent frames, and these are taken first.
-        if (!this.#outbox.hasUrgent) this.#isPingQueued = false;
-        this.#overflow.drained(this.#outbox.queuedBytes);
+        if (!this.#queue.hasUrgent) this.#isPingQueued = false;
       }
     } catch (error) {
       this.end("failed", error);

@@ -38,6 +38,18 @@ export interface Mesh
    * `message-too-long` above `maxMessageBytes`.
    */
   publish(message: Uint8Array, from?: Disposable): PublishReport;
+  /**
+   * Notes that a room is open on this node. With `interest: "room"`, peers are told before anything
+   * that is published afterwards. Otherwise it does nothing. `Rooms` calls it.
+   */
+  openRoom(room: string): void;
+  /** Notes that a room has been closed as often as it was opened. See {@linkcode openRoom}. */
+  closeRoom(room: string): void;
+  /**
+   * Resolves when every seed, and every node that those tell of, has answered or failed once, and when
+   * each peer has read which rooms are open here now. Resolves on shutdown as well; never rejects.
+   */
+  ready(): Promise<void>;
   /** See {@linkcode Backplane.subscribe}. Other errors than `FrameError` go to `console.error`. */
   subscribe(receive: (message: Uint8Array, from?: string) => void): Disposable;
   /**

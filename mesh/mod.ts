@@ -58,6 +58,7 @@ export {
   type PeerDownReason,
   type PeerInfo,
   PeerUpEvent,
+  UnsupportedEvent,
 } from "./events.ts";
 export { MeshError, type MeshErrorCode } from "./mesh_error.ts";
 export { type Mesh, startMesh } from "./mesh.ts";

@@ -4,7 +4,8 @@
  * ```text
  *   node ──┬── connector ── pending handshakes, handshake    connections become links
  *          ├── peers ── duplicate links                     one link for each peer
- *          │     └── link ── outbox, heartbeat              what happens on it
+ *          │     └── link ── send queue, heartbeat          what happens on it
+ *          ├── interest                                     which broadcasts go where
  *          ├── discovery ── known nodes                     who should be linked, and is dialled
  *          ├── peer lists                                   peers tell each other of their peers
  *          ├── shared port                                  one worker of several can be found there
@@ -14,14 +15,28 @@
 
 import type { PublishReport } from "../backplane/backplane.ts";
 import { checkMessage } from "../backplane/check_message.ts";
-import { MalformedEvent, NodeDownEvent, OverflowEvent, RefusedEvent } from "../backplane/events.ts";
+import {
+  MalformedEvent,
+  MissedEvent,
+  NodeDownEvent,
+  OverflowEvent,
+  RefusedEvent,
+} from "../backplane/events.ts";
 import { Receivers } from "../backplane/receivers.ts";
 import { INCARNATION_BYTES } from "../codec/mod.ts";
 import { Cookies } from "./cookies.ts";
-import { PeerDownEvent, type PeerDownReason, type PeerInfo, PeerUpEvent } from "./events.ts";
+import {
+  PeerDownEvent,
+  type PeerDownReason,
+  type PeerInfo,
+  PeerUpEvent,
+  UnsupportedEvent,
+} from "./events.ts";
 import { newIdentity } from "./handshake.ts";
+import { Interest } from "./interest.ts";
 import { KeepAlive } from "./keep_alive.ts";
 import type { Link } from "./link.ts";
+import { LostLinks } from "./missed.ts";
 import { Connector } from "./connector.ts";
 import type { Mesh } from "./mesh.ts";
 import { meshLangLimit } from "./mesh_lang.ts";
@@ -30,6 +45,7 @@ import { formatAddress, formatName, parseTarget } from "./node_name.ts";
 import type { MeshSettings } from "./options.ts";
 import { PeerLists } from "./peer_lists.ts";
 import { Peers } from "./peers.ts";
+import { becomeReady } from "./readiness.ts";
 import { listenAtSharedPort, SharedPort } from "./shared_port.ts";
 import { TaskGroup } from "./task_group.ts";
 import { type MeshTotals, newCounters } from "./totals.ts";
@@ -55,6 +71,8 @@ export class MeshNode extends EventTarget implements Mesh {
   readonly #connector: Connector;
   readonly #discovery: Discovery;
   readonly #peerLists: PeerLists;
+  readonly #interest: Interest;
+  readonly #lostLinks = new LostLinks();
   readonly #sharedPort: SharedPort | undefined;
   readonly #receivers = new Receivers();
   readonly #onAbort = () => void this.shutdown();
@@ -100,11 +118,12 @@ export class MeshNode extends EventTarget implements Mesh {
       : name.name;
     const { allowMeshLang, maxMessageBytes } = settings;
     this.maxMessageBytes = allowMeshLang ? meshLangLimit(maxMessageBytes) : maxMessageBytes;
-    const self = newIdentity(this.name, randomBytes(INCARNATION_BYTES));
+    const self = newIdentity(this.name, randomBytes(INCARNATION_BYTES), settings.features);
     this.incarnation = self.incarnation;
 
     const tasks = this.#tasks = new TaskGroup(clock);
     const peers = this.#peers = new Peers(this.name, maxPeers);
+    const interest = this.#interest = new Interest(settings.interest, clock);
     const onRefused = (address: string, error: unknown) => this.#onRefused(address, error);
     this.#connector = new Connector({
       settings,
@@ -117,12 +136,16 @@ export class MeshNode extends EventTarget implements Mesh {
       linkListener: {
         onBroadcast: (link, message) =>
           this.#receivers.deliver(message, link.peer.incarnation || undefined),
+        onInterest: (link, message) => interest.receive(link, message),
+        onMissed: (link, count) => this.#onMissed(link, count),
         onPeerList: (names) => this.#peerLists.receive(names),
         onMalformed: (link, { code }) => this.dispatchEvent(new MalformedEvent(link.info, code)),
         onOverflow: (link) => this.dispatchEvent(new OverflowEvent(link.info, link.info.dropped)),
+        onUnsupported: (link, tag) => this.dispatchEvent(new UnsupportedEvent(link.info, tag)),
         onDown: (link, reason, cause) => this.#onDown(link, reason, cause),
       },
       isKnownHost: (hostname) => this.#discovery.isKnownHost(hostname),
+      announcementsFor: (peer) => interest.announcementsFor(peer),
       onLink: (link, replaced) => this.#onLink(link, replaced),
       onRefused,
     });
@@ -181,9 +204,11 @@ export class MeshNode extends EventTarget implements Mesh {
     let dropped = 0;
     if (this.#tasks.stopped) return { peers, dropped };
     this.#totals.published++;
-    for (const link of this.#peers) {
-      if (link.publish(message)) peers++;
-      else dropped++;
+    this.#interest.flush();
+    for (const link of this.#interest.receivers(message)) {
+      const outcome = link.publish(message);
+      if (outcome === "queued") peers++;
+      else if (outcome === "dropped") dropped++;
     }
     this.#receivers.deliverLocally(message, this.nodeId, from);
     return { peers, dropped };
@@ -191,6 +216,23 @@ export class MeshNode extends EventTarget implements Mesh {
 
   subscribe(receive: (message: Uint8Array, from?: string) => void): Disposable {
     return this.#receivers.add(receive);
+  }
+
+  openRoom(room: string): void {
+    this.#interest.openRoom(room);
+  }
+
+  closeRoom(room: string): void {
+    this.#interest.closeRoom(room);
+  }
+
+  ready(): Promise<void> {
+    return becomeReady({
+      discovery: this.#discovery,
+      interest: this.#interest,
+      peers: this.#peers,
+      tasks: this.#tasks,
+    });
   }
 
   async connect(text: string): Promise<PeerInfo> {
@@ -230,26 +272,35 @@ export class MeshNode extends EventTarget implements Mesh {
     this.#localListener?.close();
     this.#sharedPort?.stop();
     this.#discovery.stop();
+    this.#interest.stop();
     this.#connector.stop();
     await Promise.all(Array.from(this.#peers, (link) => link.leave(LEAVE_LIMIT_MS)));
     await this.#tasks.ended();
   }
 
   #onLink(link: Link, replaced: Link | undefined): void {
+    this.#interest.linked(link);
     // Of a link that this node has dialled, discovery hears when the dial is over.
     if (link.direction === "incoming") this.#discovery.linked(link);
     this.#peerLists.send(link);
     replaced?.end("replaced");
     this.dispatchEvent(new PeerUpEvent(link.info));
+    if (this.#lostLinks.up(link.peer.name)) this.#onMissed(link);
   }
 
   #onDown(link: Link, reason: PeerDownReason, cause: unknown): void {
+    this.#interest.unlinked(link);
     const isGone = this.#peers.remove(link);
     if (isGone) this.#discovery.lost(link, reason);
     this.dispatchEvent(new PeerDownEvent(link.info, reason, cause));
     const { name, incarnation } = link.peer;
     const isReplaced = this.#peers.get(name)?.peer.incarnation === incarnation;
+    if (this.#lostLinks.down(name, reason, isReplaced)) this.#onMissed(link);
     if (incarnation !== "" && !isReplaced) this.dispatchEvent(new NodeDownEvent(incarnation));
+  }
+
+  #onMissed(link: Link, count?: number): void {
+    this.dispatchEvent(new MissedEvent(link.info, link.peer.incarnation || undefined, count));
   }
 
   #onRefused(address: string, error: unknown): void {

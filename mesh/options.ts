@@ -7,9 +7,11 @@ import {
   describe,
   MAX_DELAY_MS,
   type NumberRange,
+  oneOf,
   wholeNumber,
 } from "../backplane/checks.ts";
 import { type Clock, type RandomBytes, systemClock, systemRandom } from "../backplane/clock.ts";
+import { ALL_FEATURES } from "./handshake.ts";
 import type { MeshError } from "./mesh_error.ts";
 import { formatName, parseTarget, type Target } from "./node_name.ts";
 import { tcpTransport } from "./tcp_transport.ts";
@@ -76,6 +78,13 @@ export interface MeshOptions {
    * `own-address`.
    */
   seeds?: Seeds | SeedsFunction;
+  /**
+   * What this node asks its peers for. `"cluster"`: every broadcast. `"room"`: only those for rooms
+   * that are open here, which it announces as they open and close; with more than 100,000 of them, or
+   * 8 MiB of names, it asks for every broadcast. Nodes may differ: each honours what its peers
+   * announce. Default: `"cluster"`.
+   */
+  interest?: "cluster" | "room";
   /**
    * Largest message of a session, in bytes with all its lengths; a peer that sends more is cut off,
    * so it must be the same on all nodes. 512 to 2³²−1, default: 16 MiB.
@@ -146,6 +155,7 @@ export interface MeshSettings {
   readonly local: string;
   readonly cookies: readonly string[];
   readonly listen: Address;
+  readonly interest: "cluster" | "room";
   readonly seeds: readonly Target[] | SeedsFunction;
   readonly sharesPort: boolean;
   readonly maxMessageBytes: number;
@@ -158,6 +168,8 @@ export interface MeshSettings {
   readonly heartbeatTimeoutMs: number;
   readonly forgetAfterMs: number;
   readonly allowMeshLang: boolean;
+  /** What this node says that it understands. No option: only a test plays an older node. */
+  readonly features: number;
   readonly transport: Transport;
   /** Between nodes of one process, where nobody can listen in: without TLS. */
   readonly localTransport: Transport | undefined;
@@ -187,6 +199,7 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     cookies: checkCookies(options.cookie, allowMeshLang ? 1 : MIN_COOKIE_BYTES),
     listen: checkListen(options.listen, name, sharesPort),
     seeds: checkSeeds(options.seeds),
+    interest: oneOf("interest", options.interest, ["cluster", "room"]),
     sharesPort,
     maxMessageBytes: number("maxMessageBytes", SESSION_MAX_FRAME_BYTES, {
       min: 512,
@@ -201,6 +214,7 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     heartbeatTimeoutMs: delay("heartbeatTimeoutMs", 5_000),
     forgetAfterMs: number("forgetAfterMs", 600_000),
     allowMeshLang,
+    features: ALL_FEATURES,
     transport: checkTransport(options),
     localTransport: sharesPort && !options.transport && options.tls !== false
       ? tcpTransport

@@ -3,6 +3,9 @@ import { encodeFrame, FRAME_HEADER_BYTES, writeFrame } from "../codec/mod.ts";
 /** What one write carries at most, unless a single message is longer. */
 const SEGMENT_BYTES = 256 * 1024;
 
+/** A frame of this size is not copied: it is written by itself. */
+const LARGE_FRAME_BYTES = 16 * 1024;
+
 /** Frames that may overtake; a peer that pings on without reading its pongs gets no more. */
 const MAX_URGENT_FRAMES = 64;
 
@@ -10,14 +13,19 @@ const MAX_URGENT_FRAMES = 64;
 interface Segment {
   readonly bytes: Uint8Array;
   end: number;
+  /** Bytes in it that count towards the limit. */
+  bounded: number;
+  /** False for a single frame, whose memory belongs to somebody else. */
+  readonly isReusable: boolean;
 }
 
 /**
- * What waits to be written to one peer: frames, copied one behind the other into segments that are
- * used again. It takes no part in the writing: who does takes one segment after the other.
+ * What waits to be written to one peer: frames, copied one after the other into segments that are
+ * used again. It does not write; the link takes its segments one at a time.
  *
  * Bound: `maxBytes` of frames, or one frame of any size (so that no message is too large for an
- * empty outbox), and 64 urgent ones, which are short.
+ * empty outbox), and 64 urgent ones, which are short. What comes by {@linkcode Outbox.pushFrame} is
+ * bounded by the caller.
  */
 export class Outbox {
   readonly #maxBytes: number;
@@ -28,15 +36,27 @@ export class Outbox {
   /** A written segment, kept so that two take turns while the link keeps up. */
   #spare: Segment | undefined;
   #queuedBytes = 0;
+  #unboundedBytes = 0;
 
   /** Makes an empty outbox. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
-  /** Bytes of frames that wait or are being written; urgent ones are not counted. */
+  /** Bytes that wait or are being written and count towards the limit. */
   get queuedBytes(): number {
     return this.#queuedBytes;
+  }
+
+  /** Bytes of {@linkcode Outbox.pushFrame} that wait or are being written. */
+  get unboundedBytes(): number {
+    return this.#unboundedBytes;
+  }
+
+  /** True if there is space for a payload. */
+  fits({ length }: Uint8Array): boolean {
+    const bytes = this.#queuedBytes + FRAME_HEADER_BYTES + length;
+    return this.#queuedBytes === 0 || bytes <= this.#maxBytes;
   }
 
   /** True if urgent frames wait. */
@@ -46,16 +66,25 @@ export class Outbox {
 
   /** Copies a payload to the end of what waits. False: it does not fit, and nothing was queued. */
   push(payload: Uint8Array): boolean {
+    if (!this.fits(payload)) return false;
     const size = FRAME_HEADER_BYTES + payload.length;
-    if (this.#queuedBytes > 0 && this.#queuedBytes + size > this.#maxBytes) return false;
-    let segment = this.#segments.at(-1);
-    if (segment === undefined || segment.end + size > segment.bytes.length) {
-      segment = this.#newSegment(size);
-      this.#segments.push(segment);
-    }
+    const segment = this.#segmentFor(size);
     segment.end = writeFrame(payload, segment.bytes, segment.end);
+    segment.bounded += size;
     this.#queuedBytes += size;
     return true;
+  }
+
+  /** Adds a frame to the end of what waits, whatever the limit. A large one must not change. */
+  pushFrame(frame: Uint8Array): void {
+    this.#unboundedBytes += frame.length;
+    if (frame.length >= LARGE_FRAME_BYTES) {
+      this.#segments.push({ bytes: frame, end: frame.length, bounded: 0, isReusable: false });
+      return;
+    }
+    const segment = this.#segmentFor(frame.length);
+    segment.bytes.set(frame, segment.end);
+    segment.end += frame.length;
   }
 
   /** Queues a payload that overtakes all others. False: too many of these wait already. */
@@ -78,17 +107,28 @@ export class Outbox {
     const segment = this.#taken;
     if (segment === undefined) return;
     this.#taken = undefined;
-    this.#queuedBytes -= segment.end;
-    if (segment.bytes.length === SEGMENT_BYTES) this.#spare = segment;
+    this.#queuedBytes -= segment.bounded;
+    this.#unboundedBytes -= segment.end - segment.bounded;
+    if (segment.isReusable) this.#spare = segment;
+  }
+
+  #segmentFor(size: number): Segment {
+    const last = this.#segments.at(-1);
+    if (last !== undefined && last.end + size <= last.bytes.length) return last;
+    const segment = this.#newSegment(size);
+    this.#segments.push(segment);
+    return segment;
   }
 
   #newSegment(size: number): Segment {
     const spare = this.#spare;
     if (spare === undefined || size > SEGMENT_BYTES) {
-      return { bytes: new Uint8Array(Math.max(size, SEGMENT_BYTES)), end: 0 };
+      const bytes = new Uint8Array(Math.max(size, SEGMENT_BYTES));
+      return { bytes, end: 0, bounded: 0, isReusable: size <= SEGMENT_BYTES };
     }
     this.#spare = undefined;
     spare.end = 0;
+    spare.bounded = 0;
     return spare;
   }
 }

@@ -249,6 +249,9 @@ class NameContest {
         onPeerList: () => {},
         onMalformed: () => {},
         onOverflow: () => {},
+        onInterest: () => {},
+        onMissed: () => {},
+        onUnsupported: () => {},
         onDown: (link) => void this.peers.remove(link),
       },
     }, initiator === SELF ? undefined : encodeAck({ proof: new Uint8Array(32) }));

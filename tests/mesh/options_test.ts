@@ -41,6 +41,7 @@ Deno.test("with name and cookie alone, everything else is as documented", () => 
     cookies: [COOKIE],
     listen: { hostname: "10.0.0.5", port: 9001 },
     seeds: [],
+    interest: "cluster",
     sharesPort: false,
     localTransport: undefined,
     maxMessageBytes: 16 * MIB,
@@ -53,6 +54,7 @@ Deno.test("with name and cookie alone, everything else is as documented", () => 
     heartbeatTimeoutMs: 5_000,
     forgetAfterMs: 600_000,
     allowMeshLang: false,
+    features: 0b11111,
     signal: undefined,
     clock: systemClock,
     randomBytes: systemRandom,
@@ -69,8 +71,9 @@ Deno.test("an option that is undefined is one that was left out", () => {
 Deno.test("what is given is taken as it is", () => {
   const options = allGiven();
   const { name: _name, cookie, seeds: _seeds, ...same } = options;
-  const { name: _, local: _local, cookies, seeds, ...settings } = resolve({ ...options });
-  assertEquals(settings, { ...same, sharesPort: false, localTransport: undefined });
+  const { sharesPort: _shares, localTransport: _localTransport, ...rest } = resolve({ ...options });
+  const { name: _, local: _local, features: _features, cookies, seeds, ...settings } = rest;
+  assertEquals(settings, same);
   assertEquals(cookies, [cookie]);
   assertEquals(seeds, [{ hostname: "10.0.0.6", port: 9000 }]);
   assertStrictEquals(settings.transport, options.transport);
@@ -85,6 +88,7 @@ function allGiven(): Required<Omit<MeshOptions, "tls">> {
     cookie: "another cookie of ours",
     listen: { hostname: "0.0.0.0", port: 9002 },
     seeds: ["10.0.0.6"],
+    interest: "room",
     maxMessageBytes: 1_001,
     maxQueuedBytes: 1_002,
     maxPeers: 3,

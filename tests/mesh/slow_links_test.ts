@@ -174,6 +174,9 @@ Deno.test("while a ping waits in the queue, each byte that is written gives it t
       onPeerList: () => {},
       onMalformed: () => {},
       onOverflow: () => {},
+      onInterest: () => {},
+      onMissed: () => {},
+      onUnsupported: () => {},
       onDown: (_, why) => reason = why,
     },
   });

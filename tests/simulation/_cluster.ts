@@ -1,7 +1,14 @@
 /** A simulated cluster under faults and traffic; see `_run.ts` for what is done with it. */
 
 import { type Random, Simulation } from "../../testing/mod.ts";
-import { Ledger, Violation } from "./_ledger.ts";
+import {
+  FEATURE_GOODBYE,
+  FEATURE_MISSED,
+  FEATURE_ROOM_INTEREST,
+  FEATURE_ROOM_MESSAGE,
+} from "../../codec/mod.ts";
+import { ALL_FEATURES } from "../../mesh/handshake.ts";
+import { Ledger, type NodeKind, Violation } from "./_ledger.ts";
 import { addressOf, nameOf, ROOMS, SimulatedNode } from "./_node.ts";
 
 /** What a seed makes of a cluster. */
@@ -19,6 +26,8 @@ export interface Plan {
   readonly maxDelayMs: number;
   /** What each node that starts picks its cookies from: while they are rotated, nodes differ. */
   readonly cookies: readonly (readonly string[])[];
+  /** What each node that starts picks from. */
+  readonly kinds: readonly NodeKind[];
   /** Seeds as addresses instead of full names: whose they are is learnt by dialling. */
   readonly seedAddresses: boolean;
 }
@@ -28,6 +37,16 @@ const NEW = "a staple of batteries, correctly";
 
 /** The steps in which a cookie is rotated. Nodes may be one step apart. */
 const ROTATION = [[OLD], [OLD, NEW], [NEW, OLD], [NEW]];
+
+const CLUSTER: NodeKind = { interest: "cluster", features: ALL_FEATURES };
+const ROOM: NodeKind = { interest: "room", features: ALL_FEATURES };
+/** Older nodes: without any addition, and with some. */
+const OLDER: readonly NodeKind[] = [
+  { interest: "cluster", features: FEATURE_GOODBYE },
+  { interest: "cluster", features: FEATURE_GOODBYE | FEATURE_ROOM_MESSAGE },
+  { interest: "room", features: FEATURE_GOODBYE | FEATURE_ROOM_INTEREST },
+  { interest: "room", features: FEATURE_GOODBYE | FEATURE_MISSED },
+];
 
 export function makePlan(random: Random): Plan {
   const size = random.pick([2, 2, 3, 3, 3, 4, 4, 5, 6, 8, 12, 16]);
@@ -48,6 +67,7 @@ export function makePlan(random: Random): Plan {
       ROTATION.slice(0, 1),
       ...[0, 1, 2].map((step) => ROTATION.slice(step, step + 2)),
     ]),
+    kinds: random.pick([[ROOM], [ROOM], [CLUSTER], [ROOM, CLUSTER], [ROOM, CLUSTER, ...OLDER]]),
     seedAddresses: random.chance(0.3),
   };
 }
@@ -122,6 +142,7 @@ export class Cluster {
       hostname,
       seeds,
       cookie: this.#random.pick(this.plan.cookies),
+      kind: this.#random.pick(this.plan.kinds),
       maxQueuedBytes: this.plan.maxQueuedBytes,
       maxMessageBytes: this.plan.maxMessageBytes,
       clusterSize: this.plan.size,
@@ -150,7 +171,7 @@ export class Cluster {
 
   /** Has every node say something to every other. */
   broadcastFromAll(): void {
-    for (const node of this.running) this.#attempt(() => node.broadcast("lobby", 100));
+    for (const node of this.running) this.#attempt(() => node.broadcast(["lobby"], 100));
   }
 
   /** Does something bad. */
@@ -296,6 +317,49 @@ export class Cluster {
     return sum;
   }
 
+  /** Dropped messages of links that are up, of which the peer has not been told. */
+  unreported(): number {
+    let sum = 0;
+    for (const { life } of this.nodes.values()) {
+      for (const link of life.links.values()) {
+        const other = this.ledger.lifeOf(link.incarnation);
+        if (!link.tellsMissed) continue;
+        sum += Math.abs(link.dropped - (other?.links.get(life.node)?.reported ?? 0));
+      }
+    }
+    return sum;
+  }
+
+  /**
+   * What must hold when rooms have not changed for a while: a broadcast goes to the nodes that want
+   * it, and to no others.
+   */
+  checkInterest(): void {
+    // A broadcast closes slow sockets, and with them perhaps a room.
+    const open = new Map(this.running.map(({ life }) => [life, [...life.openRooms.keys()]]));
+    for (const node of this.running) {
+      for (const room of ROOMS) {
+        // Sent, or dropped for a peer that wants it.
+        const counts = () =>
+          new Map(
+            node.mesh.peers.map(({ name, messagesOut, dropped }) => [name, messagesOut + dropped]),
+          );
+        const before = counts();
+        node.broadcast([room], 40);
+        const after = counts();
+        for (const { name, incarnation } of node.mesh.peers) {
+          const other = this.ledger.lifeOf(incarnation);
+          if (other === undefined) throw new Violation("a peer from nowhere");
+          const isWanted = !other.announcesTo(node.life.kind) || open.get(other)?.includes(room);
+          const isSent = after.get(name) !== before.get(name);
+          if (isSent === isWanted) continue;
+          const what = isSent ? "gets what it does not want" : "does not get what it wants";
+          throw new Violation(`${name} ${what}: ${room} of ${node.life.node}`);
+        }
+      }
+    }
+  }
+
   get counts(): Counts {
     const { messages, deliveries } = this.ledger;
     const { stepCount: steps, elapsedMs: simulatedMs } = this.simulation;
@@ -306,7 +370,8 @@ export class Cluster {
     const random = this.#random;
     const room = random.pick(ROOMS);
     const socket = node.sockets.length > 0 ? random.pick(node.sockets) : undefined;
-    const act = random.integer(1, 20);
+    const act = random.integer(1, 21);
+    if (act === 21 && socket !== undefined && socket.readyState < 2) return node.ask(room, socket);
     if (act <= 12) return this.#talk(node, room, 1);
     if (act === 13) return this.#talk(node, room, random.integer(10, 80));
     if (socket === undefined) return node.openSocket();
@@ -326,7 +391,9 @@ export class Cluster {
         ? random.pick(node.sockets)
         : undefined;
       const isLong = random.chance(0.1);
-      node.broadcast(room, random.integer(20, isLong ? this.plan.maxMessageBytes : 100), except);
+      const rooms = random.chance(0.1) ? [room, random.pick(ROOMS)] : [room];
+      const size = random.integer(20, isLong ? this.plan.maxMessageBytes : 100);
+      node.broadcast([...new Set(rooms)], size, except);
     }
   }
 

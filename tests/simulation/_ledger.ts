@@ -5,6 +5,14 @@
  * numbers that were queued for it; they must arrive in this order, without a gap, until the link ends.
  */
 
+import { FEATURE_MISSED, FEATURE_ROOM_INTEREST } from "../../codec/mod.ts";
+
+/** What a node asks for and understands. */
+export interface NodeKind {
+  readonly interest: "cluster" | "room";
+  readonly features: number;
+}
+
 /** Something that must hold does not. */
 export class Violation extends Error {
   override name = "Violation";
@@ -17,19 +25,35 @@ export class LinkRecord {
   /** Numbers of the broadcasts queued for it, in order, and the place of each. */
   readonly accepted: number[] = [];
   readonly #places = new Map<number, number>();
+  /** How many were dropped before each that was queued. */
+  readonly #droppedBefore: number[] = [];
+  /** Both ends know MISSED. */
+  readonly tellsMissed: boolean;
   arrived = 0;
   dropped = 0;
+  /** Of these: how many the peer does not understand. */
+  unsupported = 0;
+  /** How many the peer has said that this end has missed. */
+  reported = 0;
   overflows = 0;
+  isUnsupportedReported = false;
   isDown = false;
 
-  constructor(peer: string, incarnation: string) {
+  constructor(peer: string, incarnation: string, tellsMissed: boolean) {
     this.peer = peer;
     this.incarnation = incarnation;
+    this.tellsMissed = tellsMissed;
   }
 
   accept(number: number): void {
     this.#places.set(number, this.accepted.length);
     this.accepted.push(number);
+    this.#droppedBefore.push(this.dropped);
+  }
+
+  /** How many had been dropped when the message at a place was queued. */
+  droppedBefore(place: number): number {
+    return this.#droppedBefore[place];
   }
 
   placeOf(number: number): number | undefined {
@@ -52,10 +76,28 @@ export class Life {
   /** The last number heard from each other life. */
   readonly heard = new Map<string, number>();
   nextNumber = 0;
+  readonly kind: NodeKind;
+  /** The rooms that are open, and the number of the next broadcast when each was opened. */
+  readonly openRooms = new Map<string, number>();
+  /** When they last changed. */
+  roomsChangedAt = 0;
 
-  constructor(node: string, key: string) {
+  constructor(node: string, key: string, kind: NodeKind) {
     this.node = node;
     this.key = key;
+    this.kind = kind;
+  }
+
+  /** True if a node that has heard `heard` of this life's broadcasts must send it those for a room. */
+  mustGet(room: string, peer: NodeKind, heard: number): boolean {
+    if (!this.announcesTo(peer)) return true;
+    return (this.openRooms.get(room) ?? Infinity) <= heard;
+  }
+
+  /** True if this life tells a peer which rooms it wants. */
+  announcesTo(peer: NodeKind): boolean {
+    const features = this.kind.features & peer.features;
+    return this.kind.interest === "room" && (features & FEATURE_ROOM_INTEREST) !== 0;
   }
 }
 
@@ -65,8 +107,8 @@ export class Ledger {
   messages = 0;
   deliveries = 0;
 
-  begin(node: string): Life {
-    const life = new Life(node, `life${this.#lives.size}`);
+  begin(node: string, kind: NodeKind): Life {
+    const life = new Life(node, `life${this.#lives.size}`, kind);
     this.#lives.set(life.key, life);
     return life;
   }
@@ -75,7 +117,9 @@ export class Ledger {
     if (life.links.has(peer.name)) {
       throw new Violation(`${life.node} reports ${peer.name} up, which was up`);
     }
-    const link = new LinkRecord(peer.name, peer.incarnation);
+    const other = this.lifeOf(peer.incarnation);
+    const features = life.kind.features & (other?.kind.features ?? 0);
+    const link = new LinkRecord(peer.name, peer.incarnation, (features & FEATURE_MISSED) !== 0);
     life.links.set(peer.name, link);
     life.allLinks.push(link);
   }
@@ -87,6 +131,18 @@ export class Ledger {
     }
     link.isDown = true;
     life.links.delete(peer.name);
+  }
+
+  /** A peer tells a life that it has missed messages. */
+  miss(receiver: Life, peer: { name: string }, count: number): void {
+    const link = receiver.links.get(peer.name);
+    if (link === undefined) throw new Violation(`${receiver.node} missed some on no link`);
+    link.reported += count;
+  }
+
+  /** The life that has an incarnation. */
+  lifeOf(incarnation: string): Life | undefined {
+    return this.#lives.values().find((life) => life.incarnation === incarnation);
   }
 
   /** A life hears number `number` of the life called `sender`. */
@@ -116,7 +172,12 @@ export class Ledger {
         );
       }
       link.arrived++;
-      return;
+      const reported = receiver.links.get(from.node)?.reported ?? 0;
+      const dropped = link.droppedBefore(place);
+      if (!link.tellsMissed || reported >= dropped) return;
+      throw new Violation(
+        `${receiver.node} hears ${what} after ${dropped} were dropped, ${reported} are reported`,
+      );
     }
     throw new Violation(`${receiver.node} hears ${what}, which was not sent to it`);
   }

@@ -1,23 +1,31 @@
 /** A node of a simulated cluster with its rooms and sockets, and what must hold for it at any time. */
 
 import {
-  decodeRoomBroadcast,
-  type Mesh,
-  type MeshEventMap,
-  type MeshOptions,
-  type PeerDownReason,
-  Rooms,
-  startMesh,
-} from "../../mod.ts";
+  BroadcastView,
+  encodeRoomBroadcast,
+  encodeRoomMessage,
+  FEATURE_ROOM_MESSAGE,
+  FRAME_HEADER_BYTES,
+} from "../../codec/mod.ts";
+import { MeshNode } from "../../mesh/node.ts";
+import { resolveOptions } from "../../mesh/options.ts";
+import { type Mesh, type MeshEventMap, type PeerDownReason, Rooms } from "../../mod.ts";
 import type { SimulatedHost, Simulation } from "../../testing/mod.ts";
 import { FakeSocket } from "../rooms/_fake_socket.ts";
-import { type Ledger, type Life, Violation } from "./_ledger.ts";
+import { type Ledger, type Life, type NodeKind, Violation } from "./_ledger.ts";
 
 export const PORT = 9000;
 export const ROOMS: readonly string[] = ["lobby", "kitchen", "garden"];
 /** Above this a socket is slow. */
 const MAX_BUFFERED_BYTES = 1000;
 export const MAX_PENDING_HANDSHAKES = 24;
+/** How long a room for answers is open. */
+const ANSWERS_MS = 2_000;
+
+function read(bytes: Uint8Array): { rooms: readonly string[]; message: string } {
+  const view = new BroadcastView(bytes);
+  return { rooms: view.rooms(), message: String(view.message()) };
+}
 
 export interface NodeOptions {
   simulation: Simulation;
@@ -25,6 +33,7 @@ export interface NodeOptions {
   hostname: string;
   seeds: readonly string[];
   cookie: readonly string[];
+  kind: NodeKind;
   maxQueuedBytes: number;
   /** Of the text of a broadcast. */
   maxMessageBytes: number;
@@ -56,40 +65,47 @@ export class SimulatedNode {
   readonly #options: NodeOptions;
   /** When what has come in during a pause has been dealt with. */
   #settledAt = 0;
-  readonly #members = new Map<string, Set<FakeSocket>>(ROOMS.map((room) => [room, new Set()]));
+  readonly #members = new Map<string, Set<FakeSocket>>();
+  /** Peers whose last link has ended without a goodbye. */
+  readonly #lost = new Set<string>();
+  /** Reports without a count that must still come, for each peer. */
+  readonly #owed = new Map<string, number>();
   /** Who must hear the message that is being delivered. */
   #expected: Set<FakeSocket> | undefined;
 
   static async start(options: NodeOptions): Promise<SimulatedNode> {
     const host = options.simulation.startHost(options.hostname);
-    const settings: MeshOptions = {
+    const settings = resolveOptions({
       name: nameOf(options.hostname),
       cookie: options.cookie,
       seeds: options.seeds,
       maxQueuedBytes: options.maxQueuedBytes,
       maxPendingHandshakes: MAX_PENDING_HANDSHAKES,
+      interest: options.kind.interest,
       ...host.options,
-    };
-    return new SimulatedNode(options, host, await startMesh(settings));
+    });
+    const { features } = options.kind;
+    return new SimulatedNode(options, host, await MeshNode.start({ ...settings, features }));
   }
 
   private constructor(options: NodeOptions, host: SimulatedHost, mesh: Mesh) {
     this.#options = options;
     this.host = host;
     this.mesh = mesh;
-    this.life = options.ledger.begin(mesh.name);
+    this.life = options.ledger.begin(mesh.name, options.kind);
     this.life.incarnation = mesh.incarnation;
     this.#listen();
     mesh.subscribe((bytes, from) => {
       if (from !== mesh.nodeId) this.#beforeDelivery(bytes);
     });
+    this.#watchRooms();
     this.rooms = new Rooms({
       backplane: mesh,
       timers: host.clock,
       maxBufferedBytes: MAX_BUFFERED_BYTES,
     });
     mesh.subscribe((bytes, from) => {
-      if (from !== mesh.nodeId) this.#afterDelivery(decodeRoomBroadcast(bytes).message);
+      if (from !== mesh.nodeId) this.#afterDelivery(read(bytes).message);
     });
     for (let i = 0; i < 4; i++) this.openSocket();
   }
@@ -125,19 +141,45 @@ export class SimulatedNode {
     this.#forget(socket);
   }
 
-  /** Broadcasts a message of some size, and holds the report against what is true. */
-  broadcast(room: string, size: number, except?: FakeSocket): void {
-    const { life, mesh } = this;
-    const number = life.nextNumber++;
-    const head = `${life.key} ${number} `;
-    const message = head.padEnd(size, "x");
-    const before = new Map(mesh.peers.map((peer) => [peer.name, peer]));
-    this.#expected = this.#audience(room, except);
-    const expected = this.#expected.size;
-    const frameBytes = 4 + 7 + room.length + message.length;
-    this.#options.ledger.messages++;
+  /**
+   * Asks a question to a room, having opened another for the answers, which everybody who hears it
+   * gives at once. The answers must arrive, as long as the room is open.
+   */
+  ask(room: string, socket: FakeSocket): void {
+    const answers = `answers to ${this.life.key} ${this.life.nextNumber}`;
+    this.join(socket, answers);
+    this.broadcast([room], 20, undefined, answers);
+    this.#options.simulation.after(ANSWERS_MS, () => {
+      if (this.sockets.includes(socket)) this.leave(socket, answers);
+      this.#members.delete(answers);
+    });
+  }
 
-    const report = this.rooms.broadcast(room, message, { except });
+  /**
+   * Broadcasts a message of some size, and holds the report against what is true. `answers`: the
+   * room for the answers, if it is a question.
+   */
+  broadcast(
+    rooms: readonly string[],
+    size: number,
+    except?: FakeSocket,
+    answers = "",
+  ): void {
+    const { life, mesh } = this;
+    const { ledger, maxQueuedBytes } = this.#options;
+    const number = life.nextNumber++;
+    const message = `${life.key}/${number}/${answers}/`.padEnd(size, "x");
+    const before = new Map(mesh.peers.map((peer) => [peer.name, peer]));
+    this.#expected = this.#audience(rooms, except);
+    const expected = this.#expected.size;
+    const isRoomMessage = rooms.length > 1;
+    const frameBytes = FRAME_HEADER_BYTES +
+      (isRoomMessage
+        ? encodeRoomMessage({ rooms, except: [], message })
+        : encodeRoomBroadcast(rooms[0], message)).length;
+    ledger.messages++;
+
+    const report = this.rooms.broadcast(isRoomMessage ? rooms : rooms[0], message, { except });
 
     this.#check(report.sent === expected, `report says ${report.sent} sent, not ${expected}`);
     this.#afterDelivery(message);
@@ -148,14 +190,27 @@ export class SimulatedNode {
       const was = before.get(peer.name);
       if (link === undefined || was === undefined) throw new Violation("a link from nowhere");
       const fits = was.queuedBytes === 0 ||
-        was.queuedBytes + frameBytes <= this.#options.maxQueuedBytes;
-      const accepted = peer.messagesOut - was.messagesOut;
-      this.#check(accepted === Number(fits), `a message that ${fits ? "fits" : "does not fit"}`);
-      if (accepted) link.accept(number);
-      else link.dropped++;
+        was.queuedBytes + frameBytes <= maxQueuedBytes;
+      const other = ledger.lifeOf(peer.incarnation);
+      if (other === undefined) throw new Violation("a peer from nowhere");
+      const features = life.kind.features & other.kind.features;
+      const isKnown = !isRoomMessage || (features & FEATURE_ROOM_MESSAGE) !== 0;
+      const isAccepted = peer.messagesOut > was.messagesOut;
+      const isDropped = peer.dropped > was.dropped;
+      const what = `message ${number} for ${rooms} to ${peer.name}`;
+      this.#check(!isAccepted || (fits && isKnown), `${what} is queued, and does not fit`);
+      this.#check(!isDropped || !fits || !isKnown, `${what} is dropped, and fits`);
+      if (!isAccepted && !isDropped) {
+        const heard = life.heard.get(other.key) ?? -1;
+        const mustGet = rooms.some((room) => other.mustGet(room, life.kind, heard));
+        this.#check(!mustGet, `${what} is not sent, and wanted: ${heard} is heard`);
+      }
+      if (isAccepted) link.accept(number);
+      if (isDropped) link.dropped++;
+      if (!isKnown) link.unsupported += Number(isDropped);
       this.#check(peer.dropped === link.dropped, `${peer.dropped} dropped, not ${link.dropped}`);
-      peers += accepted;
-      dropped += 1 - accepted;
+      peers += Number(isAccepted);
+      dropped += Number(isDropped);
     }
     this.#check(
       report.peers === peers && report.dropped === dropped,
@@ -175,9 +230,11 @@ export class SimulatedNode {
       // A single message fits an empty queue, whatever its size.
       const maxBytes = Math.max(maxQueuedBytes, maxMessageBytes + 100);
       this.#check(peer.queuedBytes <= maxBytes, `${peer.queuedBytes} bytes wait for ${peer.name}`);
+      const { dropped = 0, unsupported = 0, overflows = 0 } = link ?? {};
+      this.#check(dropped === unsupported || overflows > 0, "messages dropped without an event");
       this.#check(
-        !link?.dropped || link.overflows > 0,
-        "messages dropped without an overflow event",
+        unsupported === 0 || link?.isUnsupportedReported === true,
+        "messages not understood without an event",
       );
       this.#check(peer.malformed === 0 && peer.ignored === 0, `${peer.name} has sent nonsense`);
     }
@@ -190,8 +247,11 @@ export class SimulatedNode {
     if (simulation.now < this.#settledAt) return;
     const connections = peers.length + MAX_PENDING_HANDSHAKES + 2 * clusterSize;
     this.#check(host.connectionCount <= connections, `${host.connectionCount} connections`);
-    // Of discovery and of what is repeated; of each link, handshake and dial one.
-    const timers = 4 + host.connectionCount + 2 * clusterSize;
+    for (const [name, owed] of this.#owed) {
+      this.#check(owed === 0, `${owed} reports of what ${name} said are missing`);
+    }
+    // Of discovery, of what is repeated and gathered; of each link, handshake and dial one.
+    const timers = 5 + host.connectionCount + 2 * clusterSize;
     this.#check(host.timerCount <= timers, `${host.timerCount} timers`);
   }
 
@@ -215,12 +275,28 @@ export class SimulatedNode {
     on("peerup", ({ peer }) => {
       log(`${mesh.name} has ${peer.name} up (${peer.direction})`);
       ledger.linkUp(life, peer);
+      if (this.#lost.delete(peer.name)) this.#owe(peer.name, 1);
     });
     on("peerdown", ({ peer, reason }) => {
       log(`${mesh.name} has ${peer.name} down (${reason})`);
       this.troubles++;
       this.downReasons.set(peer.name, reason);
       ledger.linkDown(life, peer);
+      if (reason === "goodbye" || reason === "shut-down") return;
+      this.#lost.add(peer.name);
+      const successor = mesh.peers.find(({ name }) => name === peer.name);
+      if (successor?.incarnation !== peer.incarnation) this.#owe(peer.name, 1);
+    });
+    on("missed", ({ peer, from, count }) => {
+      this.#check(from === peer.incarnation, "missed is of another node");
+      if (count === undefined) this.#owe(peer.name, -1);
+      else ledger.miss(life, peer, count);
+    });
+    on("unsupported", ({ peer }) => {
+      const record = life.links.get(peer.name);
+      if (record === undefined) return;
+      this.#check(!record.isUnsupportedReported, "unsupported is reported twice");
+      record.isUnsupportedReported = true;
     });
     on("refused", ({ address, code }) => {
       log(`${mesh.name} refuses, or is refused by, ${address} (${code})`);
@@ -239,11 +315,18 @@ export class SimulatedNode {
 
   #beforeDelivery(bytes: Uint8Array): void {
     this.#guard(() => {
-      const { room, message } = decodeRoomBroadcast(bytes);
-      const [sender, number, padding] = message.split(" ");
+      const { rooms, message } = read(bytes);
+      const [sender, number, answers, padding] = message.split("/");
       this.#check(/^x*$/.test(padding), "a message has been damaged on its way");
       this.#options.ledger.hear(this.life, sender, Number(number));
-      this.#expected = this.#audience(room, undefined);
+      this.#expected = this.#audience(rooms, undefined);
+      if (answers === "") return;
+      // Not within a delivery: as a client does that has heard the question.
+      queueMicrotask(() =>
+        this.#guard(() => {
+          if (this.isRunning) this.broadcast([answers], 40);
+        })
+      );
     });
   }
 
@@ -263,16 +346,16 @@ export class SimulatedNode {
   }
 
   /** Who must hear what is sent to a room now. Slow sockets are closed by it, and failing ones miss it. */
-  #audience(room: string, except: FakeSocket | undefined): Set<FakeSocket> {
+  #audience(rooms: readonly string[], except: FakeSocket | undefined): Set<FakeSocket> {
     const hears = (socket: FakeSocket) =>
       socket !== except && socket.readyState === 1 && socket.failure === undefined &&
       socket.bufferedAmount <= MAX_BUFFERED_BYTES;
-    return new Set([...this.#membersOf(room)].filter(hears));
+    return new Set(rooms.flatMap((room) => [...this.#membersOf(room)]).filter(hears));
   }
 
   #membersOf(room: string): Set<FakeSocket> {
-    const members = this.#members.get(room);
-    if (members === undefined) throw new Error(`no room ${room}`);
+    const members = this.#members.get(room) ?? new Set();
+    this.#members.set(room, members);
     return members;
   }
 
@@ -280,6 +363,27 @@ export class SimulatedNode {
     for (const members of this.#members.values()) members.delete(socket);
     const at = this.sockets.indexOf(socket);
     if (at >= 0) this.sockets.splice(at, 1);
+  }
+
+  #owe(peer: string, reports: number): void {
+    this.#owed.set(peer, (this.#owed.get(peer) ?? 0) + reports);
+  }
+
+  /** Notes which rooms the mesh is told of, and since when. */
+  #watchRooms(): void {
+    const { mesh, life } = this;
+    const { simulation } = this.#options;
+    const [open, close] = [mesh.openRoom.bind(mesh), mesh.closeRoom.bind(mesh)];
+    mesh.openRoom = (room) => {
+      life.openRooms.set(room, life.nextNumber);
+      life.roomsChangedAt = simulation.now;
+      open(room);
+    };
+    mesh.closeRoom = (room) => {
+      life.openRooms.delete(room);
+      life.roomsChangedAt = simulation.now;
+      close(room);
+    };
   }
 
   #check(condition: boolean, what: string): void {

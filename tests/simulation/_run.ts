@@ -6,7 +6,7 @@
  * | all start at once | the mesh is complete within {@linkcode FORM_LIMIT_MS}, and no link is lost or refused |
  * | faults and traffic | |
  * | repair | the mesh is complete within {@linkcode COMPLETE_LIMIT_MS}, one link for each pair |
- * | calm | no link is lost, nobody is refused; all that was queued arrives |
+ * | calm | no link is lost, nobody is refused; all that was queued arrives, what was dropped is reported, a broadcast goes to those who want it and to no others |
  * | one path is slower than what is sent over it | no link is lost: bytes still arrive |
  * | some machines die and are started again at once, one after the other | it has taken its ghost's place in {@linkcode GHOST_LIMIT_MS} |
  * | shutdown, one node after the other | last words are heard, goodbyes understood, nothing is left |
@@ -136,6 +136,15 @@ async function stayCalm(cluster: Cluster): Promise<void> {
     ARRIVAL_LIMIT_MS,
     () => cluster.missing() === 0,
   );
+  await within(
+    cluster,
+    "messages are dropped, and the receivers have not been told",
+    ARRIVAL_LIMIT_MS,
+    () => cluster.unreported() === 0,
+  );
+  // Rooms for answers have closed, and that has been announced.
+  await cluster.simulation.run(ARRIVAL_LIMIT_MS);
+  cluster.checkInterest();
   cluster.checkPairs();
 }
 
@@ -152,7 +161,7 @@ async function slowDown(cluster: Cluster): Promise<void> {
   simulation.network.throttle(from.host.hostname, to.host.hostname, 1_000 * bytesPerMs);
   const end = simulation.now + SLOW_MS;
   while (simulation.now < end) {
-    from.broadcast("lobby", size);
+    from.broadcast(["lobby"], size);
     await simulation.run(size / bytesPerMs / OVERLOAD);
     cluster.throwIfFailed();
     if (troubles() !== before) throw new Violation("a link that was slow but alive is lost");

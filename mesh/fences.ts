@@ -1,0 +1,42 @@
+import { HEARTBEAT_TOKEN_BYTES } from "../codec/mod.ts";
+
+/** Where a token says that it is not that of a heartbeat, whose last bytes are zero. */
+const MARK_START = 4;
+
+/**
+ * Pings that do not overtake. The peer answers each when it has read all that was sent before, so the
+ * answer says that this has arrived.
+ */
+export class Fences {
+  readonly #waiting = new Map<number, () => void>();
+  #count = 0;
+
+  /** The token of a new ping, and a promise that resolves with its pong, or at the end. */
+  add(): { token: Uint8Array; passed: Promise<void> } {
+    const number = this.#count++;
+    const { promise: passed, resolve } = Promise.withResolvers<void>();
+    this.#waiting.set(number, resolve);
+    const token = new Uint8Array(HEARTBEAT_TOKEN_BYTES);
+    const view = new DataView(token.buffer);
+    view.setUint32(0, number);
+    view.setUint32(MARK_START, 1);
+    return { token, passed };
+  }
+
+  /** Takes a pong. True if it answers one of these pings. */
+  pass(token: Uint8Array): boolean {
+    const view = new DataView(token.buffer, token.byteOffset);
+    if (view.getUint32(MARK_START) !== 1) return false;
+    const number = view.getUint32(0);
+    const resolve = this.#waiting.get(number);
+    this.#waiting.delete(number);
+    resolve?.();
+    return resolve !== undefined;
+  }
+
+  /** The link has ended: nothing is waited for any more. */
+  end(): void {
+    for (const resolve of this.#waiting.values()) resolve();
+    this.#waiting.clear();
+  }
+}
