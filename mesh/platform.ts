@@ -22,5 +22,7 @@ export function requireTls(): void {
   const [minMajor, minMinor, minPatch] = MIN_DENO;
   const newer = (major - minMajor) || (minor - minMinor) || (patch - minPatch);
   if (newer >= 0) return;
-  throw new Error(`TLS between nodes needs Deno ${MIN_DENO.join(".")} or later, this is ${version}`);
+  throw new Error(
+    `TLS between nodes needs Deno ${MIN_DENO.join(".")} or later, this is ${version}`,
+  );
 }
