@@ -3,8 +3,16 @@
  * implementations, chosen here or by {@linkcode isDeno}.
  */
 
+import { versions } from "node:process";
+
 /** True on Deno. On Node.js, Bun and others that have Node's modules, those are used. */
 export const isDeno: boolean = typeof Deno !== "undefined";
+
+/**
+ * False on Bun: its `node:tls` cannot end one way of a channel and go on reading. What arrives after
+ * that would be thrown away, and with it, by TCP, what is still on its way to the peer.
+ */
+export const tlsHalfCloses: boolean = !("bun" in versions);
 
 /** The first version of Deno with which TLS between nodes is safe. */
 const MIN_DENO = [2, 9, 6];

@@ -15,6 +15,7 @@ import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress } from "./node_name.ts";
+import { tlsHalfCloses } from "./platform.ts";
 import { looksLikeTls, peerSpeaksPlain, TLS_ANSWER } from "./tls_mismatch.ts";
 import type { Address, Connection } from "./transport.ts";
 import { Unread } from "./unread.ts";
@@ -28,6 +29,8 @@ const FIRST_CHUNK_BYTES = 512;
  * sees that it moves.
  */
 const MAX_WRITE_BYTES = 64 * 1024;
+
+const NOTHING = new Uint8Array(0);
 
 /** In the codes of `node:tls` for a certificate that does not convince. */
 const UNTRUSTED = /CERT|VERIFY|ISSUER|ALTNAME/;
@@ -66,7 +69,10 @@ export class TlsConnection implements Connection {
   #isAnswered = false;
   #feeding = false;
   #over = false;
+  #isClosed = false;
   #failure: unknown;
+  /** Reject what waits for something to be written. */
+  readonly #waiting = new Set<(error: unknown) => void>();
 
   /** An end that has done nothing yet. */
   constructor(inner: Connection, end: TlsEnd) {
@@ -112,19 +118,24 @@ export class TlsConnection implements Connection {
   async write(bytes: Uint8Array): Promise<number> {
     const socket = await this.secured();
     const piece = bytes.subarray(0, MAX_WRITE_BYTES);
-    await new Promise<void>((resolve, reject) => {
-      socket.write(piece, (error) => error ? reject(error) : resolve());
-    });
+    await this.#unlessClosed((done) => socket.write(piece, done));
+    await this.#flush();
     return piece.length;
   }
 
   async closeWrite(): Promise<void> {
     const socket = await this.secured();
-    await new Promise<void>((resolve) => socket.end(resolve));
+    if (tlsHalfCloses) {
+      await new Promise<void>((resolve) => socket.end(resolve));
+    } else {
+      await this.#flush();
+      await this.#inner.closeWrite();
+    }
   }
 
   close(): void {
     this.#finish();
+    this.#interrupt();
     this.#inner.close();
     this.#socket?.destroy();
     this.#stream?.destroy();
@@ -154,6 +165,7 @@ export class TlsConnection implements Connection {
       this.#wake?.();
     });
     for (const event of ["end", "error", "close"]) socket.on(event, finish);
+    socket.on("close", () => this.#interrupt());
     socket.once(this.#end.isServer ? "secure" : "secureConnect", () => {
       this.#isSecure = true;
       this.#wake?.();
@@ -239,6 +251,33 @@ export class TlsConnection implements Connection {
     else if (!looksLikeTls(bytes)) throw peerSpeaksPlain(this.remoteAddress);
   }
 
+  /** Waits until the network has taken all ciphertext. Bun says that bytes are written before that. */
+  async #flush(): Promise<void> {
+    const stream = this.#stream;
+    if (stream === undefined || stream.writableLength === 0) return;
+    await this.#unlessClosed((done) => stream.write(NOTHING, done));
+  }
+
+  /** Waits until `start` is done. Rejects if the connection is closed: not every stream says so. */
+  #unlessClosed(start: (done: (error?: Error | null) => void) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) return reject(closedError());
+      this.#waiting.add(reject);
+      start((error) => {
+        this.#waiting.delete(reject);
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  }
+
+  /** Ends what waits for something to be written. */
+  #interrupt(): void {
+    this.#isClosed = true;
+    for (const reject of this.#waiting) reject(this.#failure ?? closedError());
+    this.#waiting.clear();
+  }
+
   async #writeInner(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length;) at += await this.#inner.write(bytes.subarray(at));
   }
@@ -268,4 +307,8 @@ export class TlsConnection implements Connection {
       )
       : new MeshError("tls-failed", peer, `no TLS with ${peer}: ${message}`, { cause });
   }
+}
+
+function closedError(): Error {
+  return new Error("the connection is closed");
 }
