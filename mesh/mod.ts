@@ -50,7 +50,20 @@
  * @module
  */
 
-export type { Clock, RandomBytes } from "../backplane/clock.ts";
+export type {
+  Backplane,
+  Clock,
+  FrameErrorCode,
+  MalformedEvent,
+  MissedEvent,
+  NodeDownEvent,
+  OverflowEvent,
+  PublishReport,
+  RandomBytes,
+  RefusedEvent,
+  Timers,
+  TypedEventTarget,
+} from "../backplane/mod.ts";
 export { dnsSeeds, type DnsSeedsOptions, type ResolveDns } from "./dns_seeds.ts";
 export {
   type MeshEventMap,

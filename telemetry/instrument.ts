@@ -104,7 +104,7 @@ const backgroundClock: Clock = {
  *
  * @example
  * ```ts
- * import { metrics } from "npm:@opentelemetry/api@1.10.0";
+ * import { metrics } from "@opentelemetry/api";
  * import { Rooms } from "@roomcast/roomcast/rooms";
  * import { instrument } from "@roomcast/roomcast/telemetry";
  *

@@ -6,19 +6,13 @@
  */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { Page } from "playwright-core";
-import { CHROMIUM_HINT, findChromium, launchChromium } from "../../examples/chat/chromium.ts";
 import { planCluster } from "../../examples/chat/cluster_plan.ts";
 import { NodeProcess } from "../../examples/chat/node_process.ts";
 import { Middle } from "../mesh/_middle.ts";
 import { ChatClient } from "./_chat_client.ts";
-import { ChatCluster, PATIENCE_MS, within } from "./_chat_cluster.ts";
+import { ChatCluster, within } from "./_chat_cluster.ts";
 import { ChatDemo } from "./_chat_demo.ts";
-
-const skipped = findChromium() === undefined && Deno.env.get("CI") !== "true";
-if (skipped) {
-  console.warn(`The chat is not tried in a browser: there is no Chromium. ${CHROMIUM_HINT}`);
-}
+import { hears, inBrowser, say, seesNode, skipped } from "./_chat_page.ts";
 
 Deno.test({
   name: "chat: pages on two nodes talk, and a message shows the node it came in through",
@@ -287,52 +281,6 @@ Deno.test("chat: the demo goes on when a node is killed", async () => {
   assertEquals(page.status, 200);
   await page.body?.cancel();
 });
-
-type Visit = (url: string, name: string) => Promise<Page>;
-
-/** Runs a test with three nodes and a browser, in which nothing must go wrong unseen. */
-async function inBrowser(
-  test: (cluster: ChatCluster, visit: Visit) => Promise<void>,
-): Promise<void> {
-  await using cluster = await ChatCluster.start();
-  await using browser = await launchChromium();
-  const faults: string[] = [];
-  await test(cluster, async (url, name) => {
-    // A context each: two people do not share a browser.
-    const page = await (await browser.newContext()).newPage();
-    page.setDefaultTimeout(PATIENCE_MS);
-    page.on("pageerror", (error) => faults.push(String(error)));
-    page.on("console", (message) => {
-      if (message.text().includes("Content Security Policy")) faults.push(message.text());
-    });
-    await page.goto(url);
-    await page.getByLabel("Your name").fill(name);
-    await page.getByRole("button", { name: "Enter" }).click();
-    return page;
-  });
-  assertEquals(faults, []);
-}
-
-async function say(page: Page, text: string): Promise<void> {
-  const box = page.getByRole("textbox", { name: "Message" });
-  await box.fill(text);
-  await box.press("Enter");
-}
-
-async function hears(
-  page: Page,
-  { text, author, node }: { text: string; author: string; node: string },
-): Promise<void> {
-  const message = page.locator(".message:not(.pending)")
-    .filter({ has: page.getByText(text, { exact: true }) });
-  await message.waitFor();
-  assertEquals(await message.locator(".author").textContent(), author);
-  assertEquals(await message.locator(".badge").textContent(), node);
-}
-
-async function seesNode(page: Page, name: string, state: string): Promise<void> {
-  await page.locator(`#nodes [data-node^="${name}@"][data-state="${state}"]`).waitFor();
-}
 
 /** Asks for a WebSocket on behalf of a page from `origin`. Gives the status of the answer. */
 async function upgrade(url: string, origin: string): Promise<number> {
