@@ -20,4 +20,5 @@ for (const [name, run] of Object.entries(ALL)) {
   }
 }
 console.log(`${passed} passed, ${failed} failed`);
-if (failed > 0 || passed === 0) process.exitCode = 1;
+// If all is well the process ends by itself, because the cases leave nothing behind.
+if (failed > 0 || passed === 0) process.exit(1);
