@@ -1,4 +1,4 @@
-import { resolve4, resolve6 } from "node:dns/promises";
+import dns from "node:dns/promises";
 import { formatAddress } from "./node_name.ts";
 import type { Seeds } from "./options.ts";
 import { isDeno } from "./platform.ts";
@@ -77,5 +77,6 @@ function isNotFound(error: unknown): boolean {
 }
 
 function resolveByNode(hostname: string, recordType: "A" | "AAAA"): Promise<string[]> {
-  return recordType === "A" ? resolve4(hostname) : resolve6(hostname);
+  // Looked up each time: `dns.setServers` replaces these functions.
+  return recordType === "A" ? dns.resolve4(hostname) : dns.resolve6(hostname);
 }

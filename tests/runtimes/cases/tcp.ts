@@ -1,7 +1,6 @@
-/** What the mesh relies on in a transport, with each transport of this runtime. */
+/** What the mesh relies on in a transport. */
 
 import assert from "node:assert/strict";
-import { nodeTcp } from "../../../mesh/node_tcp.ts";
 import type { Connection, Listener, Transport } from "../../../mesh/mod.ts";
 import { tcpTransport, tlsTransport } from "../../../mesh/mod.ts";
 import type { Cases } from "../../websocket/cases/_cases.ts";
@@ -66,7 +65,8 @@ function pattern(size: number): Uint8Array {
   return bytes;
 }
 
-function casesOf(kind: string, transport: Transport): Cases {
+/** What has to hold for a transport. */
+export function transportCases(kind: string, transport: Transport): Cases {
   return {
     [`${kind}: megabytes arrive both ways, and each way ends by itself`]: () =>
       connected(transport, async ({ near, far }) => {
@@ -204,8 +204,6 @@ function casesOf(kind: string, transport: Transport): Cases {
 }
 
 export const TCP: Cases = {
-  ...casesOf("TCP", tcpTransport),
-  ...casesOf("TLS", tlsTransport()),
-  ...tcpTransport === nodeTcp ? {} : casesOf("TCP by node:net", nodeTcp),
-  ...tcpTransport === nodeTcp ? {} : casesOf("TLS over node:net", tlsTransport(undefined, nodeTcp)),
+  ...transportCases("TCP", tcpTransport),
+  ...transportCases("TLS", tlsTransport()),
 };
