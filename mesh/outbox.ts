@@ -1,7 +1,11 @@
 import { encodeFrame, FRAME_HEADER_BYTES, writeFrame } from "../codec/mod.ts";
 
-/** What one write carries at most, unless a single message is longer. */
-const SEGMENT_BYTES = 256 * 1024;
+/**
+ * What one write carries at most, unless a single message is longer. Less would cost more writes. More
+ * would be cut in pieces on its way, and a node of the Mesh runtime loses the stream if more than 100
+ * ms pass inside a frame.
+ */
+const SEGMENT_BYTES = 48 * 1024;
 
 /** A frame of this size is not copied: it is written by itself. */
 const LARGE_FRAME_BYTES = 16 * 1024;

@@ -28,9 +28,7 @@ const FIRST_CHUNK_BYTES = 512;
  * What is encrypted at a time, so that a long message does not lie in memory twice, and the heartbeat
  * sees that it moves.
  */
-const MAX_WRITE_BYTES = 64 * 1024;
-
-const NOTHING = new Uint8Array(0);
+const MAX_WRITE_BYTES = 48 * 1024;
 
 /** In the codes of `node:tls` for a certificate that does not convince. */
 const UNTRUSTED = /CERT|VERIFY|ISSUER|ALTNAME/;
@@ -67,11 +65,16 @@ export class TlsConnection implements Connection {
   #hello: Uint8Array | undefined;
   /** On a dialled connection: the other side has said something, and it was TLS. */
   #isAnswered = false;
+  /** Ciphertext that waits to be written. */
+  readonly #sealed: Uint8Array[] = [];
+  /** A piece is being encrypted, and is written when all of it is there. */
+  #isSealing = false;
+  #flushed: Promise<void> = Promise.resolve();
   #feeding = false;
   #over = false;
   #isClosed = false;
   #failure: unknown;
-  /** Reject what waits for something to be written. */
+  /** Reject what waits for something to be encrypted. */
   readonly #waiting = new Set<(error: unknown) => void>();
 
   /** An end that has done nothing yet. */
@@ -118,19 +121,21 @@ export class TlsConnection implements Connection {
   async write(bytes: Uint8Array): Promise<number> {
     const socket = await this.secured();
     const piece = bytes.subarray(0, MAX_WRITE_BYTES);
-    await this.#unlessClosed((done) => socket.write(piece, done));
+    this.#isSealing = true;
+    try {
+      await this.#unlessClosed((done) => socket.write(piece, done));
+    } finally {
+      this.#isSealing = false;
+    }
     await this.#flush();
     return piece.length;
   }
 
   async closeWrite(): Promise<void> {
     const socket = await this.secured();
-    if (tlsHalfCloses) {
-      await new Promise<void>((resolve) => socket.end(resolve));
-    } else {
-      await this.#flush();
-      await this.#inner.closeWrite();
-    }
+    if (tlsHalfCloses) await new Promise<void>((resolve) => socket.end(resolve));
+    await this.#flush();
+    if (!tlsHalfCloses) await this.#inner.closeWrite();
   }
 
   close(): void {
@@ -154,7 +159,11 @@ export class TlsConnection implements Connection {
     const stream = this.#stream = new Duplex({
       read: () => {}, // #feed knows when.
       write: (chunk, _encoding, done) => {
-        this.#writeInner(chunk).then(() => done(), done);
+        this.#sealed.push(chunk);
+        // A piece comes as several chunks. With a pause between their writes, a frame in it would be
+        // cut in two.
+        if (!this.#isSealing) this.#flush().catch(finish);
+        done();
       },
       // No final: TLS has an end of its own for each way, and the network's comes with close().
     });
@@ -251,14 +260,7 @@ export class TlsConnection implements Connection {
     else if (!looksLikeTls(bytes)) throw peerSpeaksPlain(this.remoteAddress);
   }
 
-  /** Waits until the network has taken all ciphertext. Bun says that bytes are written before that. */
-  async #flush(): Promise<void> {
-    const stream = this.#stream;
-    if (stream === undefined || stream.writableLength === 0) return;
-    await this.#unlessClosed((done) => stream.write(NOTHING, done));
-  }
-
-  /** Waits until `start` is done. Rejects if the connection is closed: not every stream says so. */
+  /** Waits until `start` is done. Rejects if the connection is closed, of which Bun does not tell it. */
   #unlessClosed(start: (done: (error?: Error | null) => void) => void): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(closedError());
@@ -271,11 +273,20 @@ export class TlsConnection implements Connection {
     });
   }
 
-  /** Ends what waits for something to be written. */
+  /** Ends what waits for something to be encrypted. */
   #interrupt(): void {
     this.#isClosed = true;
     for (const reject of this.#waiting) reject(this.#failure ?? closedError());
     this.#waiting.clear();
+  }
+
+  /** Writes the ciphertext that waits, in one piece. */
+  #flush(): Promise<void> {
+    this.#flushed = this.#flushed.then(async () => {
+      const [first, ...rest] = this.#sealed.splice(0);
+      if (first !== undefined) await this.#writeInner(rest.length > 0 ? join(first, rest) : first);
+    });
+    return this.#flushed;
   }
 
   async #writeInner(bytes: Uint8Array): Promise<void> {
@@ -307,6 +318,17 @@ export class TlsConnection implements Connection {
       )
       : new MeshError("tls-failed", peer, `no TLS with ${peer}: ${message}`, { cause });
   }
+}
+
+function join(first: Uint8Array, rest: readonly Uint8Array[]): Uint8Array {
+  const size = rest.reduce((sum, { length }) => sum + length, first.length);
+  const joined = new Uint8Array(size);
+  let at = 0;
+  for (const part of [first, ...rest]) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
 }
 
 function closedError(): Error {

@@ -104,6 +104,11 @@ export class Core {
     return this.#replica.gaps;
   }
 
+  /** True while a part of a snapshot has come and others are on their way. */
+  get isReceiving(): boolean {
+    return this.#replica.isReceiving;
+  }
+
   /** Lets everybody know of this instance, and asks for what they have. */
   start(now: number): void {
     if (this.#hasEnded) return;

@@ -88,7 +88,13 @@ export class Replica {
     return this.#gaps;
   }
 
-  /** When {@linkcode step} is to be called. */
+  /** True while a part of a snapshot has come and others are on their way. */
+  get isReceiving(): boolean {
+    for (const { assembly } of this.#instances.values()) if (assembly !== undefined) return true;
+    return false;
+  }
+
+  /** When {@linkcode step} must be called. */
   get dueAt(): number {
     return this.#dueAt;
   }

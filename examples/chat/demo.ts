@@ -67,7 +67,7 @@ async function start(): Promise<void> {
     console.log(`  ${shortName(plan.name)}  ${paint(4, plan.url)}  (process ${pid})`);
   }
   console.log(`
-Open two of them side by side, choose a name in each, and talk. Then end one of the processes:
+Open two of them side by side, choose a name in each, and talk. Then kill one of the processes:
 the others go on, and its pages move over to them by themselves.
 Ctrl-C stops everything.
 `);

@@ -5,6 +5,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { RawClient } from "../websocket/_raw_client.ts";
 import { ExampleProcess } from "./_example_process.ts";
 import { type ExampleServer, findExampleServers } from "./_example_servers.ts";
 import { attacks, type Target } from "./_hostile_client.ts";
@@ -53,6 +54,9 @@ async function attackExample(example: ExampleServer): Promise<void> {
     else await visit(target, example.purpose, text);
   };
   await check("before");
+  // The word may be written in any case (RFC 6455, section 4.2.1).
+  const headers = { Upgrade: "WebSocket", Connection: "keep-alive, upgrade" };
+  (await RawClient.open(target.port, { path: target.path, headers })).reset();
   let number = 0;
   for (const { name, run } of attacks()) {
     try {

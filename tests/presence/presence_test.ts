@@ -1,5 +1,10 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { encodePresence, encodeRoomMessage, FrameError } from "../../codec/mod.ts";
+import {
+  encodePresence,
+  encodePresenceSnapshot,
+  encodeRoomMessage,
+  FrameError,
+} from "../../codec/mod.ts";
 import { Presence, type PresenceOptions } from "../../presence/mod.ts";
 import { Rooms } from "../../rooms/mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
@@ -415,6 +420,57 @@ Deno.test("a newcomer has everything when it is ready", async () => {
   clock.advance(1);
   await ready;
   for (const site of [...old, newcomer]) site[Symbol.dispose]();
+});
+
+Deno.test("ready waits for a snapshot that is on its way, though not for ever", async () => {
+  const clock = new FakeTimers();
+  const bus = new Bus();
+  const other = bus.node();
+  const node = bus.node();
+  const site = new Site(clock, node);
+  let isReady = false;
+  const ready = site.presence.ready().then(() => {
+    isReady = true;
+  });
+  const sender = { instance: "1".repeat(16), node: "" };
+  const say = (part: number) =>
+    node.hear(
+      encodeRoomMessage({
+        rooms: ["\0presence"],
+        except: [],
+        message: encodePresenceSnapshot({ ...sender, number: 3, part, parts: 3 }, [
+          { key: part, room: "lobby", id: `id ${part}`, meta: "" },
+        ]),
+      }),
+      other.nodeId,
+    );
+  await settled();
+  clock.advance(900);
+  say(0);
+  clock.advance(900);
+  await settled();
+  say(1);
+  clock.advance(900);
+  await settled();
+  assert(!isReady);
+  say(2);
+  clock.advance(1_000);
+  await ready;
+  assertEquals(site.ids(), "id 0,id 1,id 2");
+  site[Symbol.dispose]();
+
+  const waiting = new Site(clock, node);
+  await settled();
+  clock.advance(100);
+  say(0);
+  const late = waiting.presence.ready();
+  for (let i = 0; i < 10; i++) {
+    clock.advance(1_000);
+    await settled();
+  }
+  await late;
+  waiting[Symbol.dispose]();
+  assertEquals(clock.pending, 0);
 });
 
 Deno.test("it asks when the backplane is ready, and not before", async () => {

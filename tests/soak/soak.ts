@@ -121,6 +121,7 @@ async function run(cluster: SoakCluster): Promise<void> {
   await breakThings(cluster, startedAt + 1000 * seconds);
   const endedAt = now();
   await cluster.quiet(QUIET_MS);
+  await cluster.callAll(QUIET_MS);
   const quiet = books(cluster);
   await cluster.closeClients();
   const after = await descriptors(cluster, before[0]);
