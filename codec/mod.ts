@@ -50,6 +50,7 @@ export * from "./handshake.ts";
 export * from "./heartbeat.ts";
 export * from "./missed.ts";
 export * from "./peer_list.ts";
+export * from "./presence_message.ts";
 export * from "./room_broadcast.ts";
 export * from "./room_close.ts";
 export * from "./room_interest.ts";

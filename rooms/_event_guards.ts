@@ -18,7 +18,8 @@ export class EventGuards {
   }
 
   /** The wrapper of a listener. */
-  wrap(listener: Listener): (event: Event) => void {
+  wrap(listener: Listener | null): ((event: Event) => void) | null {
+    if (listener === null) return null;
     let wrapper = this.#wrappers.get(listener);
     if (wrapper === undefined) {
       wrapper = (event) => guarded(() => call(listener, event), this.#onError);

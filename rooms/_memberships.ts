@@ -73,6 +73,11 @@ export class Memberships<S extends RoomSocket> implements Disposable {
     return names.length;
   }
 
+  /** True if a socket is to become a member when it opens. */
+  isWaiting(socket: S, name: string): boolean {
+    return this.#entryOf(socket)?.waiting?.has(name) === true;
+  }
+
   /** The names of a socket's rooms. */
   roomsOf(socket: S): string[] {
     return Array.from(this.#entryOf(socket)?.places.keys() ?? [], (room) => room.name);

@@ -6,6 +6,8 @@
 import type { Backplane, PublishReport, Receive, Timers } from "../backplane/mod.ts";
 import type { RoomSocket } from "./room_socket.ts";
 
+export { EventGuards } from "./_event_guards.ts";
+
 /** A reserved room, open until it is disposed. */
 export interface ReservedRoom extends Disposable {
   /** Largest message in bytes that {@linkcode publish} takes. */
@@ -36,6 +38,8 @@ export interface RoomsSeam {
   readonly onError: (error: unknown) => void;
   /** True if a socket is a member; a connecting socket is not one yet. The name is as stored. */
   isMember(socket: RoomSocket, room: string): boolean;
+  /** True if a socket is connecting and will be a member when it has opened. */
+  isWaiting(socket: RoomSocket, room: string): boolean;
   /**
    * Opens a reserved room. `receive` gets each message and the `nodeId` of its node; the bytes are
    * lent for the duration of the call. A `FrameError` that it throws is reported as `malformed`.

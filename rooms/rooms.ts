@@ -85,6 +85,9 @@ export interface DrainOptions extends CloseOptions {
  * const rooms = new Rooms();
  *
  * function serve(request: Request): Response {
+ *   if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+ *     return new Response("WebSockets only", { status: 426 });
+ *   }
  *   const { socket, response } = Deno.upgradeWebSocket(request);
  *   socket.onopen = () => rooms.join(socket, "lobby");
  *   socket.onmessage = ({ data }) => {
@@ -387,8 +390,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     listener: unknown,
     options?: boolean | AddEventListenerOptions,
   ): void {
-    if (listener === null) return;
-    super.addEventListener(type, this.#guards.wrap(listener as Listener), options);
+    super.addEventListener(type, this.#guards.wrap(listener as Listener | null), options);
   }
 
   /** Removes a listener. */
@@ -408,8 +410,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     listener: unknown,
     options?: boolean | EventListenerOptions,
   ): void {
-    if (listener === null) return;
-    super.removeEventListener(type, this.#guards.wrap(listener as Listener), options);
+    super.removeEventListener(type, this.#guards.wrap(listener as Listener | null), options);
   }
 
   /** From another node, or another `Rooms` on this backplane. */
@@ -509,6 +510,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
       timers,
       onError,
       isMember: (socket, room) => this.#members.has(socket as S, room),
+      isWaiting: (socket, room) => this.#memberships.isWaiting(socket as S, room),
       openReserved: (room, receive) => this.#reserved.open(room, receive),
       watch: (watcher) => this.#memberships.watch(watcher),
     });

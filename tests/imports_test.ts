@@ -34,9 +34,10 @@ const FOLDERS: ReadonlyMap<string, { values: string[]; types: string[] }> = new 
   ["telemetry", { values: ["backplane/"], types: ["mesh/", "rooms/", "presence/", "brokers/"] }],
   ["testing", { values: ["backplane/", "mesh/"], types: [] }],
 ]);
-const MOD_IMPORTS = ["backplane", "codec", "mesh", "rooms", "telemetry", "websocket"].map((
-  folder,
-) => `${folder}/mod.ts`);
+const MOD_IMPORTS = ["backplane", "codec", "mesh", "presence", "rooms", "telemetry", "websocket"]
+  .map((
+    folder,
+  ) => `${folder}/mod.ts`);
 
 /** What the codec has no business with. */
 const PLATFORM: ReadonlySet<string> = new Set([
@@ -213,7 +214,7 @@ Deno.test("the library consists of TypeScript", () => {
 Deno.test("mod.ts loads neither a broker nor the simulation", () => {
   const loaded = loadedBy("mod.ts", readLibrary());
   for (const path of MOD_IMPORTS) assert(loaded.has(path), path);
-  const expected = /^(mod\.ts$|(codec|backplane|rooms|websocket|mesh|telemetry)\/|node:)/;
+  const expected = /^(mod\.ts$|(codec|backplane|rooms|presence|websocket|mesh|telemetry)\/|node:)/;
   assertEquals([...loaded].filter((path) => !expected.test(path)), []);
 });
 
@@ -227,6 +228,7 @@ Deno.test("each part can be loaded without those that it does not need", () => {
   assertEquals(foldersOf("backplane/mod.ts"), ["backplane", "codec"]);
   assertEquals(foldersOf("rooms/mod.ts"), ["backplane", "codec", "rooms"]);
   assertEquals(foldersOf("websocket/mod.ts"), ["codec", "websocket"]);
+  assertEquals(foldersOf("presence/mod.ts"), ["backplane", "codec", "presence", "rooms"]);
   assertEquals(foldersOf("mesh/mod.ts"), ["backplane", "codec", "mesh"]);
   for (const name of ["nats", "redis"]) {
     assertEquals(foldersOf(`brokers/${name}.ts`), ["backplane", "brokers", "codec"], name);

@@ -132,13 +132,14 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
   /**
    * Sends a frame that other sockets send as well.
    *
-   * @throws {RangeError} see {@linkcode checkServerFrame}.
+   * @throws {TypeError} and {RangeError}, see {@linkcode checkServerFrame}.
    */
   sendShared(frame: Uint8Array): void {
     if (this.#state !== "open") return;
-    const compressor = this.#compressorFor(frame);
-    if (compressor === undefined) this.#outbox.addShared(frame, checkServerFrame);
-    else this.#outbox.add(compressor.twinOf(frame));
+    const { compressor, thresholdBytes } = this.#limits;
+    // It is checked when it is first seen, not for each of the sockets that share it.
+    if (compressor === undefined) return this.#outbox.addShared(frame, checkServerFrame);
+    this.#outbox.add(compressor.twinOf(frame, thresholdBytes));
   }
 
   /** Begins to close. */

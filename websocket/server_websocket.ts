@@ -168,9 +168,6 @@ export class ServerWebSocket {
    * ```
    */
   sendFrame(frame: Uint8Array): void {
-    if (!(frame instanceof Uint8Array)) {
-      throw new TypeError(`frame must be a Uint8Array, got ${describe(frame)}`);
-    }
     this.#connection.sendShared(frame);
   }
 

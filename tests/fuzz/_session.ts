@@ -9,12 +9,20 @@
 import { concat } from "@std/bytes";
 import {
   decodeRoomBroadcast,
+  decodeRoomClose,
+  decodeRoomMessage,
   encodeFrame,
   encodeGoodbye,
+  encodeMissed,
   encodePeerList,
   encodePing,
   encodePong,
   encodeRoomBroadcast,
+  encodeRoomClose,
+  encodeRoomInterest,
+  encodeRoomMessage,
+  ROOM_BROADCAST,
+  ROOM_CLOSE,
 } from "../../codec/mod.ts";
 import { type Mesh, type PeerDownEvent, startMesh } from "../../mesh/mod.ts";
 import { type SimulatedHost, Simulation } from "../../testing/mod.ts";
@@ -24,8 +32,12 @@ import {
   orFault,
   referenceFixed,
   referenceFrames,
+  referenceMissed,
   referencePeerList,
   referenceRoomBroadcast,
+  referenceRoomClose,
+  referenceRoomInterest,
+  referenceRoomMessage,
 } from "./_reference.ts";
 import { check, checkSame, magnitude, type Target } from "./_target.ts";
 
@@ -52,6 +64,8 @@ const MAX_MESSAGE_BYTES = 512;
 const MAX_PEERS = 4;
 /** What is under way, and what it leads to, is over by then. */
 const CALM_MS = 1_000;
+/** What the node publishes in the end. Examples announce these rooms. */
+const PUBLISHED_ROOMS = ["r", "lobby", ""];
 /** More than a few answers may not find a place. */
 const FEW_PINGS = 32;
 
@@ -60,6 +74,10 @@ interface Expected {
   readonly delivered: string[];
   readonly malformed: string[];
   readonly pongs: string[];
+  readonly missed: number[];
+  /** Which broadcasts the member wants. */
+  everything: boolean;
+  readonly rooms: Set<string>;
   lists: number;
   broadcasts: number;
   ignored: number;
@@ -73,6 +91,9 @@ function referenceSession(stream: Uint8Array, hangsUp: boolean): Expected {
     delivered: [],
     malformed: [],
     pongs: [],
+    missed: [],
+    everything: true,
+    rooms: new Set(),
     lists: 0,
     broadcasts: 0,
     ignored: 0,
@@ -83,7 +104,10 @@ function referenceSession(stream: Uint8Array, hangsUp: boolean): Expected {
   for (const payload of payloads) {
     const read = orFault(() => take(payload, expected));
     expected.kind = read instanceof Fault ? `${payload[0]} ${read.code}` : read;
-    if (read instanceof Fault) expected.malformed.push(read.code);
+    if (read instanceof Fault) {
+      expected.malformed.push(read.code);
+      if (payload[0] === 0xe3) expected.everything = true;
+    }
     if (expected.reason === "goodbye") return expected;
   }
   if (fault !== undefined) expected.reason = "frame-too-long";
@@ -97,6 +121,21 @@ function take(payload: Uint8Array, expected: Expected): string {
       referenceRoomBroadcast(payload);
       expected.delivered.push(payload.toHex());
       return "broadcast";
+    case 0xe2:
+      expected.broadcasts++;
+      referenceRoomMessage(payload);
+      expected.delivered.push(payload.toHex());
+      return "message";
+    case 0xe5:
+      expected.broadcasts++;
+      referenceRoomClose(payload);
+      expected.delivered.push(payload.toHex());
+      return "close";
+    case 0xe3:
+      return takeInterest(referenceRoomInterest(payload), expected);
+    case 0xe4:
+      expected.missed.push(referenceMissed(payload));
+      return "missed";
     case 0x12: {
       const names = referencePeerList(payload);
       expected.lists++;
@@ -118,6 +157,27 @@ function take(payload: Uint8Array, expected: Expected): string {
   }
 }
 
+function takeInterest(
+  { op, rooms }: { op: string; rooms: string[] },
+  expected: Expected,
+): string {
+  if (op === "everything") expected.rooms.clear();
+  for (const room of rooms) {
+    if (op === "remove") expected.rooms.delete(room);
+    else expected.rooms.add(room);
+  }
+  if (op === "everything") expected.everything = true;
+  if (op === "only") expected.everything = false;
+  return `interest ${op}`;
+}
+
+/** Throws what a receiver throws that cannot decode a message. */
+function decodeAny(bytes: Uint8Array): void {
+  if (bytes[0] === ROOM_BROADCAST) decodeRoomBroadcast(bytes);
+  else if (bytes[0] === ROOM_CLOSE) decodeRoomClose(bytes);
+  else decodeRoomMessage(bytes);
+}
+
 /** A node, and all that its events have told. */
 class Witness {
   readonly mesh: Mesh;
@@ -125,17 +185,21 @@ class Witness {
   readonly delivered: string[] = [];
   readonly downs: PeerDownEvent[] = [];
   readonly malformed: string[] = [];
+  readonly missed: number[] = [];
   readonly refused: string[] = [];
 
   private constructor(mesh: Mesh, host: SimulatedHost) {
     this.mesh = mesh;
     this.host = host;
     mesh.subscribe((bytes) => {
-      decodeRoomBroadcast(bytes);
+      decodeAny(bytes);
       this.delivered.push(bytes.toHex());
     });
     mesh.addEventListener("peerdown", (event) => this.downs.push(event));
     mesh.addEventListener("malformed", ({ code }) => this.malformed.push(code));
+    mesh.addEventListener("missed", ({ count }) => {
+      if (count !== undefined) this.missed.push(count);
+    });
     mesh.addEventListener("refused", ({ code }) => this.refused.push(code));
   }
 
@@ -205,10 +269,17 @@ async function run(input: Uint8Array): Promise<string> {
   checkFriend(node, friend, expected, links);
 
   // The node works on, and its friend hears of it.
-  const message = encodeRoomBroadcast("r", "after all");
-  node.mesh.publish(message);
+  const messages = PUBLISHED_ROOMS.map((room) => encodeRoomBroadcast(room, "after all"));
+  const reports = messages.map((message) => node.mesh.publish(message).peers);
+  const wanted = PUBLISHED_ROOMS.map((room) => expected.everything || expected.rooms.has(room));
+  checkSame(
+    reports,
+    wanted.map((isWanted) => 1 + Number(expected.reason === "up" && isWanted)),
+    "who gets what the node says",
+  );
   await simulation.run(CALM_MS);
-  checkSame(friend.delivered, [message.toHex()], "what the friend has heard");
+  const published = messages.map((message) => message.toHex());
+  checkSame(friend.delivered, published, "what the friend has heard");
 
   await simulation.complete(Promise.all([node.mesh.shutdown(), friend.mesh.shutdown()]));
   member.close();
@@ -223,6 +294,7 @@ async function run(input: Uint8Array): Promise<string> {
 function checkOutcome(node: Witness, expected: Expected, bytes: number, hangsUp: boolean): void {
   checkSame(node.delivered, expected.delivered, "delivered");
   checkSame(node.malformed, expected.malformed, "malformed");
+  checkSame(node.missed, expected.missed, "missed");
   const isUp = expected.reason === "up" || hangsUp && expected.reason === "closed";
   const peer = node.peer(MEMBER);
   checkSame(peer !== undefined, isUp, "the link is up");
@@ -234,7 +306,7 @@ function checkOutcome(node: Witness, expected: Expected, bytes: number, hangsUp:
   if (isUp) checkSame(info.bytesIn, bytes, "bytesIn");
   check(node.host.connectionCount <= 2 + MAX_PEERS, "connections");
   const codes = expected.lists > 0
-    ? ["invalid-address", "too-many-peers", "unreachable", "wrong-name", "closed"]
+    ? ["invalid-address", "own-address", "too-many-peers", "unreachable", "wrong-name", "closed"]
     : ["unreachable"];
   for (const code of node.refused) check(codes.includes(code), `refused: ${code}`);
 }
@@ -272,6 +344,14 @@ const payloads: Uint8Array[] = [
   encodePeerList(["impostor@10.0.0.2:9000", NODE, FRIEND, MEMBER, "other@10.0.0.1:9000"]),
   encodeRoomBroadcast("é", "x".repeat(MAX_MESSAGE_BYTES - 9)), // As long as may be.
   encodeRoomBroadcast("é", "x".repeat(MAX_MESSAGE_BYTES - 8)),
+  encodeRoomMessage({ rooms: ["r", "lobby"], except: ["é"], message: Uint8Array.of(0, 255) }),
+  encodeRoomMessage({ rooms: ["r"], except: [], message: "text" }),
+  encodeRoomClose("r", 4000, "bye"),
+  encodeMissed(258),
+  encodeRoomInterest({ op: "only", rooms: ["lobby", "", "r"] }),
+  encodeRoomInterest({ op: "remove", rooms: ["r"] }),
+  encodeRoomInterest({ op: "add", rooms: ["r"] }),
+  encodeRoomInterest({ op: "everything", rooms: [] }),
   Uint8Array.of(0x10, 1, 2, 3),
   Uint8Array.of(0xef),
   Uint8Array.of(0x01, 0),
@@ -288,6 +368,11 @@ export const SESSION: Target = {
     ...payloads.map((payload, i) => script(16 + i, payload)),
     script(16, ...payloads.slice(0, 9)),
     script(31, ...payloads.slice(0, 8)),
+    script(16, ...payloads.slice(14, 16)),
+    script(25, ...payloads.slice(14, 17)),
+    script(16, encodeRoomInterest({ op: "add", rooms: ["lobby"] }), payloads[15]),
+    script(16, payloads[14], Uint8Array.of(0xe3, 9)),
+    script(16, payloads[14], Uint8Array.of(0xe3, 9), payloads[14]),
     script(20, ...payloads),
     script(24, ...payloads.slice(0, 2), encodeGoodbye(), payloads[0]),
     script(6, ...new Array(80).fill(payloads[1])),

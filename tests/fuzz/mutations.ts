@@ -252,8 +252,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the Mesh runtime's handshake is accepted without being allowed",
     file: "mesh/handshake.ts",
-    find: "  if (extension === undefined && !allowMeshLang) {\n",
-    replace: '  if (extension === undefined && !allowMeshLang && name === "") {\n',
+    find: "  if (extension === undefined && !allowMeshLang) throw",
+    replace: '  if (extension === undefined && !allowMeshLang && name === "") throw',
   },
   {
     name: "an initiator proves itself before it has looked at the name",
@@ -263,13 +263,13 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a handshake takes a frame of a session's size",
-    file: "mesh/handshake.ts",
+    file: "mesh/handshake_frames.ts",
     find: "length = readFrameLength(header, 0, HANDSHAKE_MAX_FRAME_BYTES);",
     replace: "length = readFrameLength(header, 0, 16 * HANDSHAKE_MAX_FRAME_BYTES);",
   },
   {
     name: "a read that was cut short is taken for whole",
-    file: "mesh/handshake.ts",
+    file: "mesh/handshake_frames.ts",
     find: "    at += size;\n",
     replace: "    at += target.length;\n",
   },
@@ -288,13 +288,13 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a stranger who dials and is silent has no end of time",
     file: "mesh/pending_handshakes.ts",
-    find: "      if (attempt.proven) return;\n",
-    replace: "      if (attempt.incoming) return;\n",
+    find: "      if (handshake.proven) return;\n",
+    replace: "      if (handshake.incoming) return;\n",
   },
   {
     name: "the connection of who is refused stays open",
     file: "mesh/connector.ts",
-    find: "      connection.close();\n      // Whoever finds out",
+    find: "      this.#close(connection);\n      // Whoever finds out",
     replace: "      // Whoever finds out",
   },
   {
@@ -329,8 +329,8 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "a bad name in a peer list throws out of the link",
-    file: "mesh/discovery.ts",
-    find: "        onRefused(name, error);\n        break;\n",
+    file: "mesh/peer_lists.ts",
+    find: "        if (unreadable === 0) onRefused(name, error);\n",
     replace: "        throw error;\n",
   },
   {
@@ -549,5 +549,65 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "websocket/_connection.ts",
     find: "    if (!this.#closeSent) this.#sendClose(encodeWebSocketClose(code, message));\n",
     replace: "    if (!this.#closeSent) this.#sendClose(NOTHING);\n",
+  },
+  {
+    name: "any announcement of rooms clears the flag",
+    file: "mesh/wanted_rooms.ts",
+    find: `    if (op === "only") this.#setEverything(peer, wish, false);\n`,
+    replace: '    this.#setEverything(peer, wish, op === "everything");\n',
+  },
+  {
+    name: "a node that wants everything keeps its rooms",
+    file: "mesh/wanted_rooms.ts",
+    find: "      wish.tooMany = false;\n      this.#removeAll(peer, wish);\n",
+    replace: "      wish.tooMany = false;\n",
+  },
+  {
+    name: "a malformed announcement changes nothing",
+    file: "mesh/interest.ts",
+    find: "      this.#wanted.doubt(link);\n",
+    replace: "",
+  },
+  {
+    name: "a peer may have one entry more than the limit held",
+    file: "presence/_limits.ts",
+    find: "this.#entries >= this.#maxEntries",
+    replace: "this.#entries > this.#maxEntries",
+  },
+  {
+    name: "a peer may have any number of instances known",
+    file: "presence/_replica.ts",
+    find: "if (this.#instances.size >= limits.maxInstances) {",
+    replace: "if (this.#instances.size > limits.maxInstances) {",
+  },
+  {
+    name: "a peer may speak in the name of another's instance",
+    file: "presence/_replica.ts",
+    find: "instance === undefined || instance.node === node",
+    replace: "instance === undefined || instance.node !== undefined",
+  },
+  {
+    name: "a long id of a peer is held",
+    file: "presence/_replica.ts",
+    find: "id.length <= maxIdBytes && ",
+    replace: "",
+  },
+  {
+    name: "an entry whose meta is not JSON is accepted",
+    file: "codec/presence_message.ts",
+    find: `  if (meta === "") return;\n`,
+    replace: `  if (meta !== "null") return;\n`,
+  },
+  {
+    name: "a part beyond the last is accepted",
+    file: "codec/presence_message.ts",
+    find: "      if (part >= parts) throw badPart(offset, part, parts);\n",
+    replace: "      if (part > parts) throw badPart(offset, part, parts);\n",
+  },
+  {
+    name: "the upper half of a number is not read",
+    file: "codec/presence_message.ts",
+    find: "reader.u32() + reader.u16() * U32",
+    replace: "reader.u32() + reader.u16() * 0",
   },
 ];

@@ -94,9 +94,10 @@ Deno.test("a watcher hears who joins and leaves, however it came about", () => {
   assertEquals(news(() => rooms.join(connecting, "x")), []);
   assertEquals(news(() => rooms.leave(connecting, "x")), ["left 2 x"]);
   assertEquals(news(() => rooms.join(connecting, "y")), []);
-  assertEquals(seam.isMember(connecting, "y"), false);
+  const states = () => [seam.isMember(connecting, "y"), seam.isWaiting(connecting, "y")];
+  assertEquals([...states(), seam.isWaiting(connecting, "x")], [false, true, false]);
   assertEquals(news(() => connecting.emitOpen()), ["joined 2 y"]);
-  assertEquals([seam.isMember(connecting, "y"), seam.isMember(connecting, "x")], [true, false]);
+  assertEquals([...states(), seam.isMember(connecting, "x")], [true, false, false]);
   rooms.join(slow, "y");
   slow.bufferedAmount = 11;
   assertEquals(news(() => rooms.broadcast("y", "m")), ["joined 3 y", "left 3 y"]);

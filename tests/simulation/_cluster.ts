@@ -8,7 +8,7 @@ import {
   FEATURE_ROOM_MESSAGE,
 } from "../../codec/mod.ts";
 import { ALL_FEATURES } from "../../mesh/handshake.ts";
-import { Ledger, type NodeKind, Violation } from "./_ledger.ts";
+import { Ledger, type LinkRecord, type NodeKind, Violation } from "./_ledger.ts";
 import { addressOf, nameOf, ROOMS, SimulatedNode } from "./_node.ts";
 
 /** What a seed makes of a cluster. */
@@ -317,14 +317,18 @@ export class Cluster {
     return sum;
   }
 
+  /** What the node at the other end of a link knows of it. */
+  farEndOf({ incarnation }: LinkRecord, name: string): LinkRecord | undefined {
+    return this.ledger.lifeOf(incarnation)?.links.get(name);
+  }
+
   /** Dropped messages of links that are up, of which the peer has not been told. */
   unreported(): number {
     let sum = 0;
     for (const { life } of this.nodes.values()) {
       for (const link of life.links.values()) {
-        const other = this.ledger.lifeOf(link.incarnation);
         if (!link.tellsMissed) continue;
-        sum += Math.abs(link.dropped - (other?.links.get(life.node)?.reported ?? 0));
+        sum += Math.abs(link.dropped - (this.farEndOf(link, life.node)?.reported ?? 0));
       }
     }
     return sum;

@@ -105,7 +105,10 @@ export class SimulatedNode {
       maxBufferedBytes: MAX_BUFFERED_BYTES,
     });
     mesh.subscribe((bytes, from) => {
-      if (from !== mesh.nodeId) this.#afterDelivery(read(bytes).message);
+      if (from === mesh.nodeId) return;
+      const { message } = read(bytes);
+      this.#afterDelivery(message);
+      this.#guard(() => this.#answer(message));
     });
     for (let i = 0; i < 4; i++) this.openSocket();
   }
@@ -316,17 +319,10 @@ export class SimulatedNode {
   #beforeDelivery(bytes: Uint8Array): void {
     this.#guard(() => {
       const { rooms, message } = read(bytes);
-      const [sender, number, answers, padding] = message.split("/");
+      const [sender, number, _answers, padding] = message.split("/");
       this.#check(/^x*$/.test(padding), "a message has been damaged on its way");
       this.#options.ledger.hear(this.life, sender, Number(number));
       this.#expected = this.#audience(rooms, undefined);
-      if (answers === "") return;
-      // Not within a delivery: as a client does that has heard the question.
-      queueMicrotask(() =>
-        this.#guard(() => {
-          if (this.isRunning) this.broadcast([answers], 40);
-        })
-      );
     });
   }
 
@@ -343,6 +339,12 @@ export class SimulatedNode {
         if (socket.readyState > 1) this.#forget(socket);
       }
     });
+  }
+
+  /** Answers a question at once, before anything that follows it is heard. */
+  #answer(message: string): void {
+    const [, , answers] = message.split("/");
+    if (answers !== "" && this.isRunning) this.broadcast([answers], 40);
   }
 
   /** Who must hear what is sent to a room now. Slow sockets are closed by it, and failing ones miss it. */

@@ -24,8 +24,9 @@ const MAX_GHOSTS = 3;
 /** How long nodes that are started together may take to find each other. */
 const FORM_LIMIT_MS = 4_000;
 const CALM_MS = 30_000;
+const MAX_LAST_WORDS = 30;
 const ARRIVAL_LIMIT_MS = 10_000;
-const SLOW_MS = 60_000;
+const SLOW_MS = 30_000;
 /** How much more is sent over a slow path than it carries. */
 const OVERLOAD = 2.5;
 /** How long the writer on a slow path waits, at most, until its buffer takes more. */
@@ -199,10 +200,17 @@ async function shutDown(cluster: Cluster): Promise<void> {
     cluster.broadcastFromAll();
     const node = cluster.nodes.get(hostname);
     const links = [...node?.life.links.values() ?? []];
+    const ends = links.map((link) => cluster.farEndOf(link, nameOf(hostname)));
+    // More than fits the smaller queues.
+    for (let i = 0; i < MAX_LAST_WORDS; i++) node?.broadcast(["lobby"], 100);
     await simulation.complete(cluster.shutdown(hostname));
     cluster.throwIfFailed();
     const lost = links.reduce((sum, link) => sum + link.missing, 0);
     if (lost > 0) throw new Violation(`${lost} last words of ${hostname} are lost`);
+    const isReported = links.every(({ tellsMissed, dropped }, i) =>
+      !tellsMissed || ends[i]?.reported === dropped
+    );
+    if (!isReported) throw new Violation(`${hostname} has not said how many of them it dropped`);
     await within(
       cluster,
       `${hostname} has left, and is still linked`,
