@@ -22,9 +22,9 @@ type Figures = Required<
   Pick<Said, "heapBytes" | "rssBytes" | "cpuMs" | "published" | "publishedBytes">
 >;
 
-async function figures(node: PresenceProcess): Promise<Figures> {
+async function figures(node: PresenceProcess, collect = false): Promise<Figures> {
   const { heapBytes = 0, rssBytes = 0, cpuMs = 0, published = 0, publishedBytes = 0 } = await node
-    .report("none");
+    .report("none", collect);
   return { heapBytes, rssBytes, cpuMs, published, publishedBytes };
 }
 
@@ -48,7 +48,7 @@ async function bench(kind: NodeOptions["kind"]): Promise<void> {
   const isReady = (node: PresenceProcess) => node.says(({ type }) => type === "ready");
   const nodes = Array.from({ length: NODES }, (_, i) => start(i));
   await all(nodes, isReady);
-  const empty = await all(nodes, figures);
+  const empty = await all(nodes, (node) => figures(node, true));
   const marks = nodes.map(({ said }) => said.length);
   const startedAt = Date.now();
   await Promise.all(nodes.map(async (node, i) => {
@@ -59,7 +59,7 @@ async function bench(kind: NodeOptions["kind"]): Promise<void> {
     node.says(({ type }) => type === "complete", from);
   const completes = await Promise.all(nodes.map((node, i) => isComplete(node, marks[i])));
   const filledMs = Math.max(...completes.map(({ at }) => at)) - startedAt;
-  const full = await all(nodes, figures);
+  const full = await all(nodes, (node) => figures(node, true));
   const perEntry = (key: "heapBytes" | "rssBytes") =>
     (full.reduce((sum, one, i) => sum + one[key] - empty[i][key], 0) / (NODES * ENTRIES)).toFixed(
       0,
@@ -76,7 +76,7 @@ async function bench(kind: NodeOptions["kind"]): Promise<void> {
   const { at } = await isComplete(newcomer);
   const linked = await newcomer.says(({ type }) => type === "linked");
   const ready = await isReady(newcomer);
-  const sent = await all(nodes, figures);
+  const sent = await all(nodes, (node) => figures(node));
   const bytes = sent.reduce((sum, one, i) => sum + one.publishedBytes - full[i].publishedBytes, 0);
   const { cpuMs } = await figures(newcomer);
   const { remote } = ready;
@@ -89,10 +89,10 @@ async function bench(kind: NodeOptions["kind"]): Promise<void> {
   await newcomer.stop();
 
   // A thousand changes a second of one node.
-  const before = await all(nodes, figures);
+  const before = await all(nodes, (node) => figures(node));
   await nodes[0].order({ churn: CHANGES_PER_SECOND, seconds: CHURN_SECONDS });
   await nodes[0].says(({ type }) => type === "churned");
-  const after = await all(nodes, figures);
+  const after = await all(nodes, (node) => figures(node));
   const spent = (i: number) => (after[i].cpuMs - before[i].cpuMs) / (10 * CHURN_SECONDS);
   const published = after[0].publishedBytes - before[0].publishedBytes;
   const others = Array.from({ length: NODES - 1 }, (_, i) => spent(i + 1));
@@ -106,9 +106,9 @@ async function bench(kind: NodeOptions["kind"]): Promise<void> {
   );
 
   // Nothing happens.
-  const idle = await all(nodes, figures);
+  const idle = await all(nodes, (node) => figures(node));
   await new Promise((resolve) => setTimeout(resolve, 5_000));
-  const later = await all(nodes, figures);
+  const later = await all(nodes, (node) => figures(node));
   const idleMs = later.reduce((sum, one, i) => sum + one.cpuMs - idle[i].cpuMs, 0) / NODES;
   console.log(`quiet        ${(idleMs / 50).toFixed(2)} % of a processor for each node`);
   await all(nodes, (node) => node.stop());

@@ -10,18 +10,25 @@
  * `mesh_lang.ts` says what is different with a node of the Mesh runtime.
  */
 
+import { FEATURE_OBSERVER } from "../codec/mod.ts";
 import { acceptAll } from "./accept_loop.ts";
 import { HandshakeRate } from "./handshake_rate.ts";
 import { PendingHandshake, PendingHandshakes } from "./pending_handshakes.ts";
 import type { Announcements } from "./announcements.ts";
 import type { Cookies } from "./cookies.ts";
 import type { PeerInfo } from "./events.ts";
-import { accept, type HandshakeOptions, initiate, type NodeIdentity } from "./handshake.ts";
+import {
+  accept,
+  type HandshakeOptions,
+  initiate,
+  isObserver,
+  type NodeIdentity,
+} from "./handshake.ts";
 import { Link, type LinkListener } from "./link.ts";
 import { MeshError, type MeshErrorCode } from "./mesh_error.ts";
-import { formatAddress, isSmallerName, type Target } from "./node_name.ts";
+import { formatAddress, isSameNode, isSmallerName, type Target } from "./node_name.ts";
 import type { MeshSettings } from "./options.ts";
-import { isMeshLang, meshLangRival } from "./mesh_lang.ts";
+import { DeadSessions, isMeshLang, meshLangRival } from "./mesh_lang.ts";
 import type { KeepAlive } from "./keep_alive.ts";
 import type { Peers } from "./peers.ts";
 import type { TaskGroup } from "./task_group.ts";
@@ -38,6 +45,8 @@ export interface ConnectorOptions {
   readonly self: NodeIdentity;
   readonly cookies: Cookies;
   readonly peers: Peers;
+  /** Nodes that have dialled this one to look at the cluster. */
+  readonly observers: Peers;
   readonly tasks: TaskGroup;
   readonly keepAlive: KeepAlive;
   readonly linkListener: LinkListener;
@@ -56,6 +65,7 @@ export class Connector {
   readonly #options: ConnectorOptions;
   readonly #pending: PendingHandshakes;
   readonly #rate: HandshakeRate;
+  readonly #deadSessions: DeadSessions;
   #floodReportedAt = -Infinity;
   /** Dials under way, by the name that must answer, or the address if any may. */
   readonly #dials = new Map<string, Promise<Link>>();
@@ -70,6 +80,7 @@ export class Connector {
       maxIncoming: maxPendingHandshakes,
     });
     this.#rate = new HandshakeRate({ perSecond: maxHandshakesPerSecond, clock });
+    this.#deadSessions = new DeadSessions(clock);
   }
 
   /** How many more links there can be, those that are being dialled taken as there. */
@@ -209,8 +220,13 @@ export class Connector {
 
   /** Ends a dial before the proof if it is to the wrong node, or if there is a link already. */
   #commit(handshake: PendingHandshake, target: Target, peer: NodeIdentity): void {
-    if (target.name !== undefined && target.name !== peer.name) {
+    const isExpected = target.name === undefined || target.name === peer.name ||
+      (isMeshLang(peer) && isSameNode(target.name, peer.name));
+    if (!isExpected) {
       throw wrongName(target.name, peer.name);
+    }
+    if (isObserver(peer)) {
+      throw new MeshError("observer", peer.name, `${peer.name} only observes: it dials others`);
     }
     const { peers } = this.#options;
     const link = peers.get(peer.name);
@@ -234,6 +250,8 @@ export class Connector {
 
   #rivalOf(peer: NodeIdentity): Promise<boolean> | undefined {
     if (!isMeshLang(peer)) return undefined;
+    const leftMs = this.#deadSessions.leftMs(peer.name);
+    if (leftMs > 0) return this.#options.tasks.delay(leftMs).then(() => false);
     return meshLangRival(peer, this.#pending, this.#options.peers);
   }
 
@@ -264,11 +282,12 @@ export class Connector {
     ack?: Uint8Array,
   ): Link {
     const { self, settings, totals, peers, tasks, keepAlive, linkListener } = this.#options;
-    const { announcementsFor, onLink } = this.#options;
-    // What only one of the two understands is not spoken.
-    const peer = { ...identity, features: identity.features & self.features };
+    const { announcementsFor, onLink, observers } = this.#options;
+    // What only one of the two understands is not spoken. That a node observes is for it alone to say.
+    const features = identity.features & (self.features | FEATURE_OBSERVER);
+    const peer = { ...identity, features };
     const initiator = direction === "outgoing" ? self.name : peer.name;
-    const { link, replaced } = peers.add(peer, initiator, () =>
+    const makeLink = () =>
       new Link({
         connection,
         peer,
@@ -278,8 +297,13 @@ export class Connector {
         totals,
         listener: linkListener,
         announcements: announcementsFor(peer),
-      }, ack));
-    tasks.run(link.ended.then(() => keepAlive.delete(connection)));
+      }, ack);
+    const place = isObserver(peer) ? observers : peers;
+    const { link, replaced } = place.add(peer, initiator, makeLink);
+    tasks.run(link.ended.then(() => {
+      keepAlive.delete(connection);
+      if (isMeshLang(peer)) this.#deadSessions.ended(peer.name);
+    }));
     onLink(link, replaced);
     return link;
   }

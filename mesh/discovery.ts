@@ -13,6 +13,7 @@ import {
   formatAddress,
   isLoopbackHost,
   parseNodeName,
+  parsePeerName,
   parseTarget,
   type Target,
 } from "./node_name.ts";
@@ -124,7 +125,7 @@ export class Discovery {
   linked({ peer, remoteAddress }: Link, dialled?: Target): void {
     const now = this.#options.settings.clock.now();
     const remoteHost = remoteAddress.hostname;
-    this.#known.linked(parseNodeName(peer.name), now, this.#isLinked, { dialled, remoteHost });
+    this.#known.linked(parsePeerName(peer.name), now, this.#isLinked, { dialled, remoteHost });
   }
 
   /** A link has ended that nothing has taken the place of. */
@@ -226,7 +227,9 @@ export class Discovery {
         target.name !== undefined && target.name !== this.#self.name;
       const name = target.name ?? "";
       onRefused(formatAddress(target), isMisled ? this.#ownAddress(name, error) : error);
-      this.#known.failed(target, clock.now());
+      // An observer is not to be linked. Who has told of it took it for a node.
+      const forget = error instanceof MeshError && error.code === "observer";
+      this.#known.failed(target, clock.now(), { forget });
     }
     this.dialDue();
   }

@@ -38,6 +38,7 @@ import {
   encodeTranscript,
   FEATURE_GOODBYE,
   FEATURE_MISSED,
+  FEATURE_OBSERVER,
   FEATURE_ROOM_CLOSE,
   FEATURE_ROOM_INTEREST,
   FEATURE_ROOM_MESSAGE,
@@ -50,7 +51,7 @@ import type { Cookies } from "./cookies.ts";
 import { malformedHandshake, readFrame, writeFrame } from "./handshake_frames.ts";
 import { MeshError } from "./mesh_error.ts";
 import { isMeshLang, meshLangIdentity, meshLangProofs, meshLangRefused } from "./mesh_lang.ts";
-import { formatAddress, parseNodeName } from "./node_name.ts";
+import { formatAddress, parseNodeName, parsePeerName } from "./node_name.ts";
 import type { Connection } from "./transport.ts";
 
 const CREATION = 1;
@@ -82,6 +83,11 @@ export interface HandshakeOptions {
    * handshake. Nothing is proven yet.
    */
   readonly onIdentity: (peer: NodeIdentity) => void;
+}
+
+/** True for a node that looks at the cluster and is no member of it. */
+export function isObserver({ features }: NodeIdentity): boolean {
+  return (features & FEATURE_OBSERVER) !== 0;
 }
 
 /** A new identity for a node that starts. */
@@ -197,7 +203,8 @@ function identify(
   allowMeshLang: boolean,
 ): NodeIdentity {
   if (extension === undefined && !allowMeshLang) throw meshLangRefused(name, connection);
-  parseNodeName(name);
+  if (extension === undefined) parsePeerName(name);
+  else parseNodeName(name);
   if (extension === undefined) return meshLangIdentity(name);
   return { name, incarnation: toHex(extension.incarnation), features: extension.features };
 }

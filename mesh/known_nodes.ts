@@ -8,7 +8,7 @@
  */
 
 import { backoffMs } from "../backplane/backoff.ts";
-import { formatAddress, type Target } from "./node_name.ts";
+import { addressOfName, formatAddress, type Target } from "./node_name.ts";
 import type { Address } from "./transport.ts";
 
 /** How often a seed that may stand for several nodes is dialled. */
@@ -41,7 +41,7 @@ interface KnownNode {
  * have each found one of themselves would never meet.
  */
 function isAlias({ seed, name, address }: KnownNode): boolean {
-  return seed && name !== undefined && !name.endsWith(`@${address}`);
+  return seed && name !== undefined && addressOfName(name) !== address;
 }
 
 /** An IPv4 address as such, though a listener at `::` shows it as `::ffff:10.0.0.5`. */
@@ -121,10 +121,11 @@ export class KnownNodes {
     return next;
   }
 
-  /** A dial has come to nothing. */
-  failed(target: Target, now: number): void {
+  /** A dial has come to nothing. `forget`: only a seed is to be dialled again. */
+  failed(target: Target, now: number, { forget = false }: { forget?: boolean } = {}): void {
     const node = this.#nodes.get(formatAddress(target));
     if (node === undefined) return;
+    if (forget && !node.seed) return void this.#nodes.delete(node.address);
     node.dialling = false;
     node.tried = true;
     node.failures++;

@@ -10,15 +10,27 @@
  *   given two sessions they may keep both and use one. So they are never given two. While a dial of
  *   ours is committed to such a node, or a link to it proves to be alive, what it dials gets no ACK;
  *   if these come to nothing, it does.
+ * - For up to 500 ms after a session has ended they still list it. Until then they get no ACK either.
+ * - Their names may lack the port, and have an IPv6 host without brackets.
+ * - If two of them dial each other at the same moment, the session ends half open. So of two of them,
+ *   only the one with the larger name is told of the other.
  */
 
 import { SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
+import type { Clock } from "../backplane/clock.ts";
 import type { NodeIdentity, Proofs } from "./handshake.ts";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress } from "./node_name.ts";
 import type { Peers } from "./peers.ts";
 import type { PendingHandshakes } from "./pending_handshakes.ts";
 import type { Connection } from "./transport.ts";
+
+/**
+ * What one write to such a node carries: whole frames, and so few that the system takes all of them at
+ * once. It loses the stream if more than 100 ms pass inside a frame, so a longer write, of which the
+ * rest waits for this event loop, could cost the link. To our own nodes longer writes are faster.
+ */
+export const MESH_LANG_SEGMENT_BYTES: number = 48 * 1024;
 
 /** True for a node of the Mesh runtime. */
 export function isMeshLang({ incarnation }: { readonly incarnation: string }): boolean {
@@ -45,6 +57,40 @@ export function meshLangProofs(acceptorsChallenge: Uint8Array): Proofs {
 /** The longest message that a cluster with such nodes carries, in bytes. */
 export function meshLangLimit(maxMessageBytes: number): number {
   return Math.min(maxMessageBytes, SESSION_MAX_FRAME_BYTES);
+}
+
+/**
+ * How long after the end of a session such a node may still list it, with a margin. When it clears up,
+ * it removes whichever session has that name, and leaves the new one half open.
+ */
+const DEAD_SESSION_MS = 600;
+
+/** When sessions with such nodes may have ended last. */
+export class DeadSessions {
+  readonly #clock: Clock;
+  readonly #startedAt: number;
+  readonly #endedAt = new Map<string, number>();
+
+  /** Begins with the start of this node: an earlier one of its name has ended then, or before. */
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#startedAt = clock.now();
+  }
+
+  /** A link to a node has ended. */
+  ended(name: string): void {
+    const now = this.#clock.now();
+    for (const [name, at] of this.#endedAt) {
+      if (now - at > DEAD_SESSION_MS) this.#endedAt.delete(name);
+    }
+    this.#endedAt.set(name, now);
+  }
+
+  /** How long a node may still list a session that has ended, in milliseconds. */
+  leftMs(name: string): number {
+    const endedAt = Math.max(this.#startedAt, this.#endedAt.get(name) ?? 0);
+    return Math.max(0, Math.ceil(endedAt + DEAD_SESSION_MS - this.#clock.now()));
+  }
 }
 
 /**

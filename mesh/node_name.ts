@@ -1,5 +1,6 @@
 /** Names and addresses of nodes: `local@host:port`, `host:port`. */
 
+import { isIPv6 } from "node:net";
 import { MeshError } from "./mesh_error.ts";
 import type { Address } from "./transport.ts";
 
@@ -77,6 +78,43 @@ export function parseNodeName(text: string): Required<Target> {
     text,
     `${JSON.stringify(text)} is no node's name: "local@host:port" is`,
   );
+}
+
+/**
+ * Reads the name of a peer that may be a node of the Mesh runtime: there the port may be left out, and
+ * an IPv6 host has no brackets. The name stays as it is, because that node and its peers compare it.
+ *
+ * @throws {MeshError} `invalid-address`.
+ */
+export function parsePeerName(text: string): Required<Target> {
+  const at = text.indexOf("@");
+  if (at < 0) return parseNodeName(text);
+  const address = unbracketed(text.slice(at + 1));
+  const full = address === undefined ? text : formatName(text.slice(0, at), address);
+  return { ...parseTarget(full), name: text };
+}
+
+/** True if both names are of one node: they differ at most in how the address is written. */
+export function isSameNode(a: string, b: string): boolean {
+  return a === b || fullName(a) === fullName(b);
+}
+
+/** The address that a name stands for, as {@linkcode formatAddress} writes it. */
+export function addressOfName(name: string): string {
+  return formatAddress(parsePeerName(name));
+}
+
+function fullName(name: string): string {
+  const target = parsePeerName(name);
+  return formatName(name.slice(0, name.indexOf("@")), target);
+}
+
+/** An IPv6 address without brackets, with or without a port. Undefined for anything else. */
+function unbracketed(text: string): Address | undefined {
+  const colon = text.lastIndexOf(":");
+  const [hostname, port] = [text.slice(0, colon), text.slice(colon + 1)];
+  if (isIPv6(hostname) && /^\d{1,5}$/.test(port)) return { hostname, port: Number(port) };
+  return isIPv6(text) ? { hostname: text, port: DEFAULT_PORT } : undefined;
 }
 
 function wildcardName(text: string): MeshError {

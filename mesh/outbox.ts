@@ -29,6 +29,7 @@ interface Segment {
  */
 export class Outbox {
   readonly #maxBytes: number;
+  readonly #segmentBytes: number;
   readonly #urgent: Uint8Array[] = [];
   readonly #segments: Segment[] = [];
   /** The segment that is being written. */
@@ -38,9 +39,10 @@ export class Outbox {
   #queuedBytes = 0;
   #unboundedBytes = 0;
 
-  /** Makes an empty outbox. */
-  constructor(maxBytes: number) {
+  /** Makes an empty outbox, whose writes carry up to `segmentBytes`. */
+  constructor(maxBytes: number, segmentBytes: number = SEGMENT_BYTES) {
     this.#maxBytes = maxBytes;
+    this.#segmentBytes = segmentBytes;
   }
 
   /** Bytes that wait or are being written and count towards the limit. */
@@ -122,9 +124,9 @@ export class Outbox {
 
   #newSegment(size: number): Segment {
     const spare = this.#spare;
-    if (spare === undefined || size > SEGMENT_BYTES) {
-      const bytes = new Uint8Array(Math.max(size, SEGMENT_BYTES));
-      return { bytes, end: 0, bounded: 0, isReusable: size <= SEGMENT_BYTES };
+    if (spare === undefined || size > this.#segmentBytes) {
+      const bytes = new Uint8Array(Math.max(size, this.#segmentBytes));
+      return { bytes, end: 0, bounded: 0, isReusable: size <= this.#segmentBytes };
     }
     this.#spare = undefined;
     spare.end = 0;

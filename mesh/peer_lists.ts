@@ -5,8 +5,10 @@
 
 import { encodePeerList } from "../codec/mod.ts";
 import type { Discovery } from "./discovery.ts";
+import type { NodeIdentity } from "./handshake.ts";
 import type { Link } from "./link.ts";
-import { parseNodeName, type Target } from "./node_name.ts";
+import { isMeshLang } from "./mesh_lang.ts";
+import { isSmallerName, parsePeerName, type Target } from "./node_name.ts";
 import type { Peers } from "./peers.ts";
 import type { TaskGroup } from "./task_group.ts";
 
@@ -19,11 +21,23 @@ const REPEAT_INTERVAL_MS = 60_000;
 /** How many names in a list may be unreadable before the rest is given up. */
 const MAX_UNREADABLE = 100;
 
+/**
+ * True if a peer is to be told of another. Two nodes of the Mesh runtime that dial each other at the
+ * same moment end up half open, so only one of them learns of the other. Our nodes dial such a node
+ * themselves.
+ */
+function isToDial(peer: NodeIdentity, other: NodeIdentity): boolean {
+  if (!isMeshLang(peer)) return other.name !== peer.name;
+  return isMeshLang(other) && isSmallerName(other.name, peer.name);
+}
+
 /** What peer lists need. */
 export interface PeerListsOptions {
   readonly selfName: string;
   readonly maxMessageBytes: number;
   readonly peers: Peers;
+  /** They are told of the peers, and nobody is told of them. */
+  readonly observers: Peers;
   readonly discovery: Discovery;
   readonly tasks: TaskGroup;
   /** A name in a list is of no use. */
@@ -41,17 +55,29 @@ export class PeerLists {
 
   /** Sends all links their lists, again and again until the node stops. */
   async repeat(): Promise<void> {
-    const { peers, tasks } = this.#options;
+    const { peers, observers, tasks } = this.#options;
     while (!tasks.stopped) {
       await tasks.delay(REPEAT_INTERVAL_MS);
-      for (const link of peers) this.send(link);
+      for (const link of [...peers, ...observers]) this.send(link);
     }
   }
 
-  /** Tells a peer of all others. */
+  /** Tells a new peer of the others, and those of it that it is not told of. */
+  introduce(link: Link): void {
+    this.send(link);
+    if (!isMeshLang(link.peer)) return;
+    const newcomer = encodePeerList([link.peer.name]);
+    for (const other of this.#options.peers) {
+      if (isToDial(other.peer, link.peer)) other.send(newcomer);
+    }
+  }
+
+  /** Tells a peer of all others that it should dial. */
   send(link: Link): void {
     const { peers, maxMessageBytes } = this.#options;
-    let rest = Array.from(peers, ({ peer }) => peer.name).filter((name) => name !== link.peer.name);
+    let rest = Array.from(peers, ({ peer }) => peer)
+      .filter((peer) => isToDial(link.peer, peer))
+      .map(({ name }) => name);
     while (rest.length > 0) {
       // In several messages, should the limit for one be that small.
       let count = rest.length;
@@ -63,13 +89,14 @@ export class PeerLists {
 
   /** Takes the list of a peer. */
   receive(names: readonly string[]): void {
-    const { selfName, peers, discovery, onRefused } = this.#options;
+    const { selfName, peers, observers, discovery, onRefused } = this.#options;
     let unreadable = 0;
     for (const name of names) {
-      if (name === selfName || peers.get(name) !== undefined) continue;
+      // A node that knows of no observers tells of them as of others.
+      if (name === selfName || (peers.get(name) ?? observers.get(name)) !== undefined) continue;
       let target: Target;
       try {
-        target = parseNodeName(name);
+        target = parsePeerName(name);
       } catch (error) {
         // One report for a list: a peer that sends thousands of bad names gets no more out of it.
         if (unreadable === 0) onRefused(name, error);

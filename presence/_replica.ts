@@ -24,6 +24,9 @@ export const ASK_RETRY_MS = 2_000;
 /** Longest time between two questions. */
 export const MAX_ASK_RETRY_MS = 10_000;
 
+/** Lost messages lead to another question no sooner than this after the one before. */
+const MISSED_RETRY_MS = 250;
+
 /** An instance that was silent for longer may have been out of reach. */
 const SILENCE_MS = 2_000;
 
@@ -88,7 +91,13 @@ export class Replica {
     return this.#gaps;
   }
 
-  /** When {@linkcode step} is to be called. */
+  /** True while a part of a snapshot has come and others are on their way. */
+  get isReceiving(): boolean {
+    for (const { assembly } of this.#instances.values()) if (assembly !== undefined) return true;
+    return false;
+  }
+
+  /** When {@linkcode step} must be called. */
   get dueAt(): number {
     return this.#dueAt;
   }
@@ -114,6 +123,16 @@ export class Replica {
       // A message that was refused is missed, like one that was lost.
       this.#wantIfBehind(instance, now);
       this.#dueAt = Math.min(this.#dueAt, instance.deadline, instance.askAt);
+    }
+  }
+
+  /** Messages were lost. A question or its answer may be among them, so it is asked again soon. */
+  missed(now: number): void {
+    for (const instance of this.#instances.values()) {
+      if (instance.askAt === Infinity || now - instance.askedAt < MISSED_RETRY_MS) continue;
+      instance.askDelayMs = ASK_RETRY_MS;
+      instance.askAt = Math.min(instance.askAt, now + this.#options.random() * ASK_GATHER_MS);
+      this.#dueAt = Math.min(this.#dueAt, instance.askAt);
     }
   }
 
@@ -147,6 +166,7 @@ export class Replica {
       }
       if (now >= instance.askAt) {
         wanted.push(instance.id);
+        instance.askedAt = now;
         instance.askAt = now + instance.askDelayMs;
         instance.askDelayMs = Math.min(2 * instance.askDelayMs, MAX_ASK_RETRY_MS);
       }
@@ -191,6 +211,7 @@ export class Replica {
       deadline: now,
       isExtended: false,
       askAt: Infinity,
+      askedAt: -Infinity,
       askDelayMs: ASK_RETRY_MS,
       isGone: false,
     };

@@ -13,6 +13,9 @@ import { type PresenceOptions, type PresenceSettings, resolveOptions } from "./o
 /** The room that instances speak through. Applications cannot use names like this. */
 const ROOM = "\0presence";
 
+/** How many times `readyTimeoutMs` a snapshot may take whose first part came in time. */
+const MAX_READY_ROUNDS = 10;
+
 /** A `Rooms`, whatever its sockets are. `Rooms<A>` is no `Rooms<B>` to TypeScript, but either is this. */
 export interface AnyRooms {
   /** See `Rooms.join`. */
@@ -132,17 +135,20 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
     this.#seam = seam;
     this.#settings = settings;
     this.#guards = new EventGuards(seam.onError);
-    this.#channel = seam.openReserved(ROOM, (message, from) => this.#receive(message, from));
+    const channel = seam.openReserved(ROOM, (message, from) => this.#receive(message, from));
+    this.#channel = channel;
     this.#core = new Core({
       instance: toHex(randomBytes(PRESENCE_INSTANCE_BYTES)),
       node: backplane?.nodeId ?? "",
-      maxMessageBytes: this.#channel.maxMessageBytes,
+      get maxMessageBytes() {
+        return channel.maxMessageBytes;
+      },
       heartbeatIntervalMs,
       timeoutMs,
       limits: { ...LIMITS, maxIdBytes, maxMetaBytes },
       random: () => randomFraction(randomBytes),
       send: (message) => {
-        this.#peers = this.#channel.publish(message).peers;
+        this.#peers = channel.publish(message).peers;
       },
       joined: (room, id, meta) => this.#joined(room, id, meta),
       left: (room, id) => this.#left(room, id),
@@ -251,8 +257,8 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
 
   /**
    * Resolves when every answer that came within `readyTimeoutMs` has been applied: counts and lists
-   * then hold what the reachable nodes had. It resolves at once if there is no other node, or after
-   * disposal.
+   * then hold what the reachable nodes had. An answer whose first part came in time is waited for,
+   * up to ten times as long. It resolves at once if there is no other node, or after disposal.
    *
    * @throws what the backplane's own `ready` rejects with.
    */
@@ -333,14 +339,22 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
       this.#arm();
     }
     if (this.#disposed || this.#peers === 0) return;
-    const { clock, readyTimeoutMs } = this.#settings;
-    await new Promise<void>((resolve) => {
-      const timer = clock.setTimeout(resolve, readyTimeoutMs);
-      this.#endWaiting = () => {
-        clock.clearTimeout(timer);
-        resolve();
-      };
-    });
+    // An answer of which a part has come is waited for, though not for ever.
+    for (let rounds = 0; rounds === 0 || this.#core.isReceiving; rounds++) {
+      if (rounds === MAX_READY_ROUNDS || this.#disposed) return;
+      await this.#wait(this.#settings.readyTimeoutMs);
+    }
+  }
+
+  #wait(ms: number): Promise<void> {
+    const { clock } = this.#settings;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = clock.setTimeout(resolve, ms);
+    this.#endWaiting = () => {
+      clock.clearTimeout(timer);
+      resolve();
+    };
+    return promise;
   }
 
   #join(socket: RoomSocket, room: string): boolean {

@@ -129,6 +129,27 @@ Deno.test("mod.ts can be imported by URL, with no import map and nothing else at
   }
 });
 
+Deno.test("a server may send modules with each of the types that the README names", async () => {
+  const readme = await Deno.readTextFile(new URL("README.md", ROOT));
+  const [, list = ""] = /must send `\.ts` files as (.*?) or\s+without a type/s.exec(readme) ?? [];
+  const types = Array.from(list.matchAll(/`(\S+\/\S+)`/g), ([, type]) => type);
+  assert(types.length >= 4, `the README names only ${types}`);
+  const bad = "text/vnd.trolltech.linguist";
+  await Promise.all([...types, undefined, bad].map(async (type) => {
+    const headers = new Headers(type === undefined ? {} : { "content-type": type });
+    const options = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
+    await using server = Deno.serve(options, () => {
+      // Bytes, as a text would be given a type.
+      const module = new TextEncoder().encode(`export const text: string = "imported";`);
+      return new Response(module, { headers });
+    });
+    const host = `127.0.0.1:${server.addr.port}`;
+    const program = `import { text } from "http://${host}/mod.ts"; console.log(text);`;
+    const { stdout, stderr } = await runAlone(program, host);
+    assertEquals(stdout, type === bad ? "" : "imported\n", `${type}: ${stderr}`);
+  }));
+});
+
 /** Imports each broker's backplane by itself. `HOST` stands for where the tree is. */
 const BROKERS_PROGRAM = `
 import { type NatsConnection, natsBackplane } from "HOST/brokers/nats.ts";

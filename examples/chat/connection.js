@@ -21,6 +21,12 @@ const PING_INTERVAL_MS = 10_000;
 const MOVE_SPREAD_MS = 300;
 
 /**
+ * How long both connections are kept. Nodes do not hear a message at the same moment: one that the new
+ * node had heard before we joined may still be on its way to the old one.
+ */
+const OVERLAP_MS = 300;
+
+/**
  * Where to try next, and when.
  *
  * @param {number} failures since the last connection that worked; 1 when it has just broken
@@ -104,7 +110,7 @@ export class Connection extends EventTarget {
       this.#allowSilence(socket);
       if (frame.type === "stopping") {
         setTimeout(() => this.#moveFrom(socket), Math.random() * MOVE_SPREAD_MS);
-      } else if (frame.type === "pong") this.#dropPredecessor();
+      } else if (frame.type === "pong") setTimeout(() => this.#dropPredecessor(), OVERLAP_MS);
       else this.#tell(frame);
     });
     socket.addEventListener("close", () => {

@@ -35,7 +35,7 @@ const MAX_SOCKETS = 2000;
 const MAX_SOCKETS_PER_ADDRESS = 100;
 
 /** How long the pages have to move to other nodes when this one stops. */
-const MOVE_MS = 1_000;
+const MOVE_MS = 1_500;
 
 /** Time over which the sockets are closed that are left after that. */
 const DRAIN_MS = 500;
@@ -56,6 +56,7 @@ async function main(options: Options): Promise<void> {
   peers = opened.peers;
   // The rooms of the chat, across all nodes.
   const rooms = new Rooms<ServerWebSocket>({ backplane: opened.backplane });
+  opened.answerInspections?.(rooms);
   const chat = new Chat(name, rooms);
 
   function showCluster(): void {

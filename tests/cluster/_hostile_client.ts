@@ -81,7 +81,8 @@ async function reaction(promise: Promise<unknown>): Promise<void> {
 
 // Requests.
 
-for (const length of [3_000, 22_000, 70_000]) {
+// 15,000 are just below what node:http takes; Deno.serve takes 22,000, and makes 66,000 bytes of them.
+for (const length of [3_000, 15_000, 22_000, 70_000]) {
   attack(`a path of ${length} braces`, (target) => {
     return request(target, { path: `/${"{".repeat(length)}` });
   });

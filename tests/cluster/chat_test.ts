@@ -87,7 +87,7 @@ Deno.test({
       await say(mateo, "said in between");
       await mateo.getByRole("textbox", { name: "Message" }).fill("half a sente");
 
-      // It tries its own node first, then the others: which of them is left to chance.
+      // It tries the other nodes first: which of them is left to chance.
       await mateo.getByText("You are back").waitFor();
       await mateo.locator(".message:not(.pending)").getByText("said in between").waitFor();
       const node = await mateo.locator('#nodes [data-state="here"]').getAttribute("data-node");
@@ -102,7 +102,7 @@ Deno.test({
     }),
 });
 
-Deno.test("chat: who records all that its nodes say to each other reads nothing of it", async () => {
+Deno.test("chat: an eavesdropper between two nodes can read nothing of what they say", async () => {
   const { cookie, nodes: [one, two] } = planCluster(2);
   const heard = "the password is swordfish";
   await using first = new NodeProcess(one, { cookie, nodes: [one] });
@@ -186,7 +186,7 @@ const BAD_FRAMES: [json: string, message: string][] = [
   [`{"type":"say","room":"elsewhere","text":"hi","id":"no"}`, "id must be"],
 ];
 
-Deno.test("chat: one speaks in rooms that one has joined, after saying hello", async () => {
+Deno.test("chat: a client can speak only after saying hello, in rooms that it has joined", async () => {
   await using cluster = await ChatCluster.start();
   await using client = await ChatClient.connect(cluster.url(0));
   const say = { type: "say", room: "lobby", text: "hi", id: "12345678" } as const;
@@ -200,7 +200,7 @@ Deno.test("chat: one speaks in rooms that one has joined, after saying hello", a
   assertEquals((await client.next("error")).code, "not-allowed");
 });
 
-Deno.test("chat: who sends too much is slowed down, then put out, and the others are not", async () => {
+Deno.test("chat: a client that sends too much is slowed down, then closed, and the others are not", async () => {
   await using cluster = await ChatCluster.start();
   await using here = await ChatClient.join(cluster.url(0), "Ada", "lobby");
   await using there = await ChatClient.join(cluster.url(1), "Mateo", "lobby");

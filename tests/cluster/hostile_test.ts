@@ -5,6 +5,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { RawClient } from "../websocket/_raw_client.ts";
 import { ExampleProcess } from "./_example_process.ts";
 import { type ExampleServer, findExampleServers } from "./_example_servers.ts";
 import { attacks, type Target } from "./_hostile_client.ts";
@@ -23,9 +24,12 @@ const PLACES = [
   /^websocket\/mod\.ts:/,
   /^websocket\/accept\.ts:/,
   /^examples\/chat\/server\.ts$/,
+  /^examples\/crossws\/server\.ts$/,
   /^examples\/express\/server\.ts$/,
   /^examples\/hono\/server\.ts$/,
   /^examples\/parallel\/server\.ts$/,
+  /^examples\/socket_io\/server\.ts$/,
+  /^examples\/yjs\/server\.ts$/,
 ];
 
 const examples = await findExampleServers();
@@ -53,6 +57,9 @@ async function attackExample(example: ExampleServer): Promise<void> {
     else await visit(target, example.purpose, text);
   };
   await check("before");
+  // The word may be written in any case (RFC 6455, section 4.2.1).
+  const headers = { Upgrade: "WebSocket", Connection: "keep-alive, upgrade" };
+  (await RawClient.open(target.port, { path: target.path, headers })).reset();
   let number = 0;
   for (const { name, run } of attacks()) {
     try {

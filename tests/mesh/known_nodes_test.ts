@@ -638,3 +638,13 @@ Deno.test("a node does not dial an address that has become its own, be it known 
   subject.learn(B);
   assertEquals([subject.due(), subject.dueIn], [[], undefined]);
 });
+
+Deno.test("what is not to be linked is forgotten; only a seed is dialled again", () => {
+  const subject = new Subject();
+  subject.seeds(A);
+  subject.learn(B);
+  for (const target of subject.due()) {
+    subject.known.failed(target, subject.now, { forget: true });
+  }
+  assertEquals(subject.dialledWithin(FORGET_AFTER / 2), new Set(["h1:9000"]));
+});

@@ -40,7 +40,7 @@ export type Order =
   | { readonly close: number }
   /** Mesh: nobody is reached, until it is over. */
   | { readonly cut: boolean }
-  | { readonly report: number; readonly room: string }
+  | { readonly report: number; readonly room: string; readonly collect?: boolean }
   /** Says so when it knows of so many sockets on other nodes. */
   | { readonly until: number }
   | { readonly end: true };
@@ -104,10 +104,9 @@ function obey(order: Order): boolean {
       type: "report",
       token: order.report,
       list,
-      gaps: presence.totals.gaps,
       local: presence.localCount,
       remote: presence.remoteCount,
-      heapBytes: heapBytes(),
+      heapBytes: order.collect ? heapBytes() : undefined,
       rssBytes: Deno.memoryUsage().rss,
       cpuMs: cpuMs(),
       published,
@@ -191,6 +190,7 @@ async function startBackplane(): Promise<Backplane> {
       reconnectTimeWait: 50,
     });
     const backplane = natsBackplane({ connection, cluster: "presence" });
+    backplane.addEventListener("up", ({ type }) => say({ type }));
     ends.push(() => backplane.shutdown(), () => connection.close());
     return backplane;
   }
@@ -204,6 +204,7 @@ async function startBackplane(): Promise<Backplane> {
       }).on("error", () => {});
     const [publisher, subscriber] = [client(), client()];
     const backplane = redisBackplane({ publisher, subscriber, cluster: "presence" });
+    backplane.addEventListener("up", ({ type }) => say({ type }));
     ends.push(
       () => backplane.shutdown(),
       () => publisher.disconnect(),

@@ -13,7 +13,7 @@ export interface Said {
   readonly list?: readonly [id: string, sockets: number][];
   readonly local?: number;
   readonly remote?: number;
-  /** After garbage has been collected. */
+  /** If garbage has been collected before. */
   readonly heapBytes?: number;
   readonly rssBytes?: number;
   /** Processor time so far. */
@@ -82,10 +82,10 @@ export class PresenceProcess implements AsyncDisposable {
     }
   }
 
-  /** Who is in a room, as it sees it. */
-  async report(room: string): Promise<Said> {
+  /** Who is in a room, as it sees it. `collect`: collects garbage before it says what it holds. */
+  async report(room: string, collect = false): Promise<Said> {
     const token = this.#token++;
-    await this.order({ report: token, room });
+    await this.order({ report: token, room, collect });
     return await this.says((said) => said.type === "report" && said.token === token);
   }
 

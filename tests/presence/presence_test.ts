@@ -1,5 +1,10 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { encodePresence, encodeRoomMessage, FrameError } from "../../codec/mod.ts";
+import {
+  encodePresence,
+  encodePresenceSnapshot,
+  encodeRoomMessage,
+  FrameError,
+} from "../../codec/mod.ts";
 import { Presence, type PresenceOptions } from "../../presence/mod.ts";
 import { Rooms } from "../../rooms/mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
@@ -417,6 +422,57 @@ Deno.test("a newcomer has everything when it is ready", async () => {
   for (const site of [...old, newcomer]) site[Symbol.dispose]();
 });
 
+Deno.test("ready waits for a snapshot that is on its way, though not for ever", async () => {
+  const clock = new FakeTimers();
+  const bus = new Bus();
+  const other = bus.node();
+  const node = bus.node();
+  const site = new Site(clock, node);
+  let isReady = false;
+  const ready = site.presence.ready().then(() => {
+    isReady = true;
+  });
+  const sender = { instance: "1".repeat(16), node: "" };
+  const say = (part: number) =>
+    node.hear(
+      encodeRoomMessage({
+        rooms: ["\0presence"],
+        except: [],
+        message: encodePresenceSnapshot({ ...sender, number: 3, part, parts: 3 }, [
+          { key: part, room: "lobby", id: `id ${part}`, meta: "" },
+        ]),
+      }),
+      other.nodeId,
+    );
+  await settled();
+  clock.advance(900);
+  say(0);
+  clock.advance(900);
+  await settled();
+  say(1);
+  clock.advance(900);
+  await settled();
+  assert(!isReady);
+  say(2);
+  clock.advance(1_000);
+  await ready;
+  assertEquals(site.ids(), "id 0,id 1,id 2");
+  site[Symbol.dispose]();
+
+  const waiting = new Site(clock, node);
+  await settled();
+  clock.advance(100);
+  say(0);
+  const late = waiting.presence.ready();
+  for (let i = 0; i < 10; i++) {
+    clock.advance(1_000);
+    await settled();
+  }
+  await late;
+  waiting[Symbol.dispose]();
+  assertEquals(clock.pending, 0);
+});
+
 Deno.test("it asks when the backplane is ready, and not before", async () => {
   const clock = new FakeTimers();
   const bus = new Bus();
@@ -552,6 +608,23 @@ Deno.test("a snapshot of many fits the backplane's messages", async () => {
   assertEquals(b.presence.count("room 7"), 200);
   // No part keeps a receiver busy for long.
   assert(Math.max(...bus.sizes) <= 257 * 1024);
+  for (const site of [a, b]) site[Symbol.dispose]();
+});
+
+Deno.test("a limit that the backplane learns later is kept", async () => {
+  const clock = new FakeTimers();
+  const bus = new Bus();
+  const node = bus.node();
+  const a = new Site(clock, node);
+  for (let i = 0; i < 1_000; i++) a.presence.track(new FakeSocket(), "lobby", `user ${i}`);
+  clock.advance(1_000);
+  node.maxMessageBytes = 4_096;
+  bus.sizes.length = 0;
+  const b = new Site(clock, bus.node());
+  await settled();
+  clock.advance(200);
+  assertEquals(b.presence.count("lobby"), 1_000);
+  assert(Math.max(...bus.sizes) <= 4_096);
   for (const site of [a, b]) site[Symbol.dispose]();
 });
 

@@ -110,7 +110,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "new peers are not told of others",
     file: "mesh/node.ts",
-    find: "    this.#peerLists.send(link);\n    replaced?.end",
+    find: "    this.#peerLists.introduce(link);\n    replaced?.end",
     replace: "    replaced?.end",
   },
   {
