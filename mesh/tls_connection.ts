@@ -28,7 +28,7 @@ const FIRST_CHUNK_BYTES = 512;
  * What is encrypted at a time, so that a long message does not lie in memory twice, and the heartbeat
  * sees that it moves.
  */
-const MAX_WRITE_BYTES = 48 * 1024;
+const MAX_WRITE_BYTES = 64 * 1024;
 
 /** In the codes of `node:tls` for a certificate that does not convince. */
 const UNTRUSTED = /CERT|VERIFY|ISSUER|ALTNAME/;
