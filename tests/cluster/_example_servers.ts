@@ -64,6 +64,13 @@ export async function findExampleServers(): Promise<ExampleServer[]> {
   return examples.sort((a, b) => a.label < b.label ? -1 : 1);
 }
 
+/** All blocks of code in a page, each as {@linkcode ExampleServer} would run it. */
+export async function startableBlocks(page: string): Promise<{ line: number; code: string }[]> {
+  const exports = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))).exports;
+  const blocks = codeBlocks(await Deno.readTextFile(new URL(page, ROOT)));
+  return blocks.map(({ line, code }) => ({ line, code: startable(code, exports) })).toArray();
+}
+
 type Nature = Pick<ExampleServer, "closeCode" | "handlesSigterm" | "path" | "purpose" | "runner">;
 
 function natureOf(code: string): Nature {
