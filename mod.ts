@@ -43,12 +43,14 @@ export {
   type RoomBroadcast,
 } from "./codec/mod.ts";
 export { dnsSeeds, MeshError, startMesh, workerSeeds } from "./mesh/mod.ts";
+export { Presence } from "./presence/mod.ts";
 export { Rooms } from "./rooms/mod.ts";
 export { logEvents } from "./telemetry/mod.ts";
 export { acceptWebSocket, ServerWebSocket } from "./websocket/mod.ts";
 // The types that these mention.
 export type * from "./backplane/mod.ts";
 export type * from "./mesh/mod.ts";
+export type * from "./presence/mod.ts";
 export type * from "./rooms/mod.ts";
 export type * from "./telemetry/mod.ts";
 export type * from "./websocket/mod.ts";

@@ -78,6 +78,19 @@ import { BrokerNode } from "./_broker_node.ts";
 import { RedisSubscriptions } from "./_redis_subscriptions.ts";
 import type { BrokerBackplane, BrokerOptions } from "./broker_backplane.ts";
 
+export type {
+  Backplane,
+  FrameErrorCode,
+  MalformedEvent,
+  MissedEvent,
+  NodeDownEvent,
+  OverflowEvent,
+  PublishReport,
+  RandomBytes,
+  RefusedEvent,
+  Timers,
+  TypedEventTarget,
+} from "../backplane/mod.ts";
 export type { BrokerBackplane, BrokerOptions, BrokerStats } from "./broker_backplane.ts";
 export { BrokerError, type BrokerErrorCode } from "./broker_error.ts";
 export { type BrokerEventMap, type BrokerRefusedCode, DownEvent, UpEvent } from "./events.ts";

@@ -21,6 +21,11 @@ export class Reader {
     return this.#at === this.#bytes.length;
   }
 
+  /** Where the next byte is read. */
+  get offset(): number {
+    return this.#at;
+  }
+
   /** The next byte. */
   u8(): number {
     return this.#bytes[this.#advance(1)];

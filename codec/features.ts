@@ -10,6 +10,7 @@
  * | 2 | {@linkcode FEATURE_ROOM_INTEREST} | ROOM_INTEREST |
  * | 3 | {@linkcode FEATURE_MISSED} | MISSED |
  * | 4 | {@linkcode FEATURE_ROOM_CLOSE} | ROOM_CLOSE |
+ * | 5 | {@linkcode FEATURE_OBSERVER} | none: the node only observes |
  *
  * @module
  */
@@ -24,3 +25,5 @@ export const FEATURE_ROOM_INTEREST = 1 << 2;
 export const FEATURE_MISSED = 1 << 3;
 /** Feature bit 4: the node understands ROOM_CLOSE. */
 export const FEATURE_ROOM_CLOSE = 1 << 4;
+/** Feature bit 5: the node observes the cluster and is no member of it. */
+export const FEATURE_OBSERVER = 1 << 5;

@@ -15,9 +15,15 @@
  * | `target-too-small` | the buffer to encode into ends too early |
  * | `no-target` | a ROOM_MESSAGE without a room |
  * | `unknown-flags` | a ROOM_MESSAGE with a flag that this version does not know |
- * | `unknown-op` | a ROOM_INTEREST with an operation that this version does not know |
+ * | `unknown-op` | a ROOM_INTEREST or a presence change with an operation that this version does not know |
  * | `bad-close-code` | a close code that a close frame or a ROOM_CLOSE must not carry |
  * | `reason-too-long` | a close reason above 123 bytes, which no close frame has space for |
+ * | `bad-part` | a part of a presence snapshot that is not one of as many as it says |
+ * | `bad-json` | a presence entry whose meta is not JSON |
+ * | `wrong-node` | a presence message in the name of an instance of another node |
+ * | `id-too-long` | an id of presence above the limit in force |
+ * | `meta-too-long` | a meta of presence above the limit in force |
+ * | `over-limit` | more than this node is willing to hold of what others announce |
  */
 export type FrameErrorCode =
   | "truncated"
@@ -34,7 +40,13 @@ export type FrameErrorCode =
   | "unknown-flags"
   | "unknown-op"
   | "bad-close-code"
-  | "reason-too-long";
+  | "reason-too-long"
+  | "bad-part"
+  | "bad-json"
+  | "wrong-node"
+  | "id-too-long"
+  | "meta-too-long"
+  | "over-limit";
 
 /**
  * The one error of the codec: something does not fit the wire format.

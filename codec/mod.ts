@@ -1,5 +1,6 @@
 /**
- * Every byte that travels between two nodes, as pure functions: no clock, no socket, no randomness.
+ * Every byte that travels between two nodes, and the frames of WebSockets, as pure functions: no clock,
+ * no socket, no randomness.
  *
  * The heart is one message, a text for the members of a room (all integers little-endian, both
  * texts strict UTF-8):
@@ -49,6 +50,7 @@ export * from "./handshake.ts";
 export * from "./heartbeat.ts";
 export * from "./missed.ts";
 export * from "./peer_list.ts";
+export * from "./presence_message.ts";
 export * from "./room_broadcast.ts";
 export * from "./room_close.ts";
 export * from "./room_interest.ts";

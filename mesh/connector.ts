@@ -10,13 +10,20 @@
  * `mesh_lang.ts` says what is different with a node of the Mesh runtime.
  */
 
+import { FEATURE_OBSERVER } from "../codec/mod.ts";
 import { acceptAll } from "./accept_loop.ts";
 import { HandshakeRate } from "./handshake_rate.ts";
 import { PendingHandshake, PendingHandshakes } from "./pending_handshakes.ts";
 import type { Announcements } from "./announcements.ts";
 import type { Cookies } from "./cookies.ts";
 import type { PeerInfo } from "./events.ts";
-import { accept, type HandshakeOptions, initiate, type NodeIdentity } from "./handshake.ts";
+import {
+  accept,
+  type HandshakeOptions,
+  initiate,
+  isObserver,
+  type NodeIdentity,
+} from "./handshake.ts";
 import { Link, type LinkListener } from "./link.ts";
 import { MeshError, type MeshErrorCode } from "./mesh_error.ts";
 import { formatAddress, isSameNode, isSmallerName, type Target } from "./node_name.ts";
@@ -38,6 +45,8 @@ export interface ConnectorOptions {
   readonly self: NodeIdentity;
   readonly cookies: Cookies;
   readonly peers: Peers;
+  /** Nodes that have dialled this one to look at the cluster. */
+  readonly observers: Peers;
   readonly tasks: TaskGroup;
   readonly keepAlive: KeepAlive;
   readonly linkListener: LinkListener;
@@ -216,6 +225,9 @@ export class Connector {
     if (!isExpected) {
       throw wrongName(target.name, peer.name);
     }
+    if (isObserver(peer)) {
+      throw new MeshError("observer", peer.name, `${peer.name} only observes: it dials others`);
+    }
     const { peers } = this.#options;
     const link = peers.get(peer.name);
     const linked = link?.peer.incarnation === peer.incarnation;
@@ -270,11 +282,12 @@ export class Connector {
     ack?: Uint8Array,
   ): Link {
     const { self, settings, totals, peers, tasks, keepAlive, linkListener } = this.#options;
-    const { announcementsFor, onLink } = this.#options;
-    // What only one of the two understands is not spoken.
-    const peer = { ...identity, features: identity.features & self.features };
+    const { announcementsFor, onLink, observers } = this.#options;
+    // What only one of the two understands is not spoken. That a node observes is for it alone to say.
+    const features = identity.features & (self.features | FEATURE_OBSERVER);
+    const peer = { ...identity, features };
     const initiator = direction === "outgoing" ? self.name : peer.name;
-    const { link, replaced } = peers.add(peer, initiator, () =>
+    const makeLink = () =>
       new Link({
         connection,
         peer,
@@ -284,7 +297,9 @@ export class Connector {
         totals,
         listener: linkListener,
         announcements: announcementsFor(peer),
-      }, ack));
+      }, ack);
+    const place = isObserver(peer) ? observers : peers;
+    const { link, replaced } = place.add(peer, initiator, makeLink);
     tasks.run(link.ended.then(() => {
       keepAlive.delete(connection);
       if (isMeshLang(peer)) this.#deadSessions.ended(peer.name);

@@ -227,7 +227,9 @@ export class Discovery {
         target.name !== undefined && target.name !== this.#self.name;
       const name = target.name ?? "";
       onRefused(formatAddress(target), isMisled ? this.#ownAddress(name, error) : error);
-      this.#known.failed(target, clock.now());
+      // An observer is not to be linked. Who has told of it took it for a node.
+      const forget = error instanceof MeshError && error.code === "observer";
+      this.#known.failed(target, clock.now(), { forget });
     }
     this.dialDue();
   }

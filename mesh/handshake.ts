@@ -38,6 +38,7 @@ import {
   encodeTranscript,
   FEATURE_GOODBYE,
   FEATURE_MISSED,
+  FEATURE_OBSERVER,
   FEATURE_ROOM_CLOSE,
   FEATURE_ROOM_INTEREST,
   FEATURE_ROOM_MESSAGE,
@@ -82,6 +83,11 @@ export interface HandshakeOptions {
    * handshake. Nothing is proven yet.
    */
   readonly onIdentity: (peer: NodeIdentity) => void;
+}
+
+/** True for a node that looks at the cluster and is no member of it. */
+export function isObserver({ features }: NodeIdentity): boolean {
+  return (features & FEATURE_OBSERVER) !== 0;
 }
 
 /** A new identity for a node that starts. */

@@ -13,7 +13,7 @@ import {
   targetRooms,
 } from "../codec/mod.ts";
 import { Announcements } from "./announcements.ts";
-import type { NodeIdentity } from "./handshake.ts";
+import { isObserver, type NodeIdentity } from "./handshake.ts";
 import type { Link } from "./link.ts";
 import { OwnRooms } from "./own_rooms.ts";
 import { RoomChanges } from "./room_changes.ts";
@@ -89,6 +89,8 @@ export class Interest {
   linked(link: Link): void {
     this.#links.add(link);
     this.#wanted.add(link);
+    // It wants nothing before it has said so.
+    if (isObserver(link.peer)) this.#wanted.apply(link, { op: "only", rooms: [] });
   }
 
   /** A link has ended. */

@@ -44,6 +44,11 @@ function isAlias({ seed, name, address }: KnownNode): boolean {
   return seed && name !== undefined && addressOfName(name) !== address;
 }
 
+/** An IPv4 address as such, though a listener at `::` shows it as `::ffff:10.0.0.5`. */
+function withoutMapping<Host extends string | undefined>(hostname: Host): Host {
+  return hostname?.replace(/^::ffff:(?=[\d.]+$)/i, "") as Host;
+}
+
 /** True if there is no reason to dial a node. */
 function isSettled(node: KnownNode, isLinked: (name: string) => boolean): boolean {
   return node.name !== undefined && isLinked(node.name) && !isAlias(node);
@@ -116,10 +121,11 @@ export class KnownNodes {
     return next;
   }
 
-  /** A dial has come to nothing. */
-  failed(target: Target, now: number): void {
+  /** A dial has come to nothing. `forget`: only a seed is to be dialled again. */
+  failed(target: Target, now: number, { forget = false }: { forget?: boolean } = {}): void {
     const node = this.#nodes.get(formatAddress(target));
     if (node === undefined) return;
+    if (forget && !node.seed) return void this.#nodes.delete(node.address);
     node.dialling = false;
     node.tried = true;
     node.failures++;
@@ -137,8 +143,9 @@ export class KnownNodes {
 
   /** True if a known node lives at a host, by its name or by where it was last linked. */
   isKnownHost(hostname: string): boolean {
+    const host = withoutMapping(hostname);
     for (const { target, remoteHost } of this.#nodes.values()) {
-      if (target.hostname === hostname || remoteHost === hostname) return true;
+      if (target.hostname === host || remoteHost === host) return true;
     }
     return false;
   }
@@ -157,7 +164,9 @@ export class KnownNodes {
     if (!this.#nodes.has(address) && this.#learnt() >= this.#maxLearnt) this.#forgetOne(isLinked);
     this.#know(target, false, now);
     const node = this.#nodes.get(address);
-    if (node !== undefined) this.#found(node, target.name, now).remoteHost = remoteHost;
+    if (node !== undefined) {
+      this.#found(node, target.name, now).remoteHost = withoutMapping(remoteHost);
+    }
     const seed = dialled && this.#nodes.get(formatAddress(dialled));
     if (seed === undefined) return;
     this.#found(seed, target.name, now).dialling = false;

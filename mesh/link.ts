@@ -203,10 +203,12 @@ export class Link {
     return outcome;
   }
 
-  /** Queues any other payload. It is lost if it does not fit, or if the link is on its way down. */
+  /**
+   * Queues a payload that is no message for rooms, before all that are. Pongs do not overtake it. It is
+   * lost if too many such wait, or if the link is on its way down.
+   */
   send(payload: Uint8Array): void {
-    if (this.#down || this.#leaving || !this.#queue.push(payload)) return;
-    this.#wake();
+    if (!this.#down && !this.#leaving) this.#sendUrgent(payload);
   }
 
   /** Tells the peer of rooms that this node has opened and closed. */

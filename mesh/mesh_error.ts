@@ -23,7 +23,8 @@
  * | `mesh-lang-handshake` | the other side is a node of the Mesh runtime, or plays one; see `allowMeshLang` |
  * | `malformed` | what came is not a handshake; see `cause` |
  * | `already-linked` | a link to this node exists and stays |
- * | `too-many-peers` | `maxPeers` links are there already |
+ * | `observer` | the node that was dialled only observes: it dials others, and is not dialled |
+ * | `too-many-peers` | `maxPeers` links are there already; or, for an observer, 16 to observers |
  * | `too-many-handshakes` | pushed out by other connections (`maxPendingHandshakes`), or more than `maxHandshakesPerSecond` |
  * | `seeds-failed` | the `seeds` function failed; see `cause` |
  * | `shut-down` | this node has been shut down |
@@ -50,6 +51,7 @@ export type MeshErrorCode =
   | "mesh-lang-handshake"
   | "malformed"
   | "already-linked"
+  | "observer"
   | "too-many-peers"
   | "too-many-handshakes"
   | "seeds-failed"

@@ -28,9 +28,13 @@
  * middle is not kept out then; they have no incarnation, so which of two links to one is kept is found
  * out by having the older prove that it is alive; they are never sent a message of ours.
  *
- * **Limits.** Everything that somebody without the cookie can make a node hold is bounded: pending
- * handshakes, their time, and the 4 KiB of a message in them; so are, for peers, their number, the
- * length of a message, what waits for them, and the names that are learnt from them.
+ * **Limits.** Everything that somebody without the cookie can make a node hold or do is bounded:
+ * pending handshakes, their time, the 4 KiB of a message in them, and how many begin in a second. A
+ * flood of connections does not keep out nodes that this one knows. For peers there are limits to
+ * their number, the length of a message, what waits for them, and the names that are learnt from them.
+ *
+ * **Clusters that do not form** say why, by `refused` events: see {@linkcode MeshErrorCode}. Only a
+ * link that is there already, and a seed that turns out to be this node itself, are not reported.
  *
  * @example
  * ```ts
@@ -46,7 +50,20 @@
  * @module
  */
 
-export type { Clock, RandomBytes } from "../backplane/clock.ts";
+export type {
+  Backplane,
+  Clock,
+  FrameErrorCode,
+  MalformedEvent,
+  MissedEvent,
+  NodeDownEvent,
+  OverflowEvent,
+  PublishReport,
+  RandomBytes,
+  RefusedEvent,
+  Timers,
+  TypedEventTarget,
+} from "../backplane/mod.ts";
 export { dnsSeeds, type DnsSeedsOptions, type ResolveDns } from "./dns_seeds.ts";
 export {
   type MeshEventMap,

@@ -3,7 +3,7 @@
  *
  * ```text
  *   node ──┬── connector ── pending handshakes, handshake    connections become links
- *          ├── peers ── duplicate links                     one link for each peer
+ *          ├── peers, observers ── duplicate links          one link for each of them
  *          │     └── link ── send queue, heartbeat          what happens on it
  *          ├── interest                                     which broadcasts go where
  *          ├── discovery ── known nodes                     who should be linked, and is dialled
@@ -32,7 +32,7 @@ import {
   PeerUpEvent,
   UnsupportedEvent,
 } from "./events.ts";
-import { newIdentity } from "./handshake.ts";
+import { isObserver, newIdentity } from "./handshake.ts";
 import { Interest } from "./interest.ts";
 import { KeepAlive } from "./keep_alive.ts";
 import type { Link } from "./link.ts";
@@ -52,6 +52,9 @@ import { type MeshTotals, newCounters } from "./totals.ts";
 import type { Address, Listener } from "./transport.ts";
 import { Discovery } from "./discovery.ts";
 
+/** Most observers at a time. */
+const MAX_OBSERVERS = 16;
+
 /** How long a link may take to write what waits and say goodbye. */
 const LEAVE_LIMIT_MS = 2_000;
 
@@ -68,6 +71,7 @@ export class MeshNode extends EventTarget implements Mesh {
   readonly #localListener: Listener | undefined;
   readonly #tasks: TaskGroup;
   readonly #peers: Peers;
+  readonly #observers: Peers;
   readonly #connector: Connector;
   readonly #discovery: Discovery;
   readonly #peerLists: PeerLists;
@@ -123,6 +127,7 @@ export class MeshNode extends EventTarget implements Mesh {
 
     const tasks = this.#tasks = new TaskGroup(clock);
     const peers = this.#peers = new Peers(this.name, maxPeers);
+    const observers = this.#observers = new Peers(this.name, MAX_OBSERVERS);
     const interest = this.#interest = new Interest(settings.interest, clock);
     const onRefused = (address: string, error: unknown) => this.#onRefused(address, error);
     this.#connector = new Connector({
@@ -131,13 +136,16 @@ export class MeshNode extends EventTarget implements Mesh {
       self,
       cookies,
       peers,
+      observers,
       tasks,
       keepAlive,
       linkListener: {
         onBroadcast: (link, message) =>
           this.#receivers.deliver(message, link.peer.incarnation || undefined),
         onInterest: (link, message) => interest.receive(link, message),
-        onMissed: (link, count) => this.#onMissed(link, count),
+        onMissed: (link, count) => {
+          if (!isObserver(link.peer)) this.#onMissed(link, count);
+        },
         onPeerList: (names) => this.#peerLists.receive(names),
         onMalformed: (link, { code }) => this.dispatchEvent(new MalformedEvent(link.info, code)),
         onOverflow: (link) => this.dispatchEvent(new OverflowEvent(link.info, link.info.dropped)),
@@ -163,6 +171,7 @@ export class MeshNode extends EventTarget implements Mesh {
       selfName: this.name,
       maxMessageBytes: this.maxMessageBytes,
       peers,
+      observers,
       discovery: this.#discovery,
       tasks,
       onRefused,
@@ -274,12 +283,18 @@ export class MeshNode extends EventTarget implements Mesh {
     this.#discovery.stop();
     this.#interest.stop();
     this.#connector.stop();
-    await Promise.all(Array.from(this.#peers, (link) => link.leave(LEAVE_LIMIT_MS)));
+    const links = [...this.#peers, ...this.#observers];
+    await Promise.all(links.map((link) => link.leave(LEAVE_LIMIT_MS)));
     await this.#tasks.ended();
   }
 
   #onLink(link: Link, replaced: Link | undefined): void {
     this.#interest.linked(link);
+    if (isObserver(link.peer)) {
+      this.#peerLists.send(link);
+      replaced?.end("replaced");
+      return;
+    }
     // Of a link that this node has dialled, discovery hears when the dial is over.
     if (link.direction === "incoming") this.#discovery.linked(link);
     this.#peerLists.introduce(link);
@@ -290,6 +305,7 @@ export class MeshNode extends EventTarget implements Mesh {
 
   #onDown(link: Link, reason: PeerDownReason, cause: unknown): void {
     this.#interest.unlinked(link);
+    if (isObserver(link.peer)) return void this.#observers.remove(link);
     const isGone = this.#peers.remove(link);
     if (isGone) this.#discovery.lost(link, reason);
     this.dispatchEvent(new PeerDownEvent(link.info, reason, cause));

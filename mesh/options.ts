@@ -1,4 +1,4 @@
-import { SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
+import { FEATURE_OBSERVER, SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
 import {
   checkBoolean,
   checkFunction,
@@ -85,6 +85,14 @@ export interface MeshOptions {
    * announce. Default: `"cluster"`.
    */
   interest?: "cluster" | "room";
+  /**
+   * True: this node looks at a cluster and is no member of it, as tools do. It dials the others, and
+   * they are its peers. To them it is no peer: it is in no list, count or event of theirs, they tell
+   * nobody of it, and they do not redial it. It gets what is published to rooms that it opens, and can
+   * publish. A node takes 16 observers. Nodes of older versions, and of the Mesh runtime, take it for a
+   * node like any other. Default: false.
+   */
+  observer?: boolean;
   /**
    * Largest message of a session, in bytes with all its lengths; a peer that sends more is cut off,
    * so it must be the same on all nodes. 512 to 2³²−1, default: 16 MiB.
@@ -189,6 +197,7 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
   const sharesPort = typeof options.seeds === "function" && options.seeds.sharesPort === true;
   const name = parseName(options.name, sharesPort);
   const allowMeshLang = checkBoolean("allowMeshLang", options.allowMeshLang);
+  const observer = checkBoolean("observer", options.observer);
   const number = (option: keyof MeshOptions, fallback: number, range: NumberRange = {}) =>
     wholeNumber(option, options[option], fallback, range);
   const delay = (option: keyof MeshOptions, fallback: number) =>
@@ -199,7 +208,7 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     cookies: checkCookies(options.cookie, allowMeshLang ? 1 : MIN_COOKIE_BYTES),
     listen: checkListen(options.listen, name, sharesPort),
     seeds: checkSeeds(options.seeds),
-    interest: oneOf("interest", options.interest, ["cluster", "room"]),
+    interest: checkInterest(options.interest, observer),
     sharesPort,
     maxMessageBytes: number("maxMessageBytes", SESSION_MAX_FRAME_BYTES, {
       min: 512,
@@ -214,7 +223,7 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     heartbeatTimeoutMs: delay("heartbeatTimeoutMs", 5_000),
     forgetAfterMs: number("forgetAfterMs", 600_000),
     allowMeshLang,
-    features: ALL_FEATURES,
+    features: observer ? ALL_FEATURES | FEATURE_OBSERVER : ALL_FEATURES,
     transport: checkTransport(options),
     localTransport: sharesPort && !options.transport && options.tls !== false
       ? tcpTransport
@@ -223,6 +232,15 @@ export function resolveOptions(options: MeshOptions): MeshSettings {
     clock: checkClock(options.clock),
     randomBytes: checkRandomBytes(options.randomBytes),
   };
+}
+
+function checkInterest(interest: MeshOptions["interest"], observer: boolean): "cluster" | "room" {
+  const checked = oneOf("interest", interest, ["cluster", "room"]);
+  if (!observer) return checked;
+  if (interest === "cluster") {
+    throw new RangeError('interest must be "room" or left out for an observer, got "cluster"');
+  }
+  return "room";
 }
 
 function parseName(name: unknown, sharesPort: boolean): Required<Target> {

@@ -36,6 +36,8 @@ export interface PeerListsOptions {
   readonly selfName: string;
   readonly maxMessageBytes: number;
   readonly peers: Peers;
+  /** They are told of the peers, and nobody is told of them. */
+  readonly observers: Peers;
   readonly discovery: Discovery;
   readonly tasks: TaskGroup;
   /** A name in a list is of no use. */
@@ -53,10 +55,10 @@ export class PeerLists {
 
   /** Sends all links their lists, again and again until the node stops. */
   async repeat(): Promise<void> {
-    const { peers, tasks } = this.#options;
+    const { peers, observers, tasks } = this.#options;
     while (!tasks.stopped) {
       await tasks.delay(REPEAT_INTERVAL_MS);
-      for (const link of peers) this.send(link);
+      for (const link of [...peers, ...observers]) this.send(link);
     }
   }
 
@@ -87,10 +89,11 @@ export class PeerLists {
 
   /** Takes the list of a peer. */
   receive(names: readonly string[]): void {
-    const { selfName, peers, discovery, onRefused } = this.#options;
+    const { selfName, peers, observers, discovery, onRefused } = this.#options;
     let unreadable = 0;
     for (const name of names) {
-      if (name === selfName || peers.get(name) !== undefined) continue;
+      // A node that knows of no observers tells of them as of others.
+      if (name === selfName || (peers.get(name) ?? observers.get(name)) !== undefined) continue;
       let target: Target;
       try {
         target = parsePeerName(name);

@@ -91,11 +91,6 @@ export class SendQueue {
     return "queued";
   }
 
-  /** Queues any other payload. False: it does not fit. */
-  push(payload: Uint8Array): boolean {
-    return this.#outbox.push(payload);
-  }
-
   /** Queues a payload that overtakes all others. */
   pushUrgent(payload: Uint8Array): void {
     this.#outbox.pushUrgent(payload);

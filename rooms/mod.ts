@@ -23,20 +23,20 @@
  *
  * @example
  * ```ts
+ * import { createServer } from "node:http";
  * import { Rooms } from "@roomcast/roomcast/rooms";
+ * import { acceptWebSocket } from "@roomcast/roomcast/websocket";
  *
  * const rooms = new Rooms();
  *
- * function serve(request: Request): Response {
- *   const { socket, response } = Deno.upgradeWebSocket(request);
- *   socket.onopen = () => rooms.join(socket, "lobby");
- *   socket.onmessage = ({ data }) => {
- *     // Clients send what they like, and Deno's process ends if an event handler throws.
- *     if (typeof data !== "string" || data.length > 10_000) return socket.close(1008);
- *     rooms.broadcast("lobby", data, { except: socket });
- *   };
- *   return response;
- * }
+ * const server = createServer((_request, response) => response.writeHead(426).end());
+ * server.on("upgrade", (request, stream, head) => {
+ *   // Messages have at most 10,000 bytes, so that `broadcast` cannot throw.
+ *   const socket = acceptWebSocket(request, stream, head, { maxMessageBytes: 10_000 });
+ *   if (socket === undefined) return; // refused, and answered
+ *   rooms.join(socket, "lobby");
+ *   socket.onmessage = ({ data }) => rooms.broadcast("lobby", data, { except: socket });
+ * });
  * ```
  *
  * @module

@@ -85,6 +85,9 @@ export interface DrainOptions extends CloseOptions {
  * const rooms = new Rooms();
  *
  * function serve(request: Request): Response {
+ *   if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+ *     return new Response("WebSockets only", { status: 426 });
+ *   }
  *   const { socket, response } = Deno.upgradeWebSocket(request);
  *   socket.onopen = () => rooms.join(socket, "lobby");
  *   socket.onmessage = ({ data }) => {

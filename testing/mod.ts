@@ -39,7 +39,7 @@
  * @module
  */
 
-export type { Clock, RandomBytes } from "../backplane/clock.ts";
+export type { Clock, RandomBytes, Timers } from "../backplane/clock.ts";
 export type { Address, Connection, Listener, Transport } from "../mesh/transport.ts";
 export type { HostOptions, HostState, SimulatedHost } from "./host.ts";
 export type { Delay, NetworkOptions, SimulatedNetwork } from "./network.ts";

@@ -7,19 +7,18 @@ import { assert, assertEquals } from "@std/assert";
 
 const ROOT = new URL("../", import.meta.url);
 
-/** What the process runs. `MOD` stands for the URL of `mod.ts`. */
+/** What the process runs. `HOST` stands for where the tree is. */
 const PROGRAM = `
+import { encodeFrame, FrameDecoder } from "HOST/codec/mod.ts";
 import {
   decodeRoomBroadcast,
-  encodeFrame,
   encodeRoomBroadcast,
-  FrameDecoder,
   FrameError,
   type MeshOptions,
   type RoomSocket,
   Rooms,
   startMesh,
-} from "MOD";
+} from "HOST/mod.ts";
 
 class Socket implements RoomSocket {
   readonly readyState = 1;
@@ -110,7 +109,7 @@ Deno.test("mod.ts can be imported by URL, with no import map and nothing else at
   const { server, requested } = serveTree();
   await using _ = server;
   const host = `127.0.0.1:${server.addr.port}`;
-  const program = PROGRAM.replace("MOD", `http://${host}/mod.ts`);
+  const program = PROGRAM.replaceAll("HOST", `http://${host}`);
   const { success, stdout, stderr } = await runAlone(program, host);
 
   assert(success, stderr);
@@ -122,11 +121,33 @@ Deno.test("mod.ts can be imported by URL, with no import map and nothing else at
     heard: ["from a to b", "from a to b"],
   });
 
-  const allowed = /^\/(mod\.ts|(codec|backplane|rooms|mesh)\/\w+\.ts)$/;
+  const allowed =
+    /^\/(mod\.ts|(codec|backplane|brokers|rooms|websocket|presence|mesh|telemetry)\/\w+\.ts)$/;
   assertEquals(requested.filter((path) => !allowed.test(path)), []);
   for (const path of ["/mod.ts", "/codec/mod.ts", "/rooms/mod.ts", "/mesh/mod.ts"]) {
     assert(requested.includes(path), `${path} was not loaded`);
   }
+});
+
+Deno.test("a server may send modules with each of the types that the README names", async () => {
+  const readme = await Deno.readTextFile(new URL("README.md", ROOT));
+  const [, list = ""] = /must send `\.ts` files as (.*?) or\s+without a type/s.exec(readme) ?? [];
+  const types = Array.from(list.matchAll(/`(\S+\/\S+)`/g), ([, type]) => type);
+  assert(types.length >= 4, `the README names only ${types}`);
+  const bad = "text/vnd.trolltech.linguist";
+  await Promise.all([...types, undefined, bad].map(async (type) => {
+    const headers = new Headers(type === undefined ? {} : { "content-type": type });
+    const options = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
+    await using server = Deno.serve(options, () => {
+      // Bytes, as a text would be given a type.
+      const module = new TextEncoder().encode(`export const text: string = "imported";`);
+      return new Response(module, { headers });
+    });
+    const host = `127.0.0.1:${server.addr.port}`;
+    const program = `import { text } from "http://${host}/mod.ts"; console.log(text);`;
+    const { stdout, stderr } = await runAlone(program, host);
+    assertEquals(stdout, type === bad ? "" : "imported\n", `${type}: ${stderr}`);
+  }));
 });
 
 /** Imports each broker's backplane by itself. `HOST` stands for where the tree is. */
@@ -177,7 +198,8 @@ Deno.test("the simulation for users' own tests can be imported by URL too", asyn
 
   assert(success, stderr);
   assertEquals(stdout, "linked\n");
-  const allowed = /^\/(mod\.ts|(codec|backplane|rooms|mesh|testing)\/\w+\.ts)$/;
+  const allowed =
+    /^\/(mod\.ts|(codec|backplane|brokers|rooms|websocket|presence|mesh|telemetry|testing)\/\w+\.ts)$/;
   assertEquals(requested.filter((path) => !allowed.test(path)), []);
 });
 

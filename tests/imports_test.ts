@@ -9,7 +9,7 @@ import config from "../deno.json" with { type: "json" };
  * | `mod.ts` | the `mod.ts` of the folders that most people need | no broker |
  * | `codec/` | `codec/` | and no clock, randomness, I/O or global of the platform |
  * | `backplane/` | `codec/` | |
- * | `websocket/` | `codec/` | |
+ * | `websocket/` | `codec/` | and not `Deno` |
  * | `rooms/` | `backplane/`, `codec/` | |
  * | `presence/` | `rooms/`, `backplane/`, `codec/` | |
  * | `mesh/`, `brokers/` | `backplane/`, `codec/` | |
@@ -34,9 +34,10 @@ const FOLDERS: ReadonlyMap<string, { values: string[]; types: string[] }> = new 
   ["telemetry", { values: ["backplane/"], types: ["mesh/", "rooms/", "presence/", "brokers/"] }],
   ["testing", { values: ["backplane/", "mesh/"], types: [] }],
 ]);
-const MOD_IMPORTS = ["backplane", "codec", "mesh", "rooms", "telemetry", "websocket"].map((
-  folder,
-) => `${folder}/mod.ts`);
+const MOD_IMPORTS = ["backplane", "codec", "mesh", "presence", "rooms", "telemetry", "websocket"]
+  .map((
+    folder,
+  ) => `${folder}/mod.ts`);
 
 /** What the codec has no business with. */
 const PLATFORM: ReadonlySet<string> = new Set([
@@ -137,7 +138,8 @@ function violationsOf(path: string, source: string): string[] {
   const folder = path.slice(0, Math.max(0, path.indexOf("/")));
   return scan(path, source).flatMap((find) => {
     if (find.kind === "global") {
-      return folder === "codec" ? [`${path} uses ${find.name}`] : [];
+      const mustNot = folder === "codec" || folder === "websocket" && find.name === "Deno";
+      return mustNot ? [`${path} uses ${find.name}`] : [];
     }
     const reason = objectionTo(path, folder, find.specifier, find.typeOnly);
     return reason === undefined ? [] : [`${path} imports ${find.specifier ?? "…"}: ${reason}`];
@@ -212,7 +214,7 @@ Deno.test("the library consists of TypeScript", () => {
 Deno.test("mod.ts loads neither a broker nor the simulation", () => {
   const loaded = loadedBy("mod.ts", readLibrary());
   for (const path of MOD_IMPORTS) assert(loaded.has(path), path);
-  const expected = /^(mod\.ts$|(codec|backplane|rooms|websocket|mesh|telemetry)\/|node:)/;
+  const expected = /^(mod\.ts$|(codec|backplane|rooms|presence|websocket|mesh|telemetry)\/|node:)/;
   assertEquals([...loaded].filter((path) => !expected.test(path)), []);
 });
 
@@ -225,6 +227,8 @@ Deno.test("each part can be loaded without those that it does not need", () => {
   assertEquals(foldersOf("codec/mod.ts"), ["codec"]);
   assertEquals(foldersOf("backplane/mod.ts"), ["backplane", "codec"]);
   assertEquals(foldersOf("rooms/mod.ts"), ["backplane", "codec", "rooms"]);
+  assertEquals(foldersOf("websocket/mod.ts"), ["codec", "websocket"]);
+  assertEquals(foldersOf("presence/mod.ts"), ["backplane", "codec", "presence", "rooms"]);
   assertEquals(foldersOf("mesh/mod.ts"), ["backplane", "codec", "mesh"]);
   for (const name of ["nats", "redis"]) {
     assertEquals(foldersOf(`brokers/${name}.ts`), ["backplane", "brokers", "codec"], name);
@@ -275,6 +279,10 @@ const BROKEN: readonly (readonly [path: string, source: string, part: string])[]
   ["rooms/a.ts", `export { x } from "../brokers/nats.ts";`, "not from rooms/"],
   ["rooms/a.ts", `import { Reader } from "../codec/_reader.ts";`, "another folder's internals"],
   ["rooms/a.ts", `import "../mod.ts";`, "not from rooms/"],
+
+  ["websocket/a.ts", `import { Rooms } from "../rooms/mod.ts";`, "not from websocket/"],
+  ["websocket/a.ts", `import { Reader } from "../codec/_reader.ts";`, "another folder's internals"],
+  ["websocket/a.ts", `const os = Deno.build.os;`, "uses Deno"],
 
   ["mesh/a.ts", `import { Rooms } from "../rooms/mod.ts";`, "not from mesh/"],
   ["mesh/a.ts", `import type { Rooms } from "../rooms/mod.ts";`, "not from mesh/"],

@@ -6,6 +6,7 @@
 
 import config from "../deno.json" with { type: "json" };
 import { MUTATIONS as FUZZ } from "./fuzz/mutations.ts";
+import { MUTATIONS as PRESENCE } from "./presence/mutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { MUTATIONS as SIMULATE } from "./simulation/mutations.ts";
 
@@ -13,6 +14,7 @@ import { MUTATIONS as SIMULATE } from "./simulation/mutations.ts";
 const HUNTS: Readonly<Record<string, { script: string; mutations: readonly Mutation[] }>> = {
   simulate: { script: "tests/simulation/simulate.ts", mutations: SIMULATE },
   fuzz: { script: "tests/fuzz/fuzz.ts", mutations: FUZZ },
+  presence: { script: "tests/presence/simulate.ts", mutations: PRESENCE },
 };
 
 const ROOT = new URL("../", import.meta.url);
@@ -23,9 +25,11 @@ const COPIED = [
     "tests/_fake_timers.ts",
     "tests/mutation.ts",
     "tests/fuzz",
+    "tests/presence",
     "tests/rooms",
     "tests/simulation",
     "tests/testdata",
+    "tests/websocket",
   ],
 ];
 

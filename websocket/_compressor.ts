@@ -6,7 +6,7 @@
 
 import { Buffer } from "node:buffer";
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
-import { encodeWebSocketFrame } from "../codec/mod.ts";
+import { encodeWebSocketFrame, OPCODE } from "../codec/mod.ts";
 import { checkServerFrame, payloadBytes } from "./_server_frame.ts";
 import { INVALID_DATA, TOO_BIG, Violation } from "./_violation.ts";
 
@@ -46,18 +46,25 @@ export class Compressor {
   }
 
   /**
-   * Does the same for a frame from elsewhere, once for all sockets that are sent it.
+   * Does the same for a frame from elsewhere, once for all sockets that are sent it, unless its payload
+   * is shorter than `thresholdBytes`.
    *
-   * @throws {RangeError} see {@linkcode checkServerFrame}.
+   * @throws {TypeError} and {RangeError}, see {@linkcode checkServerFrame}.
    */
-  twinOf(frame: Uint8Array): Uint8Array {
-    let twin = this.#twins.get(frame);
-    if (twin === undefined) {
-      checkServerFrame(frame);
-      this.#twins.set(frame, twin = this.compress(frame));
-    }
+  twinOf(frame: Uint8Array, thresholdBytes: number): Uint8Array {
+    const known = this.#twins.get(frame);
+    if (known !== undefined) return known;
+    checkServerFrame(frame);
+    const isWorthIt = payloadBytes(frame) >= thresholdBytes && isMessage(frame);
+    const twin = isWorthIt ? this.compress(frame) : frame;
+    this.#twins.set(frame, twin);
     return twin;
   }
+}
+
+/** False for pings and pongs, which are never compressed. */
+function isMessage(frame: Uint8Array): boolean {
+  return (frame[0] & OPCODE_BITS) < OPCODE.CLOSE;
 }
 
 const compressors = new Map<number, Compressor>();

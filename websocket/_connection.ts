@@ -11,6 +11,7 @@
  * `closing` and `ending` have a deadline, after which the stream is destroyed.
  */
 
+import { Buffer } from "node:buffer";
 import {
   decodeWebSocketClose,
   decodeWebSocketText,
@@ -24,6 +25,7 @@ import { FrameReader, type FrameSink } from "./_frame_reader.ts";
 import { type Beating, sharedHeartbeat } from "./_heartbeat.ts";
 import type { Limits } from "./_limits.ts";
 import { Outbox } from "./_outbox.ts";
+import { type Reader, sharedReading } from "./_reading.ts";
 import { checkServerFrame, payloadBytes } from "./_server_frame.ts";
 import { handleStream, readStream, type StreamHandler } from "./_stream_events.ts";
 import { Violation } from "./_violation.ts";
@@ -55,6 +57,9 @@ export interface ConnectionOptions {
 /** How long closing may take before the stream is destroyed. */
 export const CLOSE_TIMEOUT_MS = 4_000;
 
+/** A chunk that is not looked at the clock for: so few frames take no time that matters. */
+const SHORT_CHUNK_BYTES = 4096;
+
 const NO_STATUS = 1005;
 /** What is reported unless there was a close frame, or a reason not to wait for one. */
 const ABNORMAL = { code: 1006, reason: "", wasClean: false };
@@ -63,7 +68,7 @@ const NOTHING = new Uint8Array();
 /** One ping for all sockets: they can share it as any frame. */
 const PING = encodeWebSocketFrame(OPCODE.PING, NOTHING);
 
-export class Connection implements FrameSink, StreamHandler, Beating {
+export class Connection implements FrameSink, StreamHandler, Reader, Beating {
   readonly #stream: UpgradeStream;
   readonly #limits: Limits;
   readonly #socket: ServerWebSocket;
@@ -74,6 +79,9 @@ export class Connection implements FrameSink, StreamHandler, Beating {
   #state: ConnectionState = "open";
   #closeSent = false;
   #end = ABNORMAL;
+  /** What was read, and has to wait for a later turn. */
+  #unread: Uint8Array | undefined;
+  #waitsToRead = false;
   /** The newest ping that waits for its answer. */
   #unanswered: Uint8Array | undefined;
   /** Whether the client has been heard since the last beat, and by then when: never too early. */
@@ -124,13 +132,14 @@ export class Connection implements FrameSink, StreamHandler, Beating {
   /**
    * Sends a frame that other sockets send as well.
    *
-   * @throws {RangeError} see {@linkcode checkServerFrame}.
+   * @throws {TypeError} and {RangeError}, see {@linkcode checkServerFrame}.
    */
   sendShared(frame: Uint8Array): void {
     if (this.#state !== "open") return;
-    const compressor = this.#compressorFor(frame);
-    if (compressor === undefined) this.#outbox.addShared(frame, checkServerFrame);
-    else this.#outbox.add(compressor.twinOf(frame));
+    const { compressor, thresholdBytes } = this.#limits;
+    // It is checked when it is first seen, not for each of the sockets that share it.
+    if (compressor === undefined) return this.#outbox.addShared(frame, checkServerFrame);
+    this.#outbox.add(compressor.twinOf(frame, thresholdBytes));
   }
 
   /** Begins to close. */
@@ -191,14 +200,50 @@ export class Connection implements FrameSink, StreamHandler, Beating {
   received(chunk: Uint8Array): void {
     this.#isHeard = true;
     if (this.#state === "ending" || this.#state === "closed") return;
+    if (this.#unread !== undefined || sharedReading.isOver) return this.#keep(chunk, false);
+    const isShort = chunk.length <= SHORT_CHUNK_BYTES && this.#limits.compressor === undefined;
+    this.#read(chunk, isShort ? undefined : sharedReading.begin());
+  }
+
+  /** Goes on with what was kept, in a later turn. */
+  readOn(isOver: () => boolean): void {
+    this.#waitsToRead = false;
+    const chunk = this.#unread;
+    if (chunk === undefined || this.#state === "ending" || this.#state === "closed") return;
+    // Its answers pile up: it goes on when they have been taken.
+    if (this.#outbox.paused) return;
+    this.#unread = undefined;
+    this.#read(chunk, isOver);
+    if (this.#unread === undefined) this.#outbox.releaseReading();
+  }
+
+  #read(chunk: Uint8Array, isOver: (() => boolean) | undefined): void {
     try {
       this.#reader ??= new FrameReader(this.#limits);
-      this.#reader.push(chunk, this);
+      const isEnough = isOver && (() => this.#outbox.paused || isOver());
+      const taken = this.#reader.push(chunk, this, isEnough);
+      if (taken < chunk.length) this.#keep(chunk.subarray(taken), true);
     } catch (error) {
       if (error instanceof Violation) return this.#fail(error);
       // Such as a text that is longer than a string can be: of no concern to other clients.
       this.#tell({ type: "error", error });
     }
+  }
+
+  /** Keeps what cannot be looked at in this turn. The stream has no more than a chunk to come. */
+  #keep(chunk: Uint8Array, isGreedy: boolean): void {
+    if (this.#unread === undefined) {
+      this.#unread = chunk;
+      this.#outbox.holdReading();
+    } else {
+      this.#unread = Buffer.concat([this.#unread, chunk]);
+    }
+    this.#waitToRead(isGreedy);
+  }
+
+  #waitToRead(isGreedy: boolean): void {
+    if (!this.#waitsToRead) sharedReading.wait(this, isGreedy);
+    this.#waitsToRead = true;
   }
 
   /** The stream has room again. */
@@ -216,7 +261,7 @@ export class Connection implements FrameSink, StreamHandler, Beating {
     if (this.#state === "closed") return;
     this.#state = "closed";
     sharedHeartbeat.delete(this);
-    this.#reader = this.#unanswered = undefined;
+    this.#reader = this.#unread = this.#unanswered = undefined;
     this.#outbox.clear();
     this.#tell({ type: "close", ...this.#end });
   }
@@ -247,6 +292,7 @@ export class Connection implements FrameSink, StreamHandler, Beating {
     this.#isHeard = true;
     if (this.#unanswered !== undefined && !this.#closeSent) this.#outbox.add(this.#unanswered);
     this.#unanswered = undefined;
+    if (this.#unread !== undefined) this.#waitToRead(true);
     if (this.#state === "open") this.#tell({ type: "drain" });
   }
 

@@ -3,8 +3,8 @@
  * written when the turn ends, one socket after the other.
  */
 
-import { setImmediate } from "node:timers";
 import { FrameList } from "./_frame_list.ts";
+import { systemTiming, type Timing } from "./_timing.ts";
 
 /** How long a flush may keep the event loop from timers and other input. */
 const PAUSE_AFTER_MS = 20;
@@ -18,27 +18,16 @@ export interface Flushable {
   flush(): void;
 }
 
-/** When a flush runs; to be replaced in tests. */
-export interface FlushTiming {
-  now(): number;
-  setImmediate(callback: () => void): unknown;
-}
-
-const systemTiming: FlushTiming = {
-  now: () => performance.now(),
-  setImmediate: (callback) => setImmediate(callback),
-};
-
 export class Flush {
-  readonly #timing: FlushTiming;
+  readonly #timing: Timing;
   #waiting: Flushable[] = [];
   /** Of those that wait, how many have been flushed. */
   #flushed = 0;
-  #immediate: unknown;
+  #isScheduled = false;
   /** Lists of one frame that were begun in this turn: the latest for each kind of socket. */
   #begun: (FrameList | undefined)[] = [];
 
-  constructor(timing: FlushTiming = systemTiming) {
+  constructor(timing: Timing = systemTiming) {
     this.#timing = timing;
   }
 
@@ -50,22 +39,29 @@ export class Flush {
   /** Has `socket` flushed when the turn ends. */
   add(socket: Flushable): void {
     this.#waiting.push(socket);
-    this.#immediate ??= this.#timing.setImmediate(() => this.#run());
+    this.#schedule();
   }
 
   /** A list with only this frame, if a socket of this kind has just begun one. */
   begunWith(kind: number, frame: Uint8Array): FrameList | undefined {
-    const list = this.#begun[kind];
-    return list?.endsWith(frame) ? list : undefined;
+    return this.#begun[kind]?.shareFor(frame);
   }
 
   /** Begins a list. Sockets of different kinds are sent different frames for the same message. */
   begin(kind: number, frame: Uint8Array): FrameList {
+    // A long frame is written at once: then nobody else ends the turn, after which it must be free.
+    this.#schedule();
     return this.#begun[kind] = new FrameList(undefined, frame);
   }
 
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#timing.endOfTurn(() => this.#run());
+  }
+
   #run(): void {
-    this.#immediate = undefined;
+    this.#isScheduled = false;
     this.#begun = [];
     const startedAt = this.#timing.now();
     while (this.#flushed < this.#waiting.length) {
@@ -76,7 +72,8 @@ export class Flush {
       this.#waiting = this.#waiting.slice(this.#flushed);
       this.#flushed = 0;
       if (this.#waiting.length === 0) return;
-      this.#immediate = this.#timing.setImmediate(() => this.#run());
+      this.#isScheduled = true;
+      this.#timing.nextTurn(() => this.#run());
       return;
     }
     this.#waiting = [];

@@ -10,8 +10,13 @@
 
 import { Buffer } from "node:buffer";
 
-/** Frames from this size on are written as they are, because copying them costs more than it saves. */
-const JOIN_BELOW_BYTES = 16 * 1024;
+/**
+ * Frames from this size on are written as they are; a write of several pieces costs less than copying
+ * them. Measured on loopback with three frames for each of 100 sockets: a list of one socket costs less
+ * unjoined from some KiB on; one that is joined for all of them costs less up to 64 KiB.
+ */
+const JOIN_BELOW_BYTES = 4 * 1024;
+const JOIN_SHARED_BELOW_BYTES = 64 * 1024;
 
 /** What a frame that waits takes besides its bytes, roughly: the objects around it. */
 const FRAME_OVERHEAD_BYTES = 256;
@@ -31,6 +36,8 @@ export class FrameList {
   #given: Uint8Array | undefined;
   /** The list that the last `append` has made. */
   #next: FrameList | undefined;
+  /** True if more than one socket has it. */
+  #isShared = false;
   #pieces: readonly Buffer[] | undefined;
 
   /** Adds a frame to a list, or begins one. */
@@ -42,14 +49,16 @@ export class FrameList {
     this.memoryBytes = (before?.memoryBytes ?? 0) + frame.length + FRAME_OVERHEAD_BYTES;
   }
 
-  /** True if the last frame is this one. */
-  endsWith(frame: Uint8Array): boolean {
-    return this.#given === frame;
+  /** The list itself if its last frame is this one: then one more socket has it. */
+  shareFor(frame: Uint8Array): FrameList | undefined {
+    if (this.#given !== frame) return undefined;
+    this.#isShared = true;
+    return this;
   }
 
   /** The list with this frame after it, if that was made for another socket just now. */
   followedBy(frame: Uint8Array): FrameList | undefined {
-    return this.#next?.endsWith(frame) ? this.#next : undefined;
+    return this.#next?.shareFor(frame);
   }
 
   /** Makes the list with this frame after it. */
@@ -59,9 +68,10 @@ export class FrameList {
 
   /** All bytes in order. They are joined once for all sockets that share the list. */
   get pieces(): readonly Buffer[] {
-    return this.#pieces ??= this.#before === undefined
-      ? [this.#frame]
-      : joinSmall(FrameList.#framesOf(this), JOIN_BELOW_BYTES);
+    return this.#pieces ??= this.#before === undefined ? [this.#frame] : joinSmall(
+      FrameList.#framesOf(this),
+      this.#isShared ? JOIN_SHARED_BELOW_BYTES : JOIN_BELOW_BYTES,
+    );
   }
 
   /**
@@ -90,7 +100,7 @@ export class FrameList {
 }
 
 /** Joins neighbours that are smaller than `belowBytes`. */
-export function joinSmall(frames: readonly Buffer[], belowBytes: number): Buffer[] {
+function joinSmall(frames: readonly Buffer[], belowBytes: number): Buffer[] {
   const pieces: Buffer[] = [];
   let small: Buffer[] = [];
   const joinThem = () => {

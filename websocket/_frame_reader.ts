@@ -51,6 +51,9 @@ type State = "header" | "message" | "control" | "ended";
 const RSV1 = 4;
 const NOTHING = new Uint8Array();
 
+/** Frames that are read between two questions whether it is enough. */
+const FRAMES_BETWEEN_LOOKS = 16;
+
 /** The least that is allocated for a message in pieces. */
 const FIRST_HELD_BYTES = 256;
 
@@ -71,6 +74,7 @@ export class FrameReader {
   #isCompressed = false;
   #held: Uint8Array = NOTHING;
   #heldSize = 0;
+  /** Of texts in pieces: a text that is complete leaves it as it was. */
   #utf8: Utf8Validator | undefined;
   /** A control frame that spans chunks. */
   #control: Uint8Array | undefined;
@@ -98,18 +102,25 @@ export class FrameReader {
   }
 
   /**
-   * Takes the next chunk, which is unmasked in place, and calls `sink` for what it completes.
+   * Takes the next chunk, which is unmasked in place, and calls `sink` for what it completes. Gives how
+   * many bytes it has taken: all of them, unless `isOver` has said after a frame that it is enough.
    *
    * @throws {Violation} if the client may not send this. The reader has ended then.
    */
-  push(chunk: Uint8Array, sink: FrameSink): void {
+  push(chunk: Uint8Array, sink: FrameSink, isOver?: () => boolean): number {
     let at = 0;
+    let frames = 0;
     try {
-      while (at < chunk.length) {
-        if (this.#state === "ended") return;
+      while (at < chunk.length && this.#state !== "ended") {
         if (this.#state === "header") at = this.#takeHeader(chunk, at, sink);
         else at = this.#takePayload(chunk, at, sink);
+        // What is compressed may take long however short it is.
+        if (isOver === undefined || !this.#compression && ++frames % FRAMES_BETWEEN_LOOKS !== 0) {
+          continue;
+        }
+        if (isOver()) return at;
       }
+      return chunk.length;
     } catch (error) {
       this.end();
       throw error instanceof FrameError ? new Violation(closeCodeOf(error), error.message) : error;
@@ -242,8 +253,6 @@ export class FrameReader {
   }
 
   #finishHeld(sink: FrameSink): void {
-    if (this.#utf8?.isComplete === false) throw invalidText();
-    this.#utf8 = undefined;
     const message = this.#held.subarray(0, this.#heldSize);
     this.#forgetMessage(this.#messageOpcode);
     this.#finishMessage(message, sink);

@@ -23,6 +23,8 @@ export class Outbox implements Flushable {
   #waits = false;
   #blocked = false;
   #paused = false;
+  /** True while the client is not read for another reason. */
+  #held = false;
   /** True once "drain" is listened to, which most sockets never need. */
   #watchesDrain = false;
   #ended = false;
@@ -40,6 +42,11 @@ export class Outbox implements Flushable {
   /** True while the system takes nothing. */
   get blocked(): boolean {
     return this.#blocked;
+  }
+
+  /** True while the client is not read because too much is unsent. */
+  get paused(): boolean {
+    return this.#paused;
   }
 
   /** Adds a frame. */
@@ -79,9 +86,21 @@ export class Outbox implements Flushable {
     if (this.#blocked) return false;
     if (this.#paused) {
       this.#paused = false;
-      this.#stream.resume();
+      if (!this.#held) this.#stream.resume();
     }
     return true;
+  }
+
+  /** Stops reading for another reason than what is unsent. */
+  holdReading(): void {
+    this.#held = true;
+    if (!this.#paused) this.#stream.pause();
+  }
+
+  /** Ends `holdReading`. */
+  releaseReading(): void {
+    this.#held = false;
+    if (!this.#paused) this.#stream.resume();
   }
 
   /** Writes everything, then ends this side of the stream. What is added later is ignored. */
@@ -91,7 +110,7 @@ export class Outbox implements Flushable {
     this.#ended = true;
     this.#stream.end();
     // Whatever the client still sends has to be taken, or the last frames may never reach it.
-    if (this.#paused) this.#stream.resume();
+    if (this.#paused || this.#held) this.#stream.resume();
   }
 
   /** Forgets everything. What is added later is ignored. */
@@ -140,7 +159,7 @@ export class Outbox implements Flushable {
     this.#watchesDrain = true;
     if (!this.#paused && stream.writableLength > this.#limits.maxBufferedBytes) {
       this.#paused = true;
-      stream.pause();
+      if (!this.#held) stream.pause();
     }
   }
 }

@@ -12,9 +12,15 @@ const OPCODES: ReadonlySet<number> = new Set([
 /**
  * Refuses what would break the protocol for everybody who is sent it.
  *
+ * @throws {TypeError} if it is no `Uint8Array`.
  * @throws {RangeError} unless it is one complete frame of a server: a message, a ping or a pong.
  */
 export function checkServerFrame(frame: Uint8Array): void {
+  if (!(frame instanceof Uint8Array)) {
+    throw new TypeError(
+      `frame must be a Uint8Array, got ${frame === null ? "null" : typeof frame}`,
+    );
+  }
   const header = readWebSocketHeader(frame, 0);
   if (header === undefined) throw notAFrame("its header is not complete");
   const { fin, rsv, opcode, masked, length, size } = header;

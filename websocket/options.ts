@@ -27,7 +27,7 @@ const OWN_HEADERS: ReadonlySet<string> = new Set([
 export interface AcceptOptions {
   /**
    * Which pages may connect, as a list of origins like `"https://chat.example"`, or a function that
-   * says so. A client that is no browser sends no `Origin`: that is `null`, and passes a list. If this
+   * decides. A client that is no browser sends no `Origin`: that is `null`, and passes a list. If this
    * is left out, the host of an `Origin` must be the one that the request was sent to (`Host`).
    */
   origins?: readonly string[] | ((origin: string | null) => boolean);
@@ -49,7 +49,7 @@ export interface AcceptOptions {
    */
   maxBufferedBytes?: number;
   /**
-   * How long a client may be silent before it is sent a ping, in milliseconds; `Infinity`: for ever.
+   * How long a client may be silent before it is sent a ping, in milliseconds; `Infinity`: it is never sent one.
    * Default: 30,000.
    */
   pingIntervalMs?: number;

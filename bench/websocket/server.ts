@@ -25,11 +25,7 @@ interface Contender {
   broadcast(payload: Uint8Array): void;
 }
 
-async function listen(onUpgrade: Parameters<typeof listenOn>[0]): Promise<number> {
-  return await listenOn(onUpgrade);
-}
-
-function listenOn(
+function listen(
   onUpgrade: (request: Parameters<typeof acceptWebSocket>[0], stream: Duplex, head: Buffer) => void,
 ): Promise<number> {
   const server = createServer();

@@ -2,6 +2,7 @@
 
 import { type Backplane, logEvents, startMesh } from "../../mod.ts";
 import type { BrokerBackplane } from "../../brokers/nats.ts";
+import { answerInspections, type InspectedRooms } from "../inspect/answer.ts";
 import type { Options } from "./options.ts";
 
 /** A backplane, and what the page is told of it. */
@@ -9,6 +10,8 @@ export interface ChatBackplane {
   readonly backplane: Backplane;
   /** Names of the nodes that this one is connected with, or of the broker. */
   peers(): string[];
+  /** Tells `examples/inspect` of the rooms, if there is a mesh for it to look at. */
+  answerInspections?(rooms: InspectedRooms): void;
   /** Leaves. */
   shutdown(): Promise<void>;
 }
@@ -44,6 +47,7 @@ async function openMesh(
   return {
     backplane: mesh,
     peers: () => mesh.peers.map((peer) => peer.name),
+    answerInspections: (rooms) => void answerInspections(mesh, rooms),
     shutdown: () => mesh.shutdown(),
   };
 }

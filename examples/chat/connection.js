@@ -3,6 +3,9 @@
  * usually means that the node has gone. Further tries take all nodes in turn, after delays that grow
  * and are random, so that the pages of a dead node do not all arrive together.
  *
+ * A node that is being stopped says so first. Then the next connection is made before this one is given
+ * up, so that nothing is missed.
+ *
  * Events: "up" when there is a connection, "frame" { detail: a frame of the server }, and "down"
  * whenever a connection is lost or could not be made.
  */
@@ -13,6 +16,15 @@ const MAX_DELAY_MS = 8_000;
 /** A node that is stuck accepts a connection and never answers: silence has its limits. */
 const ANSWER_TIMEOUT_MS = 4_000;
 const PING_INTERVAL_MS = 10_000;
+
+/** The pages of a node that is being stopped do not all move at once. */
+const MOVE_SPREAD_MS = 300;
+
+/**
+ * How long both connections are kept. Nodes do not hear a message at the same moment: one that the new
+ * node had heard before we joined may still be on its way to the old one.
+ */
+const OVERLAP_MS = 300;
 
 /**
  * Where to try next, and when.
@@ -33,6 +45,10 @@ export class Connection extends EventTarget {
   #others = [];
   #failures = 0;
   #socket;
+  /** The connection that will replace the present one, until its node has said something. */
+  #successor;
+  /** The connection before, until everything that it had joined is joined again. */
+  #predecessor;
   #next;
   #retryTimer;
   #silenceTimer;
@@ -76,19 +92,53 @@ export class Connection extends EventTarget {
   #open(url) {
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
+    this.#socket = this.#dial(url);
+    this.#expectAnswer(this.#socket);
+  }
+
+  #dial(url) {
     const socket = new WebSocket(url);
-    this.#socket = socket;
-    this.#expectAnswer(socket);
     let silent = true;
     socket.addEventListener("message", ({ data }) => {
+      const frame = JSON.parse(data);
+      if (socket === this.#predecessor && frame.type === "said") this.#tell(frame);
+      if (socket === this.#successor) this.#changeOver();
       if (socket !== this.#socket) return;
       // A node speaks first. Only then is it clear that it is there at all.
       if (silent) this.#settle(url);
       silent = false;
       this.#allowSilence(socket);
-      this.dispatchEvent(new CustomEvent("frame", { detail: JSON.parse(data) }));
+      if (frame.type === "stopping") {
+        setTimeout(() => this.#moveFrom(socket), Math.random() * MOVE_SPREAD_MS);
+      } else if (frame.type === "pong") setTimeout(() => this.#dropPredecessor(), OVERLAP_MS);
+      else this.#tell(frame);
     });
-    socket.addEventListener("close", () => this.#lost(socket));
+    socket.addEventListener("close", () => {
+      if (socket === this.#successor) this.#successor = undefined;
+      this.#lost(socket);
+    });
+    return socket;
+  }
+
+  #tell(frame) {
+    this.dispatchEvent(new CustomEvent("frame", { detail: frame }));
+  }
+
+  /** The node is being stopped, but this connection still works: another is made meanwhile. */
+  #moveFrom(socket) {
+    if (socket !== this.#socket || this.#successor !== undefined) return;
+    if (this.#others.length > 0) this.#successor = this.#dial(this.#others[0]);
+  }
+
+  #changeOver() {
+    this.#predecessor = this.#socket;
+    this.#socket = this.#successor;
+    this.#successor = undefined;
+  }
+
+  #dropPredecessor() {
+    this.#predecessor?.close();
+    this.#predecessor = undefined;
   }
 
   /** The connection works, so this node is home now. */
@@ -98,6 +148,8 @@ export class Connection extends EventTarget {
     this.#home = url;
     this.#others = urls.filter((other) => other !== url);
     this.dispatchEvent(new Event("up"));
+    // What was sent at "up" has been dealt with when this is answered.
+    if (this.#predecessor !== undefined) this.send({ type: "ping" });
   }
 
   #lost(socket) {
@@ -105,6 +157,7 @@ export class Connection extends EventTarget {
     this.#socket = undefined;
     clearTimeout(this.#silenceTimer);
     socket.close();
+    this.#dropPredecessor();
     this.#failures++;
     const { delayMs, url } = nextAttempt(this.#failures, this.#home, this.#others, Math.random());
     this.#next = url;

@@ -66,6 +66,8 @@ export type ServerFrame =
     /** Of the message that it is about, if it is about one. */
     readonly id?: string;
   }
+  /** This node is being stopped: connect to another before this connection is closed. */
+  | { readonly type: "stopping" }
   | { readonly type: "pong" };
 
 /** A browser sent something that it should not have. `message` is fit to be sent back. */
@@ -120,7 +122,7 @@ function readText(field: string, value: unknown, maxLength: number): string {
       `${field} must have at most ${maxLength} characters, got ${value.length}`,
     );
   }
-  // JSON can spell half a surrogate pair, and UTF-8 cannot: roomcast would refuse it by a throw.
+  // JSON can spell half a surrogate pair, and UTF-8 cannot: others would hear something else.
   if (!value.isWellFormed()) throw new BadFrameError(`${field} must be well-formed Unicode`);
   return value;
 }

@@ -34,11 +34,16 @@ import { loadStaticFiles } from "./static_files.ts";
 const MAX_SOCKETS = 2000;
 const MAX_SOCKETS_PER_ADDRESS = 100;
 
-/** Time over which the sockets of a node that stops are closed: pages move to other nodes in turn. */
+/** How long the pages have to move to other nodes when this one stops. */
+const MOVE_MS = 1_500;
+
+/** Time over which the sockets are closed that are left after that. */
 const DRAIN_MS = 500;
 
 /** How long stopping may take, for instance when a browser does not close its socket. */
 const STOP_GRACE_MS = 3_000;
+
+const STOPPING: ServerFrame = { type: "stopping" };
 
 async function main(options: Options): Promise<void> {
   const { name, pages } = options;
@@ -51,6 +56,7 @@ async function main(options: Options): Promise<void> {
   peers = opened.peers;
   // The rooms of the chat, across all nodes.
   const rooms = new Rooms<ServerWebSocket>({ backplane: opened.backplane });
+  opened.answerInspections?.(rooms);
   const chat = new Chat(name, rooms);
 
   function showCluster(): void {
@@ -62,15 +68,17 @@ async function main(options: Options): Promise<void> {
     return JSON.stringify(frame);
   }
 
+  let stopping = false;
+  const empty = Promise.withResolvers<void>();
   const limit = new ConnectionLimit({ max: MAX_SOCKETS, maxPerAddress: MAX_SOCKETS_PER_ADDRESS });
   const serveFile = await loadStaticFiles(pages);
   const server = createServer((request, response) => {
-    if (request.url === "/ready") response.writeHead(audience.draining ? 503 : 200).end();
+    if (request.url === "/ready") response.writeHead(stopping ? 503 : 200).end();
     else serveFile(request, response);
   });
   server.on("upgrade", (request, stream, head) => {
     const address = request.socket.remoteAddress ?? "";
-    if (audience.draining) return refuseUpgrade(stream, 503, "This node is stopping.");
+    if (stopping) return refuseUpgrade(stream, 503, "This node is stopping.");
     if (limit.isFull(address)) return refuseUpgrade(stream, 503, "Too many connections.");
     const socket = acceptWebSocket(request, stream, head, {
       origins: (origin) => mayConnect(origin, request, pages),
@@ -78,15 +86,17 @@ async function main(options: Options): Promise<void> {
     });
     if (socket === undefined) return; // refused, and answered
     limit.add(address);
-    socket.addEventListener("close", () => limit.remove(address));
     audience.join(socket, "all");
+    socket.addEventListener("close", () => {
+      limit.remove(address);
+      if (stopping && audience.socketCount === 0) empty.resolve();
+    });
     socket.send(clusterFrame());
     chat.serve(socket);
   });
   const { hostname, port } = options.http;
   server.listen(port, hostname, () => console.log(`listening on http://${hostname}:${port}/`));
 
-  let stopping = false;
   onStopRequest(options, async (why) => {
     if (stopping) return;
     stopping = true;
@@ -94,6 +104,9 @@ async function main(options: Options): Promise<void> {
     setTimeout(() => Deno.exit(1), STOP_GRACE_MS);
     chat.stop();
     server.close();
+    const { sent } = audience.broadcast("all", JSON.stringify(STOPPING));
+    setTimeout(empty.resolve, MOVE_MS);
+    if (sent > 0) await empty.promise;
     await audience.drain({ overMs: DRAIN_MS });
     await opened.shutdown();
     Deno.exit(0);

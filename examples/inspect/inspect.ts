@@ -1,6 +1,6 @@
 /**
- * Shows a cluster: joins it as a node that holds no rooms, lists the nodes that it finds, and
- * leaves. It needs the cookie, the address of one node, and no clock that agrees with anybody's.
+ * Shows a cluster: finds its nodes, asks them for their rooms, queues and totals, and leaves. It comes
+ * as an observer, so no node takes it for a peer. It needs the cookie and the address of one node.
  *
  * ```sh
  * ROOMCAST_COOKIE=… deno task inspect 10.0.0.5:9000
@@ -12,15 +12,19 @@
  * @module
  */
 
-import { type Mesh, MeshError, type MeshErrorCode, startMesh } from "../../mod.ts";
+import { type Mesh, MeshError, type MeshErrorCode, type PeerInfo, startMesh } from "../../mod.ts";
 import { type Options, parseOptions, UsageError } from "./options.ts";
-import { advice, formatPeers } from "./report.ts";
+import { ANSWER_ROOM, decodeAnswer, type NodeReport, QUESTION } from "./protocol.ts";
+import { advice, formatPeers, formatReports } from "./report.ts";
 
 /** So that the round trip of a node is known soon after it is linked. */
 const HEARTBEAT_INTERVAL_MS = 250;
 
 /** How long nothing must have happened before all nodes count as found. */
 const QUIET_MS = 1_000;
+
+/** How long nodes may take to answer. Those that have no `answerInspections` never do. */
+const ANSWER_MS = 1_000;
 
 try {
   const options = parseOptions(Deno.args, Deno.env.get("ROOMCAST_COOKIE"));
@@ -45,6 +49,7 @@ async function inspect(
   await using mesh = await startMesh({
     // Others need not be able to dial it: it dials them all.
     name: `inspect-${id}@127.0.0.1:0`,
+    observer: true,
     cookie,
     tls: plain ? false : undefined,
     allowMeshLang,
@@ -66,10 +71,32 @@ async function inspect(
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   console.log(formatPeers(mesh.peers));
+  const reports = await ask(mesh);
+  if (reports.size > 0) console.log(`\n${formatReports(mesh.peers, reports)}`);
+  else console.log("\nNo node tells of its rooms: see answerInspections in the README.");
   const missing = [...refused].filter(([address]) => !isLinked(mesh, address));
   if (missing.length > 0) console.log("\nNodes that others tell of and that cannot be linked:");
   for (const [address, code] of missing) console.log(`  ${address}  ${code}  ${advice(code)}`);
   return missing.length === 0 && allAnswer(mesh);
+}
+
+/** Asks all nodes what they say of themselves. Gives the answers by incarnation. */
+async function ask(mesh: Mesh): Promise<Map<string, NodeReport>> {
+  const reports = new Map<string, NodeReport>();
+  const complete = Promise.withResolvers<void>();
+  const timer = setTimeout(complete.resolve, ANSWER_MS);
+  mesh.openRoom(ANSWER_ROOM);
+  using _subscription = mesh.subscribe((message, from) => {
+    const report = decodeAnswer(message);
+    if (from === undefined || report === undefined) return;
+    reports.set(from, report);
+    const isThere = ({ incarnation }: PeerInfo) => reports.has(incarnation);
+    if (mesh.peers.every((peer) => peer.meshLang || isThere(peer))) complete.resolve();
+  });
+  mesh.publish(QUESTION);
+  await complete.promise;
+  clearTimeout(timer);
+  return reports;
 }
 
 function allAnswer(mesh: Mesh): boolean {

@@ -1,6 +1,7 @@
-/** What the inspector prints: a table of the nodes, and what may be wrong in words. */
+/** What the inspector prints: tables of the nodes, and what may be wrong in words. */
 
 import type { MeshErrorCode, PeerInfo } from "../../mod.ts";
+import { type NodeReport, TOTALS } from "./protocol.ts";
 
 const ADVICE: Partial<Record<MeshErrorCode, string>> = {
   "invalid-address": "Give the address as host:port, an IPv6 host in brackets.",
@@ -12,6 +13,7 @@ const ADVICE: Partial<Record<MeshErrorCode, string>> = {
   "peer-speaks-plain": "The node runs with tls: false: try --plain.",
   "peer-speaks-tls": "The node speaks TLS: leave --plain out.",
   "mesh-lang-handshake": "It is a node of the Mesh language runtime: try --allow-mesh-lang.",
+  "observer": "It is an inspector like this one.",
   "malformed": "What answers there is no node of a mesh.",
 };
 
@@ -20,9 +22,9 @@ export function advice(code: MeshErrorCode): string {
   return ADVICE[code] ?? "";
 }
 
-/** The nodes, sorted by name, one a line. */
+/** The links, sorted by the node's name, one a line. */
 export function formatPeers(peers: readonly PeerInfo[]): string {
-  const rows = peers.toSorted((a, b) => a.name < b.name ? -1 : 1).map((peer) => [
+  const rows = byName(peers).map((peer) => [
     peer.name,
     peer.incarnation || "-",
     peer.encrypted ? "TLS" : "plain",
@@ -30,6 +32,26 @@ export function formatPeers(peers: readonly PeerInfo[]): string {
     peer.roundTripMs === undefined ? "no answer" : `${peer.roundTripMs.toFixed(1)} ms`,
   ]);
   return formatTable(["node", "incarnation", "link", "runtime", "round trip"], rows);
+}
+
+/** What nodes say of themselves, in the same order. `reports` has them by incarnation. */
+export function formatReports(
+  peers: readonly PeerInfo[],
+  reports: ReadonlyMap<string, NodeReport>,
+): string {
+  const columns = ["state", "rooms", "sockets", "peers", "queued", ...TOTALS];
+  const rows = byName(peers).map(({ name, incarnation }) => {
+    const report = reports.get(incarnation);
+    if (report === undefined) return [name, ...columns.map(() => "-")];
+    const { draining, rooms, sockets, peers, queuedBytes, totals } = report;
+    const numbers = [rooms, sockets, peers, queuedBytes, ...TOTALS.map((total) => totals[total])];
+    return [name, draining ? "draining" : "serving", ...numbers.map(String)];
+  });
+  return formatTable(["node", ...columns], rows);
+}
+
+function byName(peers: readonly PeerInfo[]): PeerInfo[] {
+  return peers.toSorted((a, b) => a.name < b.name ? -1 : 1);
 }
 
 function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {

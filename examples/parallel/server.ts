@@ -38,17 +38,14 @@ const server = createServer((_request, response) => {
   response.writeHead(426).end("This port is for WebSockets.\n");
 });
 server.on("upgrade", (request, stream, head) => {
-  if (rooms.draining) return refuseUpgrade(stream, 503, "this server stops");
-  const socket = acceptWebSocket(request, stream, head, { maxMessageBytes: MAX_MESSAGE_BYTES });
-  if (socket === undefined) return; // Refused, and answered.
   const [room] = (request.url ?? "/").split("?", 1);
-  if (room.length > MAX_ROOM_LENGTH) return socket.close(1008, "the name of the room is too long");
+  if (room.length > MAX_ROOM_LENGTH) return refuseUpgrade(stream, 414, "No room is called that.");
+  if (rooms.draining) return refuseUpgrade(stream, 503, "This server is restarting.");
+  const socket = acceptWebSocket(request, stream, head, { maxMessageBytes: MAX_MESSAGE_BYTES });
+  if (socket === undefined) return; // refused, and answered
   rooms.join(socket, room);
   socket.send(`You are on ${mesh.name}.`);
-  socket.onmessage = ({ data }) => {
-    if (typeof data !== "string") return socket.close(1003, "text only");
-    rooms.broadcast(room, data, { except: socket });
-  };
+  socket.onmessage = ({ data }) => rooms.broadcast(room, data, { except: socket });
 });
 // Without `reusePort` one worker would get the port, and the others fail.
 const port = Number(Deno.env.get("PORT") ?? 8001);

@@ -6,19 +6,13 @@
  */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { Page } from "playwright-core";
-import { CHROMIUM_HINT, findChromium, launchChromium } from "../../examples/chat/chromium.ts";
 import { planCluster } from "../../examples/chat/cluster_plan.ts";
 import { NodeProcess } from "../../examples/chat/node_process.ts";
 import { Middle } from "../mesh/_middle.ts";
 import { ChatClient } from "./_chat_client.ts";
-import { ChatCluster, PATIENCE_MS, within } from "./_chat_cluster.ts";
+import { ChatCluster, within } from "./_chat_cluster.ts";
 import { ChatDemo } from "./_chat_demo.ts";
-
-const skipped = findChromium() === undefined && Deno.env.get("CI") !== "true";
-if (skipped) {
-  console.warn(`The chat is not tried in a browser: there is no Chromium. ${CHROMIUM_HINT}`);
-}
+import { hears, inBrowser, say, seesNode, skipped } from "./_chat_page.ts";
 
 Deno.test({
   name: "chat: pages on two nodes talk, and a message shows the node it came in through",
@@ -93,7 +87,7 @@ Deno.test({
       await say(mateo, "said in between");
       await mateo.getByRole("textbox", { name: "Message" }).fill("half a sente");
 
-      // It tries its own node first, then the others: which of them is left to chance.
+      // It tries the other nodes first: which of them is left to chance.
       await mateo.getByText("You are back").waitFor();
       await mateo.locator(".message:not(.pending)").getByText("said in between").waitFor();
       const node = await mateo.locator('#nodes [data-state="here"]').getAttribute("data-node");
@@ -108,7 +102,7 @@ Deno.test({
     }),
 });
 
-Deno.test("chat: who records all that its nodes say to each other reads nothing of it", async () => {
+Deno.test("chat: an eavesdropper between two nodes can read nothing of what they say", async () => {
   const { cookie, nodes: [one, two] } = planCluster(2);
   const heard = "the password is swordfish";
   await using first = new NodeProcess(one, { cookie, nodes: [one] });
@@ -192,7 +186,7 @@ const BAD_FRAMES: [json: string, message: string][] = [
   [`{"type":"say","room":"elsewhere","text":"hi","id":"no"}`, "id must be"],
 ];
 
-Deno.test("chat: one speaks in rooms that one has joined, after saying hello", async () => {
+Deno.test("chat: a client can speak only after saying hello, in rooms that it has joined", async () => {
   await using cluster = await ChatCluster.start();
   await using client = await ChatClient.connect(cluster.url(0));
   const say = { type: "say", room: "lobby", text: "hi", id: "12345678" } as const;
@@ -206,7 +200,7 @@ Deno.test("chat: one speaks in rooms that one has joined, after saying hello", a
   assertEquals((await client.next("error")).code, "not-allowed");
 });
 
-Deno.test("chat: who sends too much is slowed down, then put out, and the others are not", async () => {
+Deno.test("chat: a client that sends too much is slowed down, then closed, and the others are not", async () => {
   await using cluster = await ChatCluster.start();
   await using here = await ChatClient.join(cluster.url(0), "Ada", "lobby");
   await using there = await ChatClient.join(cluster.url(1), "Mateo", "lobby");
@@ -287,52 +281,6 @@ Deno.test("chat: the demo goes on when a node is killed", async () => {
   assertEquals(page.status, 200);
   await page.body?.cancel();
 });
-
-type Visit = (url: string, name: string) => Promise<Page>;
-
-/** Runs a test with three nodes and a browser, in which nothing must go wrong unseen. */
-async function inBrowser(
-  test: (cluster: ChatCluster, visit: Visit) => Promise<void>,
-): Promise<void> {
-  await using cluster = await ChatCluster.start();
-  await using browser = await launchChromium();
-  const faults: string[] = [];
-  await test(cluster, async (url, name) => {
-    // A context each: two people do not share a browser.
-    const page = await (await browser.newContext()).newPage();
-    page.setDefaultTimeout(PATIENCE_MS);
-    page.on("pageerror", (error) => faults.push(String(error)));
-    page.on("console", (message) => {
-      if (message.text().includes("Content Security Policy")) faults.push(message.text());
-    });
-    await page.goto(url);
-    await page.getByLabel("Your name").fill(name);
-    await page.getByRole("button", { name: "Enter" }).click();
-    return page;
-  });
-  assertEquals(faults, []);
-}
-
-async function say(page: Page, text: string): Promise<void> {
-  const box = page.getByRole("textbox", { name: "Message" });
-  await box.fill(text);
-  await box.press("Enter");
-}
-
-async function hears(
-  page: Page,
-  { text, author, node }: { text: string; author: string; node: string },
-): Promise<void> {
-  const message = page.locator(".message:not(.pending)")
-    .filter({ has: page.getByText(text, { exact: true }) });
-  await message.waitFor();
-  assertEquals(await message.locator(".author").textContent(), author);
-  assertEquals(await message.locator(".badge").textContent(), node);
-}
-
-async function seesNode(page: Page, name: string, state: string): Promise<void> {
-  await page.locator(`#nodes [data-node^="${name}@"][data-state="${state}"]`).waitFor();
-}
 
 /** Asks for a WebSocket on behalf of a page from `origin`. Gives the status of the answer. */
 async function upgrade(url: string, origin: string): Promise<number> {

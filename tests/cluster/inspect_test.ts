@@ -1,5 +1,14 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { COOKIE, fullyLinked, startNode, startPlainNode } from "../mesh/_cluster.ts";
+import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { answerInspections } from "../../examples/inspect/answer.ts";
+import {
+  ANSWER_ROOM,
+  decodeAnswer,
+  encodeAnswer,
+  QUESTION,
+  QUESTION_ROOM,
+} from "../../examples/inspect/protocol.ts";
+import { encodeRoomBroadcast, Rooms } from "../../mod.ts";
+import { COOKIE, fullyLinked, Inbox, startNode, startPlainNode } from "../mesh/_cluster.ts";
 import { MeshLangPeer } from "../mesh/_mesh_lang_peer.ts";
 
 const INSPECT = new URL("../../examples/inspect/inspect.ts", import.meta.url).pathname;
@@ -18,6 +27,12 @@ async function inspect(
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
+/** The rows of a table that has been printed, one of those between empty lines. */
+function tableOf(stdout: string, index: number, skippedRows = 1): string[][] {
+  const lines = stdout.trim().split("\n\n")[index].split("\n");
+  return lines.slice(skippedRows).map((line) => line.split(/ {2,}/));
+}
+
 Deno.test("the inspector lists all nodes of a cluster from the address of one, and leaves", async () => {
   await using a = await startNode("chat-1", { allowMeshLang: true });
   await using b = await startNode("chat-2", { seeds: [a.name], allowMeshLang: true });
@@ -26,15 +41,12 @@ Deno.test("the inspector lists all nodes of a cluster from the address of one, a
   await x.dial(a.name);
   await x.until(() => x.sessionNames.length === 2);
 
-  const gone = new Promise((resolve) =>
-    a.addEventListener("peerdown", ({ peer, reason }) => resolve([peer.name.slice(0, 8), reason]))
-  );
   const { code, stdout, stderr } = await inspect([
     `127.0.0.1:${a.address.port}`,
     "--allow-mesh-lang",
   ]);
   assertEquals([code, stderr], [0, ""]);
-  const rows = stdout.trim().split("\n").slice(1).map((line) => line.split(/ {2,}/));
+  const rows = tableOf(stdout, 0);
   const expected = [a, b].map(({ name, incarnation }) => [name, incarnation, "TLS", "roomcast"]);
   assertEquals(rows.map((row) => row.slice(0, 4)), [...expected, [
     x.name,
@@ -43,7 +55,92 @@ Deno.test("the inspector lists all nodes of a cluster from the address of one, a
     "Mesh runtime",
   ]]);
   for (const row of rows) assertMatch(row[4], /^\d+\.\d ms$/);
-  assertEquals(await gone, ["inspect-", "goodbye"]);
+  await x.until(() => x.sessionNames.length === 2);
+});
+
+Deno.test("the inspector shows rooms, queues and totals, and no node notices it", async () => {
+  await using a = await startNode("chat-1");
+  await using b = await startNode("chat-2", { seeds: [a.name], interest: "room" });
+  await using c = await startNode("chat-3", { seeds: [a.name] });
+  await fullyLinked([a, b, c]);
+  using roomsA = new Rooms({ backplane: a });
+  using roomsB = new Rooms({ backplane: b });
+  using _answers = new DisposableStack();
+  _answers.use(answerInspections(a, roomsA));
+  _answers.use(answerInspections(b, roomsB));
+  using _lobby = roomsB.listen("lobby", () => {});
+  using _hall = roomsB.listen("hall", () => {});
+  await b.ready();
+  const events: string[] = [];
+  for (const node of [a, b, c]) {
+    for (const type of ["peerup", "peerdown", "nodedown", "missed", "refused"]) {
+      node.addEventListener(type as "peerup", () => events.push(type));
+    }
+  }
+  roomsA.broadcast("lobby", "hello");
+  await roomsB.drain({ overMs: 0 });
+
+  const { code, stdout, stderr } = await inspect([a.name]);
+  assertEquals([code, stderr], [0, ""]);
+  const numbers = "peers queued published received sent slow failed dropped missed";
+  const head = ["node", "state", "rooms", "sockets", ...numbers.split(" ")];
+  const none = head.slice(1).map(() => "-");
+  const rows = tableOf(stdout, 1, 0);
+  // It may have got the answer of the other node before it gave its own.
+  assertMatch(rows[1].splice(7, 1)[0], /^[12]$/);
+  assertEquals(rows, [
+    head,
+    [a.name, "serving", "0", "0", "2", "0", ...["1", "0", "0", "0", "0", "0"]],
+    [b.name, "draining", "2", "0", "2", "0", ...["0", "2", "1", "0", "0", "0", "0"]],
+    [c.name, ...none],
+  ]);
+  assertEquals(events, []);
+});
+
+Deno.test("nodes answer an inspection until that is disposed, and no client can ask or listen", async () => {
+  await using a = await startNode("a");
+  await using inspector = await startNode("i", { observer: true });
+  const rooms = new Rooms({ backplane: a });
+  const answers = answerInspections(a, rooms);
+  inspector.openRoom(ANSWER_ROOM);
+  await inspector.connect(a.name);
+  await inspector.ready();
+  const inbox = new Inbox(inspector);
+  inspector.publish(QUESTION);
+  const [answer] = await inbox.has(1);
+  assertEquals(decodeAnswer(answer)?.peers, 0);
+
+  assertEquals(rooms.broadcast(QUESTION_ROOM, "").peers, 0);
+  assertThrows(() => rooms.listen(ANSWER_ROOM, () => {}), RangeError);
+  answers[Symbol.dispose]();
+  answers[Symbol.dispose]();
+  const read = new Promise((resolve) => a.subscribe(resolve));
+  inspector.publish(QUESTION);
+  await read;
+  a.publish(encodeRoomBroadcast(ANSWER_ROOM, "the last"));
+  assertEquals((await inbox.has(2)).length, 2);
+});
+
+Deno.test("what is no answer, or one of another version, is none", () => {
+  const totals = { published: 0, received: 0, sent: 0, slow: 0, failed: 0, dropped: 0, missed: 0 };
+  const report = { draining: false, rooms: 1, sockets: 2, peers: 3, queuedBytes: 4, totals };
+  assertEquals(decodeAnswer(encodeAnswer(report)), report);
+  const texts = [
+    "",
+    "{",
+    "null",
+    JSON.stringify({ ...report, rooms: "1" }),
+    JSON.stringify({ ...report, totals: { ...totals, sent: null } }),
+    JSON.stringify({ ...report, draining: undefined }),
+  ];
+  for (const text of texts) {
+    assertEquals(decodeAnswer(encodeRoomBroadcast(ANSWER_ROOM, text)), undefined, text);
+  }
+  assertEquals(
+    decodeAnswer(encodeRoomBroadcast("elsewhere", JSON.stringify(report))),
+    undefined,
+  );
+  assertEquals(decodeAnswer(Uint8Array.of(1)), undefined);
 });
 
 Deno.test("the inspector says of plain links that they are plain, and which nodes it cannot link", async () => {

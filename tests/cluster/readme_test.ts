@@ -1,71 +1,89 @@
-import { assertEquals } from "@std/assert";
-import { COOKIE } from "../mesh/_cluster.ts";
-import { freePort } from "./_process.ts";
+/** The servers of README and docs, each as it stands there, as processes that form a cluster. */
 
-/** The README's example as it stands there, but for ports that are free and the tree beside it. */
-async function readmeExample(ports: readonly number[]): Promise<string> {
-  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
-  const [, example] = readme.match(/```ts[^\n]*\n(.*?)```/s) ?? [];
-  return example
-    .replace("jsr:@roomcast/roomcast", new URL("../../mod.ts", import.meta.url).href)
-    .replace(
-      /seeds: \[.*?\]/,
-      `seeds: ${JSON.stringify(ports.map((port) => `127.0.0.1:${port}`))}`,
-    );
-}
+import { assertEquals } from "@std/assert";
+import { within } from "./_chat_cluster.ts";
+import { ExampleProcess } from "./_example_process.ts";
+import { exampleOf } from "./_recipe.ts";
+
+/** What logEvents prints when there is a link. */
+const LINKED = /chat-1@\S+ is linked/;
 
 function next<T extends Event>(target: EventTarget, type: string): Promise<T> {
-  return new Promise((resolve) => {
+  const event = new Promise<T>((resolve) => {
     target.addEventListener(type, (event) => resolve(event as T), { once: true });
   });
+  return within(type, event);
 }
 
-Deno.test("the README's example works as it stands: two processes of it are one chat", async () => {
-  const meshPorts = [freePort(), freePort()];
-  const httpPorts = [freePort(), freePort()];
-  const script = await Deno.makeTempFile({ suffix: ".ts" });
-  await Deno.writeTextFile(script, await readmeExample(meshPorts));
-  const servers = meshPorts.map((port, i) =>
-    new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-config", "--allow-net", "--allow-env", script],
-      env: {
-        NODE_NAME: `chat-${i + 1}@127.0.0.1:${port}`,
-        ROOMCAST_COOKIE: COOKIE,
-        PORT: String(httpPorts[i]),
-      },
-      stdout: "null",
-      stderr: "piped",
-    }).spawn()
-  );
-  // "Listening on …": from here on it can be connected to.
-  const readers = servers.map((server) => server.stderr.getReader());
-  await Promise.all(readers.map((reader) => reader.read()));
+async function open(server: ExampleProcess, path: string): Promise<WebSocket> {
+  const socket = new WebSocket(`ws://127.0.0.1:${server.port}${path}`);
+  await next(socket, "open");
+  return socket;
+}
 
-  const plain = await fetch(`http://127.0.0.1:${httpPorts[0]}/lobby`);
-  assertEquals(await plain.text(), "a WebSocket, please");
-  const [one, two, rude] = [0, 1, 0].map((i) => {
-    return new WebSocket(`ws://127.0.0.1:${httpPorts[i]}/lobby`);
-  });
-  await Promise.all([one, two, rude].map((socket) => next(socket, "open")));
+/** Has `speaker` talk until `listener` hears it: the nodes may still be shaking hands. */
+async function hears(listener: WebSocket, speaker: WebSocket, text: string): Promise<void> {
+  const heard = next<MessageEvent>(listener, "message");
+  const talking = setInterval(() => speaker.send(text), 20);
+  try {
+    assertEquals((await heard).data, text);
+  } finally {
+    clearInterval(talking);
+  }
+}
 
-  const closed = next<CloseEvent>(rude, "close");
-  rude.send(new Uint8Array([1, 2, 3]));
-  assertEquals((await closed).code, 1008);
-
-  // The nodes may still be shaking hands: what is said before that is heard by nobody.
-  const heard = next<MessageEvent>(two, "message");
-  const talking = setInterval(() => one.send("hello"), 20);
-  assertEquals((await heard).data, "hello");
-  clearInterval(talking);
-
-  for (const socket of [one, two]) {
+async function close(...sockets: WebSocket[]): Promise<void> {
+  for (const socket of sockets) {
+    const closed = next(socket, "close");
     socket.close();
-    await next(socket, "close");
+    await closed;
   }
-  for (const [i, server] of servers.entries()) {
-    server.kill();
-    await readers[i].cancel();
-    await server.status;
+}
+
+Deno.test("two processes of the README's example are one chat", async () => {
+  const example = await exampleOf("README.md");
+  await using first = await ExampleProcess.start(example);
+  await using second = await ExampleProcess.start(example, { seeds: [first.address] });
+
+  const plain = await fetch(`http://127.0.0.1:${first.port}/lobby`);
+  assertEquals([plain.status, await plain.text()], [426, "WebSockets only"]);
+
+  const [one, two] = [await open(first, "/lobby"), await open(second, "/lobby")];
+  await hears(two, one, "hello");
+  await hears(one, two, "hello yourself");
+
+  const rude = await open(first, "/lobby");
+  const closed = next<CloseEvent>(rude, "close");
+  rude.send("x".repeat(10_001));
+  assertEquals((await closed).code, 1009);
+  await close(one, two);
+});
+
+Deno.test("two processes of the recipe for deno serve are one chat", async () => {
+  const example = await exampleOf("docs/recipes.md", /Deno\.upgradeWebSocket/);
+  await using first = await ExampleProcess.start(example);
+  await using second = await ExampleProcess.start(example, { seeds: [first.address] });
+  const [one, two] = [await open(first, "/lobby"), await open(second, "/lobby")];
+  await hears(two, one, "hello");
+  await close(one, two);
+});
+
+Deno.test("the recipe for signing out closes all sockets of that user, on all nodes", async () => {
+  const example = await exampleOf("docs/recipes.md", /\.disconnect\(/);
+  await using first = await ExampleProcess.start(example);
+  await using second = await ExampleProcess.start(example, { seeds: [first.address] });
+  await within("the link", Promise.all([first, second].map((node) => node.says(LINKED))));
+  const sockets = [
+    await open(first, "/ann"),
+    await open(second, "/ann"),
+    await open(second, "/bo"),
+  ];
+  const closed = sockets.slice(0, 2).map((socket) => next<CloseEvent>(socket, "close"));
+  sockets[0].send("sign out");
+  for (const event of closed) {
+    const { code, reason } = await event;
+    assertEquals([code, reason], [4001, "signed out"]);
   }
-  await Deno.remove(script);
+  assertEquals(sockets[2].readyState, WebSocket.OPEN);
+  await close(sockets[2]);
 });

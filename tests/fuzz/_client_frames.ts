@@ -259,9 +259,15 @@ const EXAMPLES = [
     CONTINUATION,
     Uint8Array.of(0x41),
   ]),
+  stream(255, 0, 0, [TEXT, Uint8Array.of(0xf4, 0x90), { fin: false }], [
+    CONTINUATION,
+    Uint8Array.of(0x80, 0x80),
+  ]),
   stream(255, 0, 0, [BINARY, "x".repeat(100), { length: 70_000 }]),
+  stream(255, 0, 0, [BINARY, "", { length: 0xffff, lengthBits: 64 }]),
   stream(255, 0, 0, [CLOSE, closePayload(1005)]),
   stream(255, 0, 0, [CLOSE, "x"]),
+  stream(255, 0, 0, [PING, "x".repeat(125)], [PING, "x".repeat(126)]),
 ];
 
 export const CLIENT_FRAME_TARGETS: readonly Target[] = [

@@ -154,12 +154,12 @@ export function referenceFrames(
   return { payloads, fault: undefined, isWhole: at === stream.length };
 }
 
-interface Span {
+export interface Span {
   readonly start: number;
   readonly end: number;
 }
 
-class Fields {
+export class Fields {
   at = 0;
   readonly #bytes: Uint8Array;
 

@@ -73,6 +73,35 @@ Deno.test("after ref again a mesh keeps its process alive, as it does at first",
   await child.status;
 });
 
+Deno.test("with unref, deno serve ends on SIGTERM, and a line on SIGTERM says goodbye", async () => {
+  for (
+    const { line, reason } of [
+      { line: "mesh.unref();", reason: "closed" },
+      { line: "Deno.addSignalListener('SIGTERM', () => mesh.shutdown());", reason: "goodbye" },
+    ]
+  ) {
+    await using a = await startNode("a");
+    const [up, down] = [nextEvent(a, "peerup"), nextEvent(a, "peerdown")];
+    const file = await Deno.makeTempFile({ suffix: ".ts" });
+    const server = `${program(a.name, line, true)}
+export default { fetch: () => new Response("hello") };
+`;
+    await Deno.writeTextFile(file, server);
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["serve", "--no-check", "--no-lock", "-A", "--port", "0", file],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    await up;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    child.kill("SIGTERM");
+    await child.status;
+    assertEquals((await down).reason, reason);
+    await Deno.remove(file);
+  }
+});
+
 Deno.test("what is open and what is opened later follows ref and unref, and what is closed does not", () => {
   const calls: string[] = [];
   const open = (name: string) => ({

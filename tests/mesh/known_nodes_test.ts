@@ -457,6 +457,19 @@ Deno.test("a seed is dialled as the seeds have it, whatever others say of its na
   assertEquals(subject.due(), [seed]);
 });
 
+Deno.test("a host is known by the names of the nodes on it, and by where they were last linked", () => {
+  const subject = new Subject();
+  const isKnown = (hostname: string) => subject.known.isKnownHost(hostname);
+  subject.seeds(parseTarget("10.0.0.1:9000"));
+  subject.learn(parseTarget("b@10.0.0.2:9000"));
+  assertEquals(["10.0.0.1", "::ffff:10.0.0.2", "10.0.0.3"].map(isKnown), [true, true, false]);
+  const behindNat = parseNodeName("c@inside:9000");
+  subject.known.linked(behindNat, START, subject.isLinked, { remoteHost: "::ffff:10.0.0.3" });
+  assertEquals(["10.0.0.3", "::ffff:10.0.0.3", "inside"].map(isKnown), [true, true, true]);
+  subject.depart(behindNat);
+  assertEquals(["10.0.0.3", "inside", "10.0.0.1"].map(isKnown), [false, false, true]);
+});
+
 Deno.test("what is told of a node that is not known changes nothing", () => {
   const subject = new Subject();
   subject.fail(A);
@@ -624,4 +637,14 @@ Deno.test("a node does not dial an address that has become its own, be it known 
   subject.seeds(A);
   subject.learn(B);
   assertEquals([subject.due(), subject.dueIn], [[], undefined]);
+});
+
+Deno.test("what is not to be linked is forgotten; only a seed is dialled again", () => {
+  const subject = new Subject();
+  subject.seeds(A);
+  subject.learn(B);
+  for (const target of subject.due()) {
+    subject.known.failed(target, subject.now, { forget: true });
+  }
+  assertEquals(subject.dialledWithin(FORGET_AFTER / 2), new Set(["h1:9000"]));
 });

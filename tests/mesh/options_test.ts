@@ -70,10 +70,11 @@ Deno.test("an option that is undefined is one that was left out", () => {
 
 Deno.test("what is given is taken as it is", () => {
   const options = allGiven();
-  const { name: _name, cookie, seeds: _seeds, ...same } = options;
+  const { name: _name, cookie, seeds: _seeds, observer: _observer, ...same } = options;
   const { sharesPort: _shares, localTransport: _localTransport, ...rest } = resolve({ ...options });
-  const { name: _, local: _local, features: _features, cookies, seeds, ...settings } = rest;
+  const { name: _, local: _local, features, cookies, seeds, ...settings } = rest;
   assertEquals(settings, same);
+  assertEquals(features, 0b111111);
   assertEquals(cookies, [cookie]);
   assertEquals(seeds, [{ hostname: "10.0.0.6", port: 9000 }]);
   assertStrictEquals(settings.transport, options.transport);
@@ -89,6 +90,7 @@ function allGiven(): Required<Omit<MeshOptions, "tls">> {
     listen: { hostname: "0.0.0.0", port: 9002 },
     seeds: ["10.0.0.6"],
     interest: "room",
+    observer: true,
     maxMessageBytes: 1_001,
     maxQueuedBytes: 1_002,
     maxPeers: 3,

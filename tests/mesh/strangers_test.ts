@@ -1,9 +1,10 @@
 /** What somebody without the cookie can do to a node: nothing that lasts, nothing that grows. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { Address, Mesh } from "../../mod.ts";
+import { type Address, type Mesh, startMesh } from "../../mesh/mod.ts";
+import { Simulation } from "../../testing/mod.ts";
 import { encodeName } from "../../codec/mod.ts";
-import { collect, linkedTo, nextEvent, startNode, startPlainNode } from "./_cluster.ts";
+import { collect, COOKIE, linkedTo, nextEvent, startNode, startPlainNode } from "./_cluster.ts";
 import { rawIdentity, RawPeer } from "./_raw_peer.ts";
 
 /** The node still takes in one who knows the cookie. */
@@ -129,6 +130,42 @@ Deno.test("silent connections push each other out, so that a real peer gets in m
   await Promise.all(strangers.slice(0, 93).map(closed));
   assertEquals(new Set(refused.map(({ code }) => code)), new Set(["too-many-handshakes"]));
   for (const stranger of strangers) stranger.close();
+});
+
+Deno.test("300 silent connections a second do not keep out a node that is 160 ms away", async () => {
+  for (const addresses of [1, 40]) {
+    const simulation = new Simulation({ seed: addresses });
+    const { network } = simulation;
+    const hosts = ["10.0.0.1", "10.0.0.2"].map((hostname) => simulation.startHost(hostname));
+    for (const [from, to] of [[0, 1], [1, 0]]) {
+      network.delay(hosts[from].hostname, hosts[to].hostname, { minMs: 80, maxMs: 80 });
+    }
+    const [a, b] = await Promise.all(hosts.map(({ hostname, options }) =>
+      simulation.complete(
+        startMesh({ name: `n@${hostname}:9000`, cookie: COOKIE, ...options }),
+      )
+    ));
+    const strangers = Array.from(
+      { length: addresses },
+      (_, i) => simulation.startHost(`10.0.1.${i}`).options.transport,
+    );
+    const { signal } = new AbortController();
+    const knock = (count: number) => {
+      const target = { hostname: "10.0.0.1", port: 9000 };
+      void strangers[count % addresses].connect(target, { signal });
+      simulation.after(1_000 / 300, () => knock(count + 1));
+    };
+    knock(0);
+    let pushedOut = 0;
+    a.addEventListener(
+      "refused",
+      ({ code }) => pushedOut += Number(code === "too-many-handshakes"),
+    );
+    await simulation.run(2_000);
+    assert(pushedOut > 200, `${pushedOut} strangers have been pushed out`);
+    await simulation.complete(b.connect(a.name), { limitMs: 1_000 });
+    assertEquals(a.peers.length, 1);
+  }
 });
 
 Deno.test("a flood of TLS handshakes is cut off after a burst, and a known node gets in meanwhile", async () => {

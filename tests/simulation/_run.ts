@@ -26,7 +26,7 @@ const FORM_LIMIT_MS = 4_000;
 const CALM_MS = 30_000;
 const MAX_LAST_WORDS = 30;
 const ARRIVAL_LIMIT_MS = 10_000;
-const SLOW_MS = 60_000;
+const SLOW_MS = 30_000;
 /** How much more is sent over a slow path than it carries. */
 const OVERLOAD = 2.5;
 /** How long the writer on a slow path waits, at most, until its buffer takes more. */

@@ -1,14 +1,16 @@
 /**
  * Every message accounted for: the books of all lives of all nodes, laid side by side.
  *
- * On one link the receiver hears what the sender has queued for it, from the first on and without a
- * gap, except for what the sender has counted as dropped. What is missing at the end is lost with the
- * link, of which a `peerdown` has told; behind a goodbye, or on a link that is still up when all is
- * quiet, nothing may be missing. And no link ends without a fault that explains it.
+ * On one link the receiver hears what the sender has queued for it, in order and without a gap, and
+ * hears from `missed` how many did not fit: each node checks that itself, with every message
+ * (`_link_book.ts`). What is left is the end of each link. What had been queued and not heard is lost
+ * with the link, and `peerdown` and `missed` say so. After a goodbye, or on a link that is still up
+ * when all is quiet, nothing may be missing. And no link ends without a fault that explains it.
  */
 
-import type { Heard, LinkRecord } from "./_link_book.ts";
+import type { LinkRecord } from "./_link_book.ts";
 import type { FaultKind } from "./_plan.ts";
+import type { Occupants } from "./_protocol.ts";
 
 /** A node from its start to its end. */
 export interface Life {
@@ -28,7 +30,7 @@ export interface FaultSpan {
   readonly to: number;
 }
 
-/** Messages that were queued for a link and lost with it. */
+/** Messages that were queued for a link and lost with it, as its `peerdown` has told. */
 export interface Loss {
   readonly sender: string;
   readonly receiver: string;
@@ -46,6 +48,9 @@ export interface Account {
   readonly unknown: number;
 }
 
+/** Faults by which links end. */
+const ENDING: ReadonlySet<FaultKind> = new Set(["kill", "freeze", "restart"]);
+
 /** How long after a fault is over a link that was a second one may still end. */
 const AFTERMATH_MS = 1_000;
 
@@ -54,7 +59,7 @@ export function settle(lives: readonly Life[]): Account {
   const byIncarnation = new Map(lives.map((life) => [life.incarnation, life]));
   const violations: string[] = [];
   const losses: Loss[] = [];
-  /** What the sender queued for a link, and what was heard of it. */
+  /** What the sender did on a link, and what was heard on it. */
   const pairs = new Map<LinkRecord, LinkRecord>();
   let delivered = 0;
   let dropped = 0;
@@ -62,17 +67,16 @@ export function settle(lives: readonly Life[]): Account {
 
   for (const receiver of lives) {
     for (const hears of receiver.records) {
-      delivered += hears.heard.count;
-      if (hears.heard.count === 0) continue;
-      const sender = byIncarnation.get(hears.life);
-      const sends = sender?.records.find((record) =>
-        record.life === receiver.incarnation && !pairs.has(record) && isWithin(hears.heard, {
-          from: record.from,
-          to: sender.end === "killed" && record.reason === undefined ? Infinity : record.to,
-        })
+      delivered += hears.heard;
+      if (hears.peerLink === undefined) continue;
+      const sends = byIncarnation.get(hears.life)?.records.find(({ life, link }) =>
+        life === receiver.incarnation && link === hears.peerLink
       );
-      if (sends) pairs.set(sends, hears);
-      else violations.push(`${receiver.name} has heard ${range(hears)}: not sent on one link`);
+      if (sends && !pairs.has(sends)) pairs.set(sends, hears);
+      else {
+        const { heard, peer } = hears;
+        violations.push(`${receiver.name} has heard ${heard} messages of ${peer} on no link of it`);
+      }
     }
   }
 
@@ -82,19 +86,26 @@ export function settle(lives: readonly Life[]): Account {
       const receiver = byIncarnation.get(sends.life);
       const hears = pairs.get(sends);
       const link = `${sender.name} to ${sends.peer}`;
-      const missing = hears ? hears.heard.first - sends.from + hears.heard.missing : 0;
-      if (missing > sends.dropped && !(sender.end === "killed" && sends.dropped > 0)) {
+      const isTold = sender.end !== "killed" || sends.reason !== undefined;
+      const { heard, missed } = hears ?? { heard: 0, missed: 0 };
+      if (isTold && (heard > sends.queued || missed > sends.dropped)) {
         violations.push(
-          `${link}: ${missing} messages are missing before others on the same link, ` +
-            `${sends.dropped} were reported as dropped`,
+          `${link}: ${sends.queued} messages were queued and ${sends.dropped} dropped, ` +
+            `${heard} were heard and ${missed} missed`,
         );
         continue;
       }
-      const tail = sends.to - sends.from - sends.dropped - (hears?.heard.count ?? 0);
+      const tail = sends.queued - heard;
+      const isInOrder = receiver && hasEndedInOrder(sends, hears, receiver, sender);
+      if (isInOrder && missed < sends.dropped) {
+        violations.push(
+          `${link}: ${sends.dropped} messages were dropped, missed tells of ${missed}`,
+        );
+      }
       if (tail <= 0) continue;
       if (receiver === undefined || receiver.end === "killed" && hears?.reason === undefined) {
         unknown += tail;
-      } else if (hasEndedInOrder(sends, hears, receiver, sender)) {
+      } else if (isInOrder) {
         violations.push(`${link}: the last ${tail} messages have not come, and no event says so`);
       } else {
         const { downAt = Infinity } = sends;
@@ -110,7 +121,7 @@ export function unexplainedEnds(lives: readonly Life[], faults: readonly FaultSp
   const byIncarnation = new Map(lives.map((life) => [life.incarnation, life]));
   const isExplained = (life: Life, { peer, reason, downAt = 0 }: LinkRecord) =>
     faults.some(({ kind, name, from, to }) =>
-      kind !== "pause" && kind !== "flood" && reason !== "frame-too-long" &&
+      ENDING.has(kind) && reason !== "frame-too-long" &&
       (name === life.name || name === peer) &&
       from <= downAt && downAt <= to + AFTERMATH_MS
     );
@@ -124,6 +135,22 @@ export function unexplainedEnds(lives: readonly Life[], faults: readonly FaultSp
   );
 }
 
+/** What a node knows of who is in each room. */
+export interface PresenceView {
+  readonly name: string;
+  readonly occupied: Readonly<Record<string, Occupants>>;
+}
+
+/** Rooms in which a node sees more or fewer clients than all nodes together have. */
+export function disagreements(views: readonly PresenceView[]): string[] {
+  return views.flatMap(({ name, occupied }) =>
+    Object.entries(occupied).flatMap(([room, { everywhere }]) => {
+      const sum = views.reduce((sum, view) => sum + (view.occupied[room]?.here ?? 0), 0);
+      return sum === everywhere ? [] : `${name} sees ${everywhere} in ${room}, where ${sum} are`;
+    })
+  );
+}
+
 /** What clients tell of messages that they have not heard, before others that they have. */
 export interface ClientGap {
   /** Incarnation of the node that the client was connected to, and of the sender. */
@@ -132,19 +159,19 @@ export interface ClientGap {
   readonly count: number;
 }
 
-/** Gaps that the node of the client has not had itself. */
+/** Gaps of clients that are larger than what their nodes have missed. */
 export function unexplainedGaps(lives: readonly Life[], gaps: readonly ClientGap[]): string[] {
   const byIncarnation = new Map(lives.map((life) => [life.incarnation, life]));
   return gaps.filter(({ life, sender, count }) => {
     const receiver = byIncarnation.get(life);
-    // It has had a second link to the sender, or has heard of drops.
     const records = receiver?.records.filter((record) => record.life === sender) ?? [];
-    if (records.length > 1 || !records.every(isWithoutGap)) return false;
+    // With a second link to the sender, nobody knows how many were lost with the first.
+    if (records.length > 1 || records.some(({ missed }) => missed >= count)) return false;
     const mayKnow = receiver?.end !== "killed";
     return mayKnow || !mayHaveDropped(byIncarnation.get(sender), life, count);
   }).map(({ life, sender, count }) =>
     `a client of ${byIncarnation.get(life)?.name ?? life} has not heard ${count} messages of ` +
-    `${byIncarnation.get(sender)?.name ?? sender}, which its node has`
+    `${byIncarnation.get(sender)?.name ?? sender}, and missed does not tell of so many`
   );
 }
 
@@ -167,31 +194,20 @@ export interface ClosedConnections {
 /** RFC 6455's *try again later*, by which `Rooms` closes a slow socket. */
 export const SLOW_CODE = 1013;
 
-/**
- * How many clients of a node that leaves may be cut off. Deno (2.9.6) drops a connection that it is
- * closing as soon as a message comes in, and a client that goes on to speak finds it reset.
- */
-const MAX_CUT_OFF = 3;
-
 /** Connections that have ended though their node was not killed, and they were not slow. */
 export function unexplainedCloses(
   lives: readonly Life[],
   closed: readonly ClosedConnections[],
 ): string[] {
   const byIncarnation = new Map(lives.map((life) => [life.incarnation, life]));
-  return closed.filter(({ life, code, count }) => {
-    const end = byIncarnation.get(life)?.end;
-    return code !== SLOW_CODE && end !== "killed" && !(end === "left" && count <= MAX_CUT_OFF);
-  }).map(({ life, code, count }) =>
+  return closed.filter(({ life, code }) =>
+    code !== SLOW_CODE && byIncarnation.get(life)?.end !== "killed"
+  ).map(({ life, code, count }) =>
     `${count} clients of ${
       byIncarnation.get(life)?.name ?? life
     } were closed with ${code}, and no ` +
     `fault explains it`
   );
-}
-
-function isWithoutGap({ heard }: LinkRecord): boolean {
-  return heard.missing === 0;
 }
 
 /** True if nothing may be missing: the sender has left in order, or the link is still up. */
@@ -205,14 +221,6 @@ function hasEndedInOrder(
   if (sends.reason !== "shut-down") return false;
   if (hears) return hears.reason === "goodbye";
   return receiver.records.some(({ life, reason, heard }) =>
-    life === sender.incarnation && reason === "goodbye" && heard.count === 0
+    life === sender.incarnation && reason === "goodbye" && heard === 0
   );
-}
-
-function isWithin({ first, last }: Heard, { from, to }: { from: number; to: number }): boolean {
-  return from <= first && last < to;
-}
-
-function range({ peer, heard }: LinkRecord): string {
-  return `messages ${heard.first} to ${heard.last} of ${peer}`;
 }

@@ -15,13 +15,15 @@ export class Child<Line> {
     this.#child = new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "--quiet", "--no-prompt", "--allow-net=127.0.0.1", "--v8-flags=--expose-gc"],
+        // Of `ws`.
+        "--allow-env=WS_NO_BUFFER_UTIL,WS_NO_UTF_8_VALIDATE,NODE_DEBUG",
         new URL(script, import.meta.url).href,
         ...args.map(String),
       ],
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
-      // Ctrl-C in a terminal goes to all of its processes; who ends when is up to the parent.
+      // Ctrl-C in a terminal goes to all of its processes; the parent decides which of them end, and when.
       detached: true,
     }).spawn();
     this.pid = this.#child.pid;
@@ -46,7 +48,7 @@ export class Child<Line> {
     }
   }
 
-  /** Says that there is nothing more to come, behind which it should end by itself. */
+  /** Says that nothing more will come. Then it should end by itself. */
   async closeStdin(): Promise<void> {
     await this.#stdin.close().catch(() => {});
   }

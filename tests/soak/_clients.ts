@@ -7,9 +7,10 @@
 import { lines } from "../../examples/chat/node_process.ts";
 import { Hearing, readTally } from "./_hearing.ts";
 import { type Command, guarded, memory, now, say } from "./_protocol.ts";
+import { ANNOUNCED_MS } from "./_limits.ts";
+import { EXPELLED, homeOf, isSelective, roomsOf } from "./_rooms.ts";
 import { readStamp } from "./_stamp.ts";
 
-const ROOM_SIZE = 10;
 /**
  * Messages a second of all clients together. With the nodes' own that makes some 4,000 deliveries to
  * clients: a third of what one core can do, so that what is late is late because of a fault.
@@ -18,7 +19,9 @@ const MESSAGES_PER_SECOND = 400;
 const TICK_MS = 10;
 /** How many clients of a node connect at a time. */
 const MAX_CONNECTING = 32;
-/** How long a client whose connection has ended without a reason waits. */
+/** One message of so many is binary. */
+const BINARY_PART = 8;
+/** How long a client waits that its node has closed, or whose connection has ended without a reason. */
 const RETRY_MS = 1_000;
 
 /** Where a node serves. */
@@ -39,15 +42,15 @@ class Clients {
   readonly #waiting: Client[] = [];
   readonly open = new Set<Client>();
   readonly size: number;
-  /** Those whose connection has ended without a reason, until they try again. */
+  /** Clients that wait until they try again. */
   readonly #resting = new Map<Client, ReturnType<typeof setTimeout>>();
   #target: Target | undefined;
   #connecting = 0;
 
   constructor(node: number) {
     this.#node = node;
-    for (let id = node; id < clientCount; id += nodeCount) {
-      this.#waiting.push(new Client(id, node, this));
+    for (let id = 0; id < clientCount; id++) {
+      if (homeOf(id, nodeCount) === node) this.#waiting.push(new Client(id, node, this));
     }
     this.size = this.#waiting.length;
   }
@@ -107,6 +110,7 @@ class Client {
   readonly #owner: Clients;
   #socket: WebSocket | undefined;
   #hearing: Hearing;
+  #isExpelled = false;
 
   constructor(id: number, node: number, owner: Clients) {
     this.#id = id;
@@ -116,26 +120,34 @@ class Client {
   }
 
   connect({ life, port }: Target): void {
-    const hearing = this.#hearing = new Hearing(this.#id, this.#node);
-    const room = `room-${Math.floor(this.#id / ROOM_SIZE)}`;
-    const socket = new WebSocket(`ws://127.0.0.1:${port}/${life}/${room}/${this.#id}`);
+    const announcedAt = isSelective(this.#node) ? now() + ANNOUNCED_MS : 0;
+    const hearing = this.#hearing = new Hearing(this.#id, this.#node, announcedAt);
+    const [room, table] = roomsOf(this.#id);
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/${life}/${room}/${table}/${this.#id}`);
+    socket.binaryType = "arraybuffer";
     let wasOpen = false;
     socket.onopen = () => {
       wasOpen = true;
       this.#socket = socket;
+      if (this.#isExpelled) say({ type: "returned" });
+      this.#isExpelled = false;
       this.#owner.opened(this);
     };
     socket.onmessage = ({ data }) => {
       heard++;
       guarded(() => {
         const stamp = readStamp(data);
-        const count = hearing.hear(stamp);
+        const count = hearing.hear(stamp, now());
         if (count > 0) say({ type: "gap", life, sender: stamp.life, count });
       });
     };
     socket.onerror = () => {};
     socket.onclose = ({ code, reason }) => {
       this.#socket = undefined;
+      if (code === EXPELLED) {
+        this.#isExpelled = true;
+        say({ type: "expelled" });
+      }
       const tally = readTally(reason);
       if (tally) {
         guarded(() => {
@@ -149,9 +161,9 @@ class Client {
     };
   }
 
-  say(text: string): void {
+  say(content: string | Uint8Array<ArrayBuffer>): void {
     this.#hearing.said++;
-    this.#socket?.send(text);
+    this.#socket?.send(content);
   }
 }
 
@@ -172,10 +184,11 @@ function reportClosed(): void {
   closed.clear();
 }
 
-/** Mostly a line of chat, now and then much more. */
-function someText(): string {
+/** Mostly a line of chat, now and then much more, or bytes. */
+function something(): string | Uint8Array<ArrayBuffer> {
   const dice = Math.random();
-  return "x".repeat(dice < 0.001 ? 60_000 : dice < 0.02 ? 4_000 : 20 + Math.floor(dice * 180));
+  const size = dice < 0.001 ? 60_000 : dice < 0.02 ? 4_000 : 20 + Math.floor(dice * 180);
+  return Math.random() < 1 / BINARY_PART ? new Uint8Array(size) : "x".repeat(size);
 }
 
 /** Somebody who is connected. */
@@ -198,7 +211,7 @@ const speaker = setInterval(() => {
   for (; due < target; due++) {
     const client = somebody();
     if (client === undefined) continue;
-    client.say(someText());
+    client.say(something());
     said++;
   }
 }, TICK_MS);

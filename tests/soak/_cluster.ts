@@ -1,14 +1,25 @@
 /** The processes of a soak, and what they have told of so far. */
 
 import { freePort } from "../cluster/_process.ts";
-import type { Life } from "./_account.ts";
+import { disagreements, type Life } from "./_account.ts";
 import { Child } from "./_child.ts";
 import { CLIENTS_BACK_MS, COMPLETE_MS, PROCESS_MS } from "./_limits.ts";
 import type { LinkRecord } from "./_link_book.ts";
-import { type ClientsLine, type Memory, type NodeLine, type NodeReport, now } from "./_protocol.ts";
+import {
+  type ClientsLine,
+  type Command,
+  type Memory,
+  type NodeLine,
+  type NodeReport,
+  now,
+  type Occupants,
+  type StalledLine,
+} from "./_protocol.ts";
 
 /** How long nothing must change for all to be quiet. */
 const SETTLE_MS = 500;
+
+type AnyChild = Child<NodeLine> | Child<ClientsLine> | Child<StalledLine>;
 
 /** Something that does not hold, or does not come in time. */
 export class Violation extends Error {
@@ -25,10 +36,15 @@ export interface RunningLife extends Life {
   port: number;
   readonly memory: Memory[];
   report?: NodeReport;
+  /** Who is present in each room, when it was asked. */
+  occupied?: Readonly<Record<string, Occupants>>;
   /** The last report that was asked for and has come. */
   reportId: number;
   leavingAt?: number;
   hasLeft: boolean;
+  /** How often clients that do not read have been closed, and have gone. */
+  poured: number;
+  freed: number;
   /** When all its clients were connected. */
   clientsAt?: number;
 }
@@ -38,8 +54,18 @@ export interface ClientsReport {
   readonly memory: Memory[];
   readonly closed: { readonly life: string; readonly code: number; readonly count: number }[];
   readonly gaps: { readonly life: string; readonly sender: string; readonly count: number }[];
+  /** Clients whose room was disconnected, and those of them that are back. */
+  expelled: number;
+  returned: number;
   isQuiet: boolean;
   done?: Extract<ClientsLine, { type: "done" }>;
+}
+
+/** What the clients that do not read have told of. */
+export interface StalledReport {
+  /** How often such clients have connected. */
+  connected: number;
+  readonly woken: { readonly closed: number; readonly cut: number }[];
 }
 
 /** See the file's head. */
@@ -49,14 +75,25 @@ export class SoakCluster implements AsyncDisposable {
   readonly lives: RunningLife[] = [];
   /** The lives that run, by the index of the node. */
   readonly nodes: RunningLife[] = [];
-  readonly clients: ClientsReport = { memory: [], closed: [], gaps: [], isQuiet: false };
+  readonly clients: ClientsReport = {
+    memory: [],
+    closed: [],
+    gaps: [],
+    expelled: 0,
+    returned: 0,
+    isQuiet: false,
+  };
+  readonly stalled: StalledReport = { connected: 0, woken: [] };
+  /** How many clients there are. */
+  clientCount = 0;
   /** What the processes have found wrong themselves. */
   readonly violations: string[] = [];
 
   readonly #sampleMs: number;
-  readonly #children = new Set<Child<NodeLine> | Child<ClientsLine>>();
+  readonly #children = new Set<AnyChild>();
   readonly #failure = Promise.withResolvers<never>();
   #clientsChild: Child<ClientsLine> | undefined;
+  #stalledChild: Child<StalledLine> | undefined;
   #changed = Promise.withResolvers<void>();
   #reports = 0;
   #isOver = false;
@@ -65,7 +102,7 @@ export class SoakCluster implements AsyncDisposable {
   constructor(count: number, sampleMs: number) {
     this.#sampleMs = sampleMs;
     this.names = Array.from({ length: count }, (_, i) => `soak-${i + 1}@127.0.0.1:${freePort()}`);
-    // Whoever waits for something hears of it; perhaps nobody does now.
+    // Those that wait for something hear of it; perhaps nobody waits now.
     this.#failure.promise.catch(() => {});
   }
 
@@ -99,24 +136,34 @@ export class SoakCluster implements AsyncDisposable {
       memory: [],
       reportId: 0,
       hasLeft: false,
+      poured: 0,
+      freed: 0,
     };
     this.#watch(child, life.name, () => life.end !== undefined);
     await this.until(`${life.name} listening`, PROCESS_MS, () => life.incarnation !== "");
     this.lives.push(life);
     this.nodes[node] = life;
-    void this.#tellClients(life);
+    void this.#tellOf(life);
     return life;
   }
 
   /** Starts the clients, and resolves when all are connected. */
   async startClients(count: number): Promise<void> {
+    this.clientCount = count;
     const args = [count, this.names.length, this.#sampleMs];
     const child = this.#clientsChild = new Child("_clients.ts", args, (line: ClientsLine) => {
       this.#onClientsLine(line);
       this.#change();
     });
-    this.#watch(child, "the process of the clients", () => this.clients.done !== undefined);
-    for (const life of this.nodes) void this.#tellClients(life);
+    const isDone = () => this.clients.done !== undefined;
+    this.#watch(child, "the process of the clients", isDone);
+    const stalled = this.#stalledChild = new Child("_stalled.ts", [], (line: StalledLine) => {
+      if (line.type === "stalled") this.stalled.connected++;
+      else this.stalled.woken.push(line);
+      this.#change();
+    });
+    this.#watch(stalled, "the process of clients that do not read", isDone);
+    for (const life of this.nodes) void this.#tellOf(life);
     for (const life of this.nodes) await this.clientsBack(life);
   }
 
@@ -157,16 +204,37 @@ export class SoakCluster implements AsyncDisposable {
     await this.until("reports", PROCESS_MS, () => lives.every(({ reportId }) => reportId >= id));
   }
 
-  /** Has a life say more than fits what may wait for one peer. */
-  async shout({ child }: RunningLife): Promise<void> {
-    await child.send({ do: "shout" });
+  /** Tells the clients that do not read something. */
+  async tellStalled(command: Command): Promise<void> {
+    await this.#stalledChild?.send(command);
+  }
+
+  /** Tells the clients something. */
+  async tellClients(command: Command): Promise<void> {
+    await this.#clientsChild?.send(command);
   }
 
   /** Has nothing said any more, and resolves when all that was said has arrived. */
   async quiet(limitMs: number): Promise<void> {
-    void this.#clientsChild?.send({ do: "quiet" });
+    await this.tellClients({ do: "quiet" });
     await this.until("the clients being quiet", PROCESS_MS, () => this.clients.isQuiet);
     for (const { child } of this.nodes) void child.send({ do: "quiet" });
+    await this.#settled(limitMs);
+  }
+
+  /** Has each node say something to each room, and make sure that it hears what the others say. */
+  async callAll(limitMs: number): Promise<void> {
+    const { clientCount: clients } = this;
+    for (const { child } of this.nodes) void child.send({ do: "call", clients });
+    await this.#settled(limitMs);
+    for (const { child } of this.nodes) void child.send({ do: "check", clients });
+    await this.report(this.nodes);
+    const views = this.nodes.map(({ name, occupied = {} }) => ({ name, occupied }));
+    this.violations.push(...disagreements(views));
+  }
+
+  /** Waits until nothing changes any more. */
+  async #settled(limitMs: number): Promise<void> {
     const endAt = now() + limitMs;
     for (let before = ""; now() < endAt;) {
       await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
@@ -174,7 +242,7 @@ export class SoakCluster implements AsyncDisposable {
       const state = JSON.stringify(
         this.nodes.map(({ report }) => [
           report?.sent,
-          report?.open.map(({ to, heard }) => [to, heard.count]),
+          report?.open.map(({ queued, heard }) => [queued, heard]),
         ]),
       );
       if (state === before) return;
@@ -183,12 +251,13 @@ export class SoakCluster implements AsyncDisposable {
     this.violations.push(`messages are still under way ${limitMs} ms after the last was said`);
   }
 
-  /** Has the nodes close all clients, who compare what they have heard with what was sent. */
+  /** Has the nodes close all clients. These compare what they have heard with what was sent. */
   async closeClients(): Promise<void> {
     for (const { child } of this.nodes) void child.send({ do: "close" });
     const what = "all clients being closed";
     await this.until(what, CLIENTS_BACK_MS, () => this.clients.done !== undefined);
     await this.#clientsChild?.closeStdin();
+    await this.#stalledChild?.closeStdin();
   }
 
   /** Waits until something holds that processes tell of. */
@@ -225,11 +294,11 @@ export class SoakCluster implements AsyncDisposable {
     return at;
   }
 
-  async #tellClients({ node, incarnation, port }: RunningLife): Promise<void> {
-    await this.#clientsChild?.send({ do: "up", node, life: incarnation, port });
+  async #tellOf({ node, incarnation, port }: RunningLife): Promise<void> {
+    await this.tellClients({ do: "up", node, life: incarnation, port });
   }
 
-  #watch(child: Child<NodeLine> | Child<ClientsLine>, name: string, isOver: () => boolean): void {
+  #watch(child: AnyChild, name: string, isOver: () => boolean): void {
     this.#children.add(child);
     const end = async () => {
       const { code, signal } = await child.ended;
@@ -266,6 +335,15 @@ export class SoakCluster implements AsyncDisposable {
         for (const record of line.report.open) note(life.records, record);
         life.reportId = line.id ?? life.reportId;
         break;
+      case "occupied":
+        life.occupied = line.rooms;
+        break;
+      case "poured":
+        life.poured++;
+        break;
+      case "freed":
+        life.freed++;
+        break;
       case "leaving":
         life.leavingAt = line.at;
         break;
@@ -286,6 +364,12 @@ export class SoakCluster implements AsyncDisposable {
       }
       case "closed":
         this.clients.closed.push(line);
+        break;
+      case "expelled":
+        this.clients.expelled++;
+        break;
+      case "returned":
+        this.clients.returned++;
         break;
       case "gap":
         this.clients.gaps.push(line);
@@ -320,9 +404,7 @@ function isLinked(life: Life, peer: Life): boolean {
 
 /** Puts what is known of a link now in the place of what was known before. */
 function note(records: LinkRecord[], record: LinkRecord): void {
-  const place = records.findLastIndex(({ life, upAt }) =>
-    life === record.life && upAt === record.upAt
-  );
+  const place = records.findLastIndex(({ link }) => link === record.link);
   if (place < 0) records.push(record);
   else records[place] = record;
 }

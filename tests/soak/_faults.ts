@@ -7,12 +7,23 @@ import {
   END_MS,
   FREEZE_NOTICED_MS,
   GOODBYE_NOTICED_MS,
+  KEPT_BYTES,
+  KEPT_RESIDENT_BYTES,
   KILL_NOTICED_MS,
   PROCESS_MS,
+  SLOW_CLOSED_MS,
+  SLOW_FREED_MS,
 } from "./_limits.ts";
 import type { LinkRecord } from "./_link_book.ts";
 import type { PlannedFault } from "./_plan.ts";
-import { now } from "./_protocol.ts";
+import { type Memory, now } from "./_protocol.ts";
+import { allRooms, roomsOf } from "./_rooms.ts";
+
+/** Clients that stop reading. Half of them read again when they have been closed. */
+const STALLED = 16;
+
+/** How often memory is looked at until it has come back. */
+const LOOK_MS = 250;
 
 /** How long things took; what did not happen is left out. */
 interface Times {
@@ -22,8 +33,17 @@ interface Times {
   readonly completeMs?: number;
   /** From its return until all its clients were connected to it. */
   readonly clientsBackMs?: number;
+  /** From a disconnect until all members had been closed, on all nodes. */
+  readonly expelledMs?: number;
   /** Messages that did not fit, and were reported so. */
   readonly dropped?: number;
+  /** From the close of clients that do not read until the last of them had gone. */
+  readonly freedMs?: number;
+  /** How much more memory the node had when it had closed them, and when they had gone. */
+  readonly heldBytes?: number;
+  readonly keptBytes?: number;
+  readonly heldResidentBytes?: number;
+  readonly keptResidentBytes?: number;
 }
 
 /** A fault that has happened. */
@@ -55,7 +75,7 @@ export async function leave(cluster: SoakCluster, life: RunningLife): Promise<nu
   return lastOf(downs) - (life.leavingAt ?? 0);
 }
 
-const actions = { kill, pause, flood, freeze, restart };
+const actions = { kill, expel, stall, pause, flood, freeze, restart };
 
 type Plan = PlannedFault;
 
@@ -64,11 +84,100 @@ async function kill(cluster: SoakCluster, life: RunningLife, { forMs }: Plan): P
   life.end = "killed";
   life.child.signal("SIGKILL");
   const noticed = cluster.noticed(life, KILL_NOTICED_MS);
-  // Whoever waits first hears of it.
+  // The first to wait hears of it.
   noticed.catch(() => {});
   await delay(forMs);
   const times = await comeBack(cluster, life.node);
   return { noticedMs: lastOf(await noticed) - from, ...times };
+}
+
+async function expel(cluster: SoakCluster, life: RunningLife, { part = 0 }: Plan): Promise<Times> {
+  const { clients, clientCount } = cluster;
+  const rooms = allRooms(clientCount);
+  const room = rooms[Math.floor(part * rooms.length)];
+  const members = Array.from({ length: clientCount }, (_, client) => roomsOf(client))
+    .filter((own) => own.includes(room)).length;
+  const from = now();
+  const expected = clients.expelled + members;
+  await life.child.send({ do: "expel", room });
+  await cluster.until(`the ${members} members of ${room} being closed`, PROCESS_MS, () => {
+    return clients.expelled >= expected;
+  });
+  const expelledMs = now() - from;
+  await cluster.until(`the members of ${room} being back`, CLIENTS_BACK_MS, () => {
+    return clients.returned === clients.expelled;
+  });
+  if (clients.expelled === expected) return { expelledMs, clientsBackMs: now() - from };
+  throw new Violation(`${members} clients are in ${room}, and ${clients.expelled} were closed`);
+}
+
+async function stall(cluster: SoakCluster, life: RunningLife): Promise<Times> {
+  const { name, child, incarnation, port } = life;
+  const before = await memoryOf(cluster, life);
+  const { connected } = cluster.stalled;
+  const rooms = allRooms(cluster.clientCount).slice(0, STALLED);
+  await cluster.tellStalled({ do: "stall", life: incarnation, port, rooms });
+  await cluster.until("clients that do not read being connected", PROCESS_MS, () => {
+    return cluster.stalled.connected > connected;
+  });
+  const { poured, freed } = life;
+  await child.send({ do: "pour" });
+  await cluster.until(`${name} closing clients that do not read`, SLOW_CLOSED_MS, () => {
+    return life.poured > poured;
+  });
+  const closedAt = now();
+  const held = await memoryOf(cluster, life);
+  const awake = await wake(cluster, STALLED / 2);
+  await cluster.until(`${name} giving up clients that do not read`, SLOW_FREED_MS, () => {
+    return life.freed > freed;
+  });
+  const freedMs = now() - closedAt;
+  let kept = await memoryOf(cluster, life);
+  const isBack = () =>
+    kept.heapBytes - before.heapBytes <= KEPT_BYTES &&
+    kept.rssBytes - before.rssBytes <= KEPT_RESIDENT_BYTES;
+  while (!isBack() && now() < closedAt + SLOW_FREED_MS) {
+    await delay(LOOK_MS);
+    kept = await memoryOf(cluster, life);
+  }
+  const asleep = await wake(cluster, STALLED / 2);
+  if (awake.cut > 0 || asleep.closed > 0) {
+    throw new Violation(
+      `${awake.cut} clients that read again were not told that they were slow, ` +
+        `${asleep.closed} that did not read were not cut off`,
+    );
+  }
+  const times = {
+    freedMs,
+    heldBytes: held.heapBytes - before.heapBytes,
+    keptBytes: kept.heapBytes - before.heapBytes,
+    heldResidentBytes: held.rssBytes - before.rssBytes,
+    keptResidentBytes: kept.rssBytes - before.rssBytes,
+  };
+  if (isBack()) return times;
+  throw new Violation(
+    `clients that do not read have been gone for ${SLOW_FREED_MS} ms, and ${name} still has ` +
+      `${times.keptBytes} bytes more in its heap and ${times.keptResidentBytes} more resident`,
+  );
+}
+
+/** Has clients read again that had stopped. Gives how their connections have ended. */
+async function wake(
+  cluster: SoakCluster,
+  count: number,
+): Promise<{ closed: number; cut: number }> {
+  const { woken } = cluster.stalled;
+  const { length } = woken;
+  await cluster.tellStalled({ do: "wake", count });
+  await cluster.until("clients reading again", PROCESS_MS, () => woken.length > length);
+  return woken[length];
+}
+
+async function memoryOf(cluster: SoakCluster, life: RunningLife): Promise<Memory> {
+  await cluster.report([life]);
+  const { report } = life;
+  if (report === undefined) throw new Violation(`${life.name} has not reported`);
+  return report.memory;
 }
 
 async function pause(cluster: SoakCluster, life: RunningLife, { forMs }: Plan): Promise<Times> {
@@ -85,10 +194,10 @@ async function flood(cluster: SoakCluster, life: RunningLife, plan: Plan): Promi
   await cluster.report([shouter]);
   const before = dropped();
   life.child.signal("SIGSTOP");
-  await cluster.shout(shouter);
+  await shouter.child.send({ do: "shout" });
   await delay(plan.forMs);
   life.child.signal("SIGCONT");
-  // It answers behind its shouting.
+  // It answers after its shouting.
   await cluster.report([shouter, life]);
   return { dropped: dropped() - before };
 }

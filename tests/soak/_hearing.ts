@@ -1,6 +1,6 @@
 /**
- * What a client hears on one connection. Between connections nothing is promised: who comes back
- * hears what is said from then on.
+ * What a client hears on one connection. Between connections nothing is promised: a client that comes
+ * back hears what is said from then on.
  */
 
 import type { Stamp } from "./_stamp.ts";
@@ -32,44 +32,73 @@ export function readTally(reason: string): Tally | undefined {
   return { count, sum, said };
 }
 
+/** What was heard of a node last. */
+interface Last {
+  readonly life: string;
+  number: number;
+  /** By audience: its number there. */
+  readonly audiences: Map<string, number>;
+}
+
+/** A part of a text keeps the whole text in memory: each word is kept only once. */
+const words = new Map<string, string>();
+
+function kept(word: string): string {
+  const known = words.get(word);
+  if (known === undefined) words.set(word, word);
+  return known ?? word;
+}
+
 /** See the file's head. */
 export class Hearing {
   readonly #client: number;
   /** The node that the client is connected to. */
   readonly #node: number;
-  /** By node: the life that was heard last, and the number in the room. */
-  readonly #last: (Stamp | undefined)[] = [];
+  readonly #announcedAt: number;
+  /** By node: what was heard of it last. */
+  readonly #last: (Last | undefined)[] = [];
   #count = 0;
   #sum = 0;
   #ownSkipped = 0;
   said = 0;
 
-  constructor(client: number, node: number) {
+  /**
+   * Begins with nothing. Until `announcedAt` (see {@linkcode hear}), other nodes may not have been told
+   * yet that the client's node wants its rooms: it may or may not hear them.
+   */
+  constructor(client: number, node: number, announcedAt = 0) {
     this.#client = client;
     this.#node = node;
+    this.#announcedAt = announcedAt;
   }
 
   /**
-   * Counts a message. Gives how many of the same sender to the same room were left out before it,
-   * those aside that the client may have said itself.
+   * Counts a message that comes at a time. Gives how many of the same sender to the same audience were left out before it,
+   * except those that the client may have said itself.
    *
    * @throws {Error} if it must not have come.
    */
-  hear(stamp: Stamp): number {
-    const { node, life, number, roomNumber, client } = stamp;
+  hear(stamp: Stamp, at = 0): number {
+    const { node, life, number, audience, audienceNumber, client } = stamp;
     const what = `message ${number} of node ${node} (${life})`;
     if (client === this.#client) throw new Error(`client ${client} hears its own ${what}`);
-    const last = this.#last[node];
-    this.#last[node] = stamp;
     this.#count++;
     this.#sum = addNumber(this.#sum, number);
-    if (last?.life !== life) return 0;
-    const skipped = roomNumber - last.roomNumber - 1;
-    if (skipped < 0) {
+    let last = this.#last[node];
+    if (last?.life !== life) {
+      this.#last[node] = last = { life: kept(life), number: -1, audiences: new Map() };
+    }
+    if (number <= last.number) {
       throw new Error(
         `client ${this.#client} hears ${what} after ${last.number}: twice, or out of order`,
       );
     }
+    last.number = number;
+    if (node !== this.#node && at < this.#announcedAt) return 0;
+    const before = last.audiences.get(audience);
+    last.audiences.set(kept(audience), audienceNumber);
+    if (before === undefined) return 0;
+    const skipped = audienceNumber - before - 1;
     if (node !== this.#node) return skipped;
     // From its own node it hears everything but what it has said itself.
     this.#ownSkipped += skipped;

@@ -5,32 +5,25 @@
  */
 
 import type { PeerDownReason, PublishReport } from "../../mod.ts";
-import type { Stamp } from "./_stamp.ts";
-
-/** What was heard on a link: numbers of the peer's broadcasts. */
-export interface Heard {
-  /** -1 if nothing was heard. */
-  first: number;
-  last: number;
-  count: number;
-  /** Numbers left out between the first and the last. */
-  missing: number;
-}
+import type { LinkMark, Stamp } from "./_stamp.ts";
 
 /** One link, from its `peerup` to its `peerdown`, as one of its ends knows it. */
 export interface LinkRecord {
   readonly peer: string;
   /** Incarnation of the peer. */
   readonly life: string;
+  /** Its place among the links of this life, from 0. */
+  readonly link: number;
   readonly upAt: number;
-  /** Number of the first broadcast that was queued for it. */
-  readonly from: number;
-  /** Number after the last that was queued for it, up to now. */
-  to: number;
-  /** Broadcasts that did not fit. */
+  /** Broadcasts of the soak that were queued for the peer, and those that did not fit. */
+  queued: number;
   dropped: number;
-  readonly heard: Heard;
-  /** When the first broadcast was heard on it. */
+  /** Broadcasts of the soak that were heard on it, and those that were reported as missed. */
+  heard: number;
+  missed: number;
+  /** `link` of the peer's record of the same link, as what was heard on it says. */
+  peerLink?: number;
+  /** When the first stamp was heard on it. */
   heardAt?: number;
   downAt?: number;
   reason?: PeerDownReason;
@@ -40,21 +33,44 @@ export interface LinkRecord {
 export interface Peer {
   readonly name: string;
   readonly incarnation: string;
+  /** All messages that were queued for it, also those of presence. */
+  readonly messagesOut: number;
   readonly dropped: number;
+}
+
+/** Whom a book is about. */
+export interface LinkBookOptions {
+  /** Names of all nodes. */
+  readonly names: readonly string[];
+  /** Index of the node that the book belongs to. */
+  readonly self: number;
+  /** True for a node that wants only broadcasts for its rooms. */
+  readonly isSelective: (node: number) => boolean;
 }
 
 /** See the file's head. */
 export class LinkBook {
+  readonly #names: readonly string[];
+  readonly #self: number;
+  readonly #isSelective: (node: number) => boolean;
   readonly #open = new Map<string, LinkRecord>();
-  readonly #nameOf: (node: number) => string;
+  #links = 0;
   #next = 0;
   /** Drops, by the reports of broadcasts, and by the counters of links that have ended. */
   #reportedDrops = 0;
   #endedDrops = 0;
+  /** What `missed` has told of, as `Rooms` counts it. */
+  #missed = 0;
+  /** Names and incarnations of peers whose link has ended without a goodbye, until that is reported. */
+  readonly #lost = new Map<string, string>();
+  /** Names of such peers, until it is reported again when a link to them is up. */
+  readonly #lostBefore = new Set<string>();
 
-  /** An empty book; `nameOf` gives the name of a node by its index. */
-  constructor(nameOf: (node: number) => string) {
-    this.#nameOf = nameOf;
+  /** An empty book. */
+  constructor({ names, self, isSelective }: LinkBookOptions) {
+    this.#names = names;
+    this.#self = self;
+    this.#isSelective = isSelective;
   }
 
   /** Number of the next broadcast. */
@@ -62,22 +78,37 @@ export class LinkBook {
     return this.#next;
   }
 
+  /** What `missed` has told of so far; an event without a count is one. */
+  get missedTotal(): number {
+    return this.#missed;
+  }
+
+  /** How many links there are to nodes that want everything. */
+  get receiversOfAll(): number {
+    return this.#names.filter((name, node) => !this.#isSelective(node) && this.#open.has(name))
+      .length;
+  }
+
   /**
    * The links that are up, with what `peers` of the mesh tell of them now.
    *
-   * @throws {Error} if their drops are not those that broadcasts have reported.
+   * @throws {Error} if their drops are not those that broadcasts have reported, or if the end of a link
+   * has not been reported as missed.
    */
   open(peers: readonly Peer[]): LinkRecord[] {
-    let drops = this.#endedDrops;
-    for (const { name, dropped } of peers) {
-      drops += dropped;
-      const record = this.#open.get(name);
-      if (record) record.dropped = dropped;
+    const drops = peers.reduce((sum, { dropped }) => sum + dropped, this.#endedDrops);
+    if (drops !== this.#reportedDrops) {
+      throw new Error(`links have dropped ${drops}, and reports told of ${this.#reportedDrops}`);
     }
-    if (drops === this.#reportedDrops) {
-      return Array.from(this.#open.values(), (record) => ({ ...record, to: this.#next }));
+    const silent = [...this.#lost.keys(), ...this.#lostBefore].find((name) =>
+      this.#lost.has(name) || this.#open.has(name)
+    );
+    if (silent !== undefined) {
+      throw new Error(
+        `a link to ${silent} has ended without a goodbye, and missed does not say so`,
+      );
     }
-    throw new Error(`links have dropped ${drops}, and reports told of ${this.#reportedDrops}`);
+    return Array.from(this.#open.values(), (record) => ({ ...record }));
   }
 
   /** A link is up. */
@@ -86,59 +117,126 @@ export class LinkBook {
     const record: LinkRecord = {
       peer: name,
       life: incarnation,
+      link: this.#links++,
       upAt,
-      from: this.#next,
-      to: this.#next,
+      queued: 0,
       dropped: 0,
-      heard: { first: -1, last: -1, count: 0, missing: 0 },
+      heard: 0,
+      missed: 0,
     };
     this.#open.set(name, record);
     return record;
   }
 
   /** A link is gone: the last that there is to know about it. */
-  down({ name, incarnation, dropped }: Peer, reason: PeerDownReason, downAt: number): LinkRecord {
+  down(peer: Peer, reason: PeerDownReason, downAt: number): LinkRecord {
+    const { name, incarnation, dropped } = peer;
     const record = this.#open.get(name);
     if (record?.life !== incarnation) {
       throw new Error(`${name} (${incarnation}) is reported down, which was not up`);
     }
     this.#open.delete(name);
     this.#endedDrops += dropped;
-    return Object.assign(record, { to: this.#next, dropped, reason, downAt });
-  }
-
-  /** Counts a broadcast. */
-  sent({ peers, dropped }: PublishReport): void {
-    const number = this.#next++;
-    this.#reportedDrops += dropped;
-    if (peers + dropped === this.#open.size) return;
-    throw new Error(
-      `broadcast ${number} is reported to be on its way to ${peers} nodes and dropped for ` +
-        `${dropped}, and events tell of ${this.#open.size} links`,
-    );
-  }
-
-  /** Counts a broadcast that has come. Gives the record if it is the first on its link. */
-  heard(stamp: Stamp, at: number): LinkRecord | undefined {
-    const { life, number } = stamp;
-    const name = this.#nameOf(stamp.node);
-    const record = this.#open.get(name);
-    if (record?.life !== life) {
-      throw new Error(`hears message ${number} of ${name} (${life}), to which there is no link`);
+    if (reason !== "goodbye" && reason !== "shut-down") {
+      this.#lost.set(name, incarnation);
+      this.#lostBefore.add(name);
     }
-    const { heard } = record;
-    if (number <= heard.last) {
-      throw new Error(
-        `hears message ${number} of ${name} after ${heard.last}: twice, or out of order`,
+    return Object.assign(record, { reason, downAt });
+  }
+
+  /**
+   * Messages have been missed: `count` of them on a link, or, without a count, nobody knows how many
+   * because a link had ended.
+   */
+  missed({ name, incarnation }: Peer, count: number | undefined): void {
+    this.#missed += count ?? 1;
+    const record = this.#open.get(name);
+    if (count !== undefined) {
+      if (record?.life !== incarnation) {
+        throw new Error(`${count} messages of ${name} were missed, to which there is no link`);
+      }
+      record.missed += count;
+    } else if (record !== undefined) {
+      if (!this.#lostBefore.delete(name)) {
+        throw new Error(`messages of ${name} were missed before its link, which had none before`);
+      }
+      // A link that was replaced by one to the same node is reported once.
+      if (this.#lost.get(name) === incarnation) this.#lost.delete(name);
+    } else if (this.#lost.get(name) === incarnation) {
+      this.#lost.delete(name);
+    } else {
+      throw new Error(`messages of ${name} were missed, whose link has not ended`);
+    }
+  }
+
+  /** What was done on each link so far, by the index of the node. */
+  get marks(): (LinkMark | undefined)[] {
+    return this.#names.map((name) => {
+      const record = this.#open.get(name);
+      return record && { link: record.link, queued: record.queued, dropped: record.dropped };
+    });
+  }
+
+  /**
+   * Counts a broadcast, which is reported as `report`.
+   *
+   * @param before the peers of the mesh before it.
+   * @param after the same afterwards.
+   */
+  sent(report: PublishReport, before: readonly Peer[], after: readonly Peer[]): void {
+    const number = this.#next++;
+    let peers = 0;
+    let dropped = 0;
+    const mistakes: string[] = [];
+    for (const [name, record] of this.#open) {
+      const from = before.find((peer) => peer.name === name);
+      const to = after.find((peer) => peer.name === name);
+      const queued = (to?.messagesOut ?? 0) - (from?.messagesOut ?? 0);
+      const lost = (to?.dropped ?? 0) - (from?.dropped ?? 0);
+      record.queued += queued;
+      record.dropped += lost;
+      peers += queued;
+      dropped += lost;
+      const isWanted = queued + lost === 1;
+      const isUnwanted = queued + lost === 0 && this.#isSelective(this.#names.indexOf(name));
+      if (!isWanted && !isUnwanted) mistakes.push(`went ${queued + lost} times to ${name}`);
+    }
+    this.#reportedDrops += report.dropped;
+    if (report.peers !== peers || report.dropped !== dropped) {
+      mistakes.push(
+        `is reported to be on its way to ${report.peers} nodes and dropped for ${report.dropped}, ` +
+          `and links tell of ${peers} and ${dropped}`,
       );
     }
-    heard.count++;
-    if (heard.count > 1) {
-      heard.missing += number - heard.last - 1;
-      heard.last = number;
-      return undefined;
+    if (mistakes.length > 0) throw new Error(`broadcast ${number} ${mistakes.join(" and ")}`);
+  }
+
+  /** Counts a message that has come. Gives the record if it is the first on its link. */
+  heard(stamp: Stamp, at: number): LinkRecord | undefined {
+    const { life, number } = stamp;
+    const name = this.#names[stamp.node];
+    const record = this.#open.get(name);
+    const mark = stamp.marks[this.#self];
+    const what = `message ${number} of ${name} (${life})`;
+    if (record?.life !== life || mark === undefined) {
+      throw new Error(`hears ${what}, to which there is no link`);
     }
-    heard.first = heard.last = number;
+    const isFirst = record.peerLink === undefined;
+    const { peerLink = mark.link, heard, missed } = record;
+    // One mistake is one fault: from here on, the book agrees with the sender's.
+    Object.assign(record, { peerLink: mark.link, heard: mark.queued + 1, missed: mark.dropped });
+    if (peerLink !== mark.link) throw new Error(`hears ${what}, which was sent on another link`);
+    if (heard !== mark.queued) {
+      throw new Error(
+        `hears ${what} after ${heard} others, and ${mark.queued} were sent before it`,
+      );
+    }
+    if (missed !== mark.dropped) {
+      throw new Error(
+        `hears ${what} after ${mark.dropped} were dropped, and missed tells of ${missed}`,
+      );
+    }
+    if (!isFirst) return undefined;
     record.heardAt = at;
     return record;
   }

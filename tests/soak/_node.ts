@@ -1,25 +1,31 @@
 /**
  * A node as a process of its own: `_node.ts <index> <sample ms> <name>...`. It serves rooms to
- * WebSocket clients, keeps the books of its links, and says what happens (`_protocol.ts`). SIGTERM has
- * it leave, and then end by itself: whatever is left running shows.
+ * WebSocket clients, keeps the books of its links, and says what happens (`_protocol.ts`). On SIGTERM
+ * it drains and leaves, and then it must end by itself: whatever is left running shows.
  */
 
+import { createServer } from "node:http";
 import { lines } from "../../examples/chat/node_process.ts";
-import { decodeRoomBroadcast, Rooms, startMesh } from "../../mod.ts";
+import { Presence, Rooms, startMesh } from "../../mod.ts";
 import { COOKIE } from "../mesh/_cluster.ts";
-import { addNumber, writeTally } from "./_hearing.ts";
-import { LinkBook } from "./_link_book.ts";
-import { type Command, guarded, memory, now, say } from "./_protocol.ts";
-import { NODE_ITSELF, readStamp, stamped } from "./_stamp.ts";
+import type { Audience } from "./_audience.ts";
+import { Ledger } from "./_ledger.ts";
+import { type Command, guarded, memory, now, type Occupants, say } from "./_protocol.ts";
+import { allRooms, isSelective } from "./_rooms.ts";
+import type { Visitor } from "./_visitor.ts";
+import { Visits } from "./_visits.ts";
 
 /** How many names are seeds; the other nodes are learnt from these. */
 const SEEDS = 2;
 
 /** How often each node says something of its own, so that there is traffic on every link. */
 const PULSE_MS = 25;
-const PULSE_ROOM = "pulse";
+const PULSE: Audience = { rooms: ["pulse"], except: [] };
 
-/** What a node that leaves says in the end, all at once: its goodbye has to wait behind it. */
+/** A room that nobody is in. */
+const NOWHERE: Audience = { rooms: ["nowhere"], except: [] };
+
+/** What a node that leaves says in the end, all at once: its goodbye has to wait for it. */
 const LAST_WORDS = 100;
 const LAST_WORD = "x".repeat(10_000);
 
@@ -27,175 +33,132 @@ const LAST_WORD = "x".repeat(10_000);
 const SHOUT_PIECES = 96;
 const SHOUTS_IN_PIECE = 8;
 const SHOUT = "x".repeat(64 * 1024);
-/** Others than the one that is stopped keep up with so much in this time. */
+/** The nodes that are not stopped keep up with so much in this time. */
 const SHOUT_PAUSE_MS = 10;
 
-/** What has been said in a room on this node so far. */
-interface RoomTotals {
-  /** Broadcasts of this node. */
-  own: number;
-  count: number;
-  sum: number;
-}
-
-/** A client's connection. */
-interface Visit {
-  readonly client: number;
-  readonly room: string;
-  /** What it has not heard: what was said before it came, and what it has said itself. */
-  count: number;
-  sum: number;
-  said: number;
-}
-
-const index = Number(Deno.args[0]);
+const self = Number(Deno.args[0]);
 const sampleMs = Number(Deno.args[1]);
 const names = Deno.args.slice(2);
 
-const mesh = await startMesh({ name: names[index], cookie: COOKIE, seeds: names.slice(0, SEEDS) });
-const book = new LinkBook((node) => names[node]);
-mesh.addEventListener("peerup", ({ peer }) => {
-  guarded(() => say({ type: "up", record: book.up(peer, now()) }));
+const mesh = await startMesh({
+  name: names[self],
+  cookie: COOKIE,
+  seeds: names.slice(0, SEEDS),
+  interest: isSelective(self) ? "room" : "cluster",
 });
-mesh.addEventListener("peerdown", ({ peer, reason }) => {
-  guarded(() => say({ type: "down", record: book.down(peer, reason, now()) }));
-});
-mesh.addEventListener("overflow", ({ peer, dropped }) => {
-  say({ type: "overflow", peer: peer.name, dropped });
-});
-mesh.addEventListener("malformed", ({ peer, code }) => {
-  say({ type: "fault", text: `a message of ${peer.name} is malformed: ${code}` });
-});
-
-const rooms = new Rooms({ backplane: mesh });
-const totals = new Map<string, RoomTotals>();
-const visits = new Map<WebSocket, Visit>();
-let allClosed = () => {};
-let isLeaving = false;
+const onError = (error: unknown) => fault(`a handler failed: ${error}`);
+const rooms = new Rooms<Visitor>({ backplane: mesh, onError });
+const presence = new Presence(rooms);
+const ledger = new Ledger({ mesh, rooms, names, self });
+const visits = new Visits({ ledger, rooms, presence, life: mesh.incarnation, onError });
+/** Who is in which room, by the events of presence. */
+const present = new Set<string>();
+/** What the listener has heard. */
+let listened = 0;
 let hasLeft = false;
 
-function totalsOf(room: string): RoomTotals {
-  let result = totals.get(room);
-  if (result === undefined) totals.set(room, result = { own: 0, count: 0, sum: 0 });
-  return result;
-}
-
-function countIn(room: RoomTotals, number: number): void {
-  room.count++;
-  room.sum = addNumber(room.sum, number);
-}
-
-// After `rooms`, so that the members have been sent it when it is counted.
-mesh.subscribe((bytes) => {
-  guarded(() => {
-    const { room, message } = decodeRoomBroadcast(bytes);
-    const stamp = readStamp(message);
-    const first = book.heard(stamp, now());
-    if (first) say({ type: "first", record: first });
-    countIn(totalsOf(room), stamp.number);
-  });
+rooms.listen("pulse", () => void listened++);
+presence.addEventListener("join", ({ room, id }) => {
+  if (present.has(`${room} ${id}`)) fault(`${id} joins ${room} twice`);
+  present.add(`${room} ${id}`);
+});
+presence.addEventListener("leave", ({ room, id }) => {
+  if (!present.delete(`${room} ${id}`)) fault(`${id} leaves ${room}, and was not there`);
 });
 
-function broadcast(room: string, text: string, except?: WebSocket): number {
-  const total = totalsOf(room);
-  const number = book.next;
-  const client = (except && visits.get(except)?.client) ?? NODE_ITSELF;
-  const stamp = { node: index, life: mesh.incarnation, number, roomNumber: total.own++, client };
-  book.sent(rooms.broadcast(room, stamped(stamp, text), { except }));
-  countIn(total, number);
-  return number;
+const server = createServer((_request, response) => response.writeHead(426).end());
+server.on("upgrade", (request, stream, head) => visits.upgrade(request, stream, head));
+await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+
+function fault(text: string): void {
+  say({ type: "fault", text });
 }
 
-function enter(socket: WebSocket, room: string, client: number): void {
-  const { count, sum } = totalsOf(room);
-  const visit: Visit = { client, room, count, sum, said: 0 };
-  visits.set(socket, visit);
-  rooms.join(socket, room);
-  socket.onmessage = ({ data }) => {
-    if (!visits.has(socket)) return;
-    guarded(() => {
-      const number = broadcast(room, data, socket);
-      visit.said++;
-      visit.count++;
-      visit.sum = addNumber(visit.sum, number);
-    });
-  };
-  if (isLeaving) dismiss(socket, visit);
+function portOf(address: ReturnType<typeof server.address>): number {
+  if (typeof address === "object" && address !== null) return address.port;
+  throw new Error("the server does not listen at a port");
 }
-
-/** Closes a connection with what its client has heard, if all is well. */
-function dismiss(socket: WebSocket, { room, count, sum, said }: Visit): void {
-  rooms.leaveAll(socket);
-  visits.delete(socket);
-  const total = totalsOf(room);
-  const heard = { count: total.count - count, sum: (total.sum - sum) >>> 0, said };
-  socket.close(1001, writeTally(heard));
-}
-
-let connections = 0;
-const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
-  const [, life, room, client] = new URL(request.url).pathname.split("/");
-  // A client may be late, and another process have its node's port.
-  if (life !== mesh.incarnation || isLeaving) return new Response("gone", { status: 410 });
-  // The timer of a socket that hears something while it is being closed is forgotten by Deno (2.9.6),
-  // and would keep this process from ending for 15 s.
-  const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
-  connections++;
-  socket.onopen = () => enter(socket, room, Number(client));
-  socket.onerror = () => {};
-  socket.onclose = () => {
-    visits.delete(socket);
-    if (--connections === 0) allClosed();
-  };
-  return response;
-});
 
 function report(id?: number): void {
-  const { sent, slow, failed } = rooms.totals;
-  const clients = visits.size;
+  const { sent, slow, failed, missed } = rooms.totals;
+  const { book } = ledger;
   guarded(() => {
-    const report = { memory: memory(), broadcasts: book.next, open: book.open(mesh.peers) };
-    say({ type: "report", id, report: { ...report, sent, slow, failed, clients } });
+    const open = book.open(mesh.peers);
+    if (missed !== book.missedTotal) {
+      throw new Error(`rooms have missed ${missed}, and events tell of ${book.missedTotal}`);
+    }
+    const report = { memory: memory(), broadcasts: book.next, open, sent, slow, failed };
+    say({ type: "report", id, report: { ...report, clients: visits.size } });
   });
+}
+
+function pulse(): void {
+  guarded(() => void ledger.broadcast(PULSE, ""));
 }
 
 async function shout(): Promise<void> {
   for (let piece = 0; piece < SHOUT_PIECES; piece++) {
-    for (let i = 0; i < SHOUTS_IN_PIECE; i++) guarded(() => void broadcast(PULSE_ROOM, SHOUT));
+    for (let i = 0; i < SHOUTS_IN_PIECE; i++) guarded(() => void ledger.broadcast(PULSE, SHOUT));
     await new Promise((resolve) => setTimeout(resolve, SHOUT_PAUSE_MS));
   }
 }
 
-async function closeAll(): Promise<void> {
-  isLeaving = true;
-  const closed = new Promise<void>((resolve) => allClosed = resolve);
-  for (const [socket, visit] of visits) dismiss(socket, visit);
-  if (connections > 0) await closed;
+/** Says something to each room, and to one that nobody is in. */
+function call(clients: number): void {
+  for (const room of allRooms(clients)) guarded(() => ledger.call(room));
+  guarded(() => {
+    const { report: { peers } } = ledger.broadcast(NOWHERE, "");
+    const expected = ledger.book.receiversOfAll;
+    if (peers === expected) return;
+    throw new Error(`a message that ${expected} nodes want was queued for ${peers}`);
+  });
+}
+
+/** Makes sure that all was heard, and says who is present. */
+function check(clients: number): void {
+  const all = allRooms(clients);
+  for (const room of all) {
+    if (rooms.members(room).length === 0 || ledger.isCalled(room)) continue;
+    fault(`${room} has not heard what all other nodes said to it in the end`);
+  }
+  const pulses = ledger.totals.of(PULSE).count;
+  if (listened !== pulses) fault(`the listener has heard ${listened} messages of ${pulses}`);
+  const occupied = all.map((room): [string, Occupants] => {
+    return [room, { here: visits.trackedIn(room), everywhere: presence.count(room) }];
+  });
+  const count = occupied.reduce((sum, [, { everywhere }]) => sum + everywhere, 0);
+  if (count !== present.size) fault(`${count} are present, and events tell of ${present.size}`);
+  say({ type: "occupied", rooms: Object.fromEntries(occupied) });
 }
 
 async function leave(): Promise<void> {
   Deno.removeSignalListener("SIGTERM", leave);
-  clearInterval(pulse);
+  clearInterval(pulser);
   clearInterval(sampler);
-  await closeAll();
+  await visits.closeAll();
   say({ type: "leaving", at: now() });
-  for (let i = 0; i < LAST_WORDS; i++) broadcast(PULSE_ROOM, LAST_WORD);
+  for (let i = 0; i < LAST_WORDS; i++) ledger.broadcast(PULSE, LAST_WORD);
+  presence[Symbol.dispose]();
   await mesh.shutdown();
-  await server.shutdown();
+  await new Promise((resolve) => server.close(resolve));
   hasLeft = true;
   say({ type: "left" });
 }
 
-const pulse = setInterval(() => guarded(() => void broadcast(PULSE_ROOM, "")), PULSE_MS);
+const pulser = setInterval(pulse, PULSE_MS);
 const sampler = setInterval(report, sampleMs);
 Deno.addSignalListener("SIGTERM", leave);
-say({ type: "listening", at: now(), life: mesh.incarnation, port: server.addr.port });
+say({ type: "listening", at: now(), life: mesh.incarnation, port: portOf(server.address()) });
 for await (const line of lines(Deno.stdin.readable)) {
   const command: Command = JSON.parse(line);
   if (command.do === "report") report(command.id);
   else if (command.do === "shout") await shout();
-  else if (command.do === "close") void closeAll();
-  else if (command.do === "quiet") clearInterval(pulse);
+  else if (command.do === "expel") guarded(() => ledger.expel(command.room));
+  else if (command.do === "pour") void visits.pour();
+  else if (command.do === "call") call(command.clients);
+  else if (command.do === "check") check(command.clients);
+  else if (command.do === "close") void visits.closeAll();
+  else if (command.do === "quiet") clearInterval(pulser);
 }
-// Whoever has started this process is gone.
+// The process that has started this one is gone.
 if (!hasLeft) Deno.exit(1);

@@ -6,12 +6,14 @@ import type { Random } from "../../testing/mod.ts";
  * | fault | |
  * | --- | --- |
  * | `kill` | SIGKILL, and the node is started again after `forMs`, perhaps at once |
- * | `pause` | SIGSTOP for `forMs`, too short for anybody to miss the node |
+ * | `expel` | a node disconnects a room: its members on all nodes are closed |
+ * | `stall` | clients of the node stop reading, and it has much to tell them |
+ * | `pause` | SIGSTOP for `forMs`, which is too short for the others to give the node up |
  * | `flood` | the same, while another node says more than fits what may wait for one peer |
  * | `freeze` | SIGSTOP until all have given the node up, and `forMs` longer |
- * | `restart` | SIGTERM, and the node is started again as soon as it has ended |
+ * | `restart` | SIGTERM: the node drains and leaves, and is started again as soon as it has ended |
  */
-export type FaultKind = "kill" | "pause" | "flood" | "freeze" | "restart";
+export type FaultKind = "kill" | "expel" | "stall" | "pause" | "flood" | "freeze" | "restart";
 
 /** A fault to come. */
 export interface PlannedFault {
@@ -20,23 +22,41 @@ export interface PlannedFault {
   readonly node: number;
   /** Of a flood: index of the node that says so much. */
   readonly shouter?: number;
+  /** Of an `expel`: which of all rooms, as a part of their number. */
+  readonly part?: number;
   readonly forMs: number;
   /** How long nothing happens afterwards. */
   readonly restMs: number;
 }
 
-/** Of whom and for how long a plan is. */
+/** What a plan is about. */
 export interface PlanOptions {
   readonly nodes: number;
-  /** The node whose process lives through all: it is only paused. */
+  /** The node whose process lives through all. */
   readonly witness: number;
   /** Whether there is time for a freeze, which takes half a minute. */
   readonly freezes: boolean;
 }
 
 /** What a round is made of. A roll restarts each node but the witness, one after another. */
-const SHORT_ROUND = ["kill", "kill", "pause", "flood", "roll"];
-const LONG_ROUND = [...SHORT_ROUND, "kill", "kill", "pause", "pause", "freeze"];
+const SHORT_ROUND: readonly (FaultKind | "roll")[] = [
+  "kill",
+  "expel",
+  "stall",
+  "pause",
+  "flood",
+  "roll",
+];
+const LONG_ROUND: typeof SHORT_ROUND = [
+  ...SHORT_ROUND,
+  "kill",
+  "kill",
+  "kill",
+  "expel",
+  "pause",
+  "pause",
+  "freeze",
+];
 
 const MAX_AWAY_MS = 3_000;
 /** How often a killed node is started again without any delay, before its ghost is missed. */
@@ -58,6 +78,10 @@ export function* planFaults(random: Random, options: PlanOptions): Generator<Pla
         for (const node of random.shuffled(mortal)) yield fault("restart", node);
       } else if (kind === "pause") {
         yield fault(kind, random.pick(all), random.between(PAUSE_MS.min, PAUSE_MS.max));
+      } else if (kind === "stall") {
+        yield fault(kind, random.pick(all));
+      } else if (kind === "expel") {
+        yield { ...fault(kind, random.pick(all)), part: random.fraction() };
       } else if (kind === "flood") {
         const node = random.pick(all);
         // Not the witness, whose memory is to be flat.
@@ -66,7 +90,7 @@ export function* planFaults(random: Random, options: PlanOptions): Generator<Pla
         yield { ...fault(kind, node, forMs), shouter };
       } else {
         const forMs = random.chance(AT_ONCE) ? 0 : random.between(0, MAX_AWAY_MS);
-        yield fault(kind === "freeze" ? kind : "kill", random.pick(mortal), forMs);
+        yield fault(kind, random.pick(mortal), forMs);
       }
     }
   }

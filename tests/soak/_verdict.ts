@@ -41,7 +41,15 @@ export interface Verdict {
   readonly violations: string[];
 }
 
-const KINDS: readonly FaultKind[] = ["kill", "pause", "flood", "freeze", "restart"];
+const KINDS: readonly FaultKind[] = [
+  "kill",
+  "restart",
+  "freeze",
+  "pause",
+  "flood",
+  "stall",
+  "expel",
+];
 /** Of so many samples the lowest counts. */
 const FLOOR_OF = 5;
 const KIB = 1024;
@@ -65,6 +73,8 @@ export function judge(run: SoakRun): Verdict {
     const those = faults.filter((fault) => fault.kind === kind);
     if (those.length === 0) return [];
     const times = [
+      spread("closed after", those.map(({ expelledMs }) => expelledMs)),
+      spread("gone after", those.map(({ freedMs }) => freedMs)),
       spread("noticed after", those.map(({ noticedMs }) => noticedMs)),
       spread("complete after", those.map(({ completeMs }) => completeMs)),
       spread("clients back after", those.map(({ clientsBackMs }) => clientsBackMs)),
@@ -86,6 +96,8 @@ export function describeFaults(faults: readonly DoneFault[], losses?: readonly L
       (sender === name || receiver === name) && from <= downAt && downAt <= to
     ).reduce((sum, { count }) => sum + count, 0);
     const parts = [
+      [fault.expelledMs, "closed after"],
+      [fault.freedMs, "gone after"],
       [fault.noticedMs, "noticed after"],
       [fault.completeMs, "complete after"],
       [fault.clientsBackMs, "clients back after"],
@@ -93,17 +105,16 @@ export function describeFaults(faults: readonly DoneFault[], losses?: readonly L
     const at = ((from - startedAt) / 1000).toFixed(1).padStart(6);
     const local = name.slice(0, name.indexOf("@"));
     if (fault.dropped !== undefined) parts.push(`${number(fault.dropped)} messages dropped`);
+    parts.push(...heldAndKept("", fault.heldBytes, fault.keptBytes));
+    parts.push(...heldAndKept(" resident", fault.heldResidentBytes, fault.keptResidentBytes));
     if (lost !== undefined) parts.push(`${number(lost)} messages lost`);
     return `${at} s  ${kind.padEnd(7)} ${local}: ${parts.join(", ")}`;
   });
 }
 
-function messages({ cluster, quiet }: SoakRun, account: Account, violations: string[]): string[] {
+function messages({ cluster }: SoakRun, account: Account, violations: string[]): string[] {
   const { done, closed } = cluster.clients;
-  const broadcasts = quiet.reduce((sum, { records, incarnation }) => {
-    const report = cluster.lives.find((life) => life.incarnation === incarnation)?.report;
-    return sum + Math.max(report?.broadcasts ?? 0, ...records.map(({ to }) => to));
-  }, 0);
+  const broadcasts = cluster.lives.reduce((sum, { report }) => sum + (report?.broadcasts ?? 0), 0);
   const total = (key: "slow" | "failed") =>
     cluster.lives.reduce((sum, { report }) => sum + (report?.[key] ?? 0), 0);
   if (total("failed") > 0) violations.push(`${total("failed")} sends to clients have failed`);
@@ -120,7 +131,7 @@ function messages({ cluster, quiet }: SoakRun, account: Account, violations: str
 }
 
 function memory(run: SoakRun, violations: string[]): string[] {
-  const { cluster, witness, startedAt, endedAt } = run;
+  const { cluster, faults, witness, startedAt, endedAt } = run;
   const minutes = (endedAt - startedAt) / 60_000;
   const part = (name: string, what: string, points: Point[], growth: GrowthLimit) => {
     const slope = slopePerMinute(floor(points, FLOOR_OF)) / KIB;
@@ -133,7 +144,11 @@ function memory(run: SoakRun, violations: string[]): string[] {
     return `${what} ${last} MiB, ${signed} (limit ${limit.toFixed(0)})`;
   };
   const line = (name: string, samples: readonly Memory[]) => {
-    const during = samples.filter(({ at }) => at >= startedAt && at <= endedAt);
+    // While clients do not read, a node holds more; what it holds afterwards has been looked at.
+    const stalls = faults.filter((fault) => fault.kind === "stall" && fault.name === name);
+    const during = samples.filter(({ at }) =>
+      at >= startedAt && at <= endedAt && !stalls.some(({ from, to }) => from <= at && at <= to)
+    );
     const heap = during.map(({ at, heapBytes }) => ({ at, value: heapBytes }));
     const resident = during.map(({ at, rssBytes }) => ({ at, value: rssBytes }));
     return `memory      ${name}: ${part(name, "heap", heap, HEAP_GROWTH)}; ` +
@@ -163,6 +178,16 @@ function spread(what: string, times: readonly (number | undefined)[]): string {
 
 function milliseconds(ms: number): string {
   return ms < 1_000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+/** Memory while clients did not read, and afterwards. */
+function heldAndKept(what: string, held: number | undefined, kept: number | undefined): string[] {
+  if (held === undefined || kept === undefined) return [];
+  return [`${mebibytes(held)} more${what}, then ${mebibytes(kept)}`];
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / MIB).toFixed(1)} MiB`;
 }
 
 function number(value: number): string {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { inflateRawSync } from "node:zlib";
-import { encodeWebSocketText } from "../../codec/mod.ts";
+import { encodeWebSocketFrame, encodeWebSocketText, OPCODE } from "../../codec/mod.ts";
 import { COMPRESSION } from "./cases/compression.ts";
 import { accept, endAll, turn } from "./_fake_stream.ts";
 
@@ -46,4 +46,13 @@ Deno.test("sockets whose clients asked for different windows do not share", asyn
   await turn();
   assert(small.stream.written.length > large.stream.written.length + 100);
   await endAll(small.socket, large.socket);
+});
+
+Deno.test("a shared ping is sent as it is, whatever is compressed", async () => {
+  const { socket, stream } = accept({ compression: { thresholdBytes: 0 } }, OFFER);
+  const ping = encodeWebSocketFrame(OPCODE.PING, new Uint8Array(100));
+  socket.sendFrame(ping);
+  await turn();
+  assertEquals([...stream.written], [...ping]);
+  await endAll(socket);
 });

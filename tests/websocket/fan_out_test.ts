@@ -60,6 +60,18 @@ Deno.test("large frames are not copied: they and what is joined around them leav
   await endAll(socket);
 });
 
+Deno.test("larger frames are joined if that is done for several sockets", async () => {
+  const all = [accept(), accept()];
+  for (const frame of [frameOf(20_000), frameOf(100), frameOf(20_000)]) {
+    for (const { socket } of all) socket.sendFrame(frame);
+  }
+  await turn();
+  const [a, b] = all.map(({ stream }) => stream.writes);
+  assertEquals(a.map(({ length }) => length), [2 * 20_004 + 102]);
+  assertStrictEquals(a[0], b[0]);
+  await endAll(...all.map(({ socket }) => socket));
+});
+
 Deno.test("64 KiB are written before the turn ends, and no longer count if they were taken", async () => {
   const { stream, socket } = accept();
   const frame = frameOf(1020);

@@ -1,23 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { Flush, type FlushTiming } from "../../websocket/_flush.ts";
-
-/** Turns that end when a test says so, and a clock that it sets. */
-class FakeTiming implements FlushTiming {
-  nowMs = 0;
-  readonly callbacks: (() => void)[] = [];
-  now(): number {
-    return this.nowMs;
-  }
-  setImmediate(callback: () => void): number {
-    return this.callbacks.push(callback);
-  }
-  /** Ends a turn; false if nothing was to be done. */
-  endTurn(): boolean {
-    const callbacks = this.callbacks.splice(0);
-    for (const callback of callbacks) callback();
-    return callbacks.length > 0;
-  }
-}
+import { encodeWebSocketText } from "../../codec/mod.ts";
+import { Flush } from "../../websocket/_flush.ts";
+import { FrameList } from "../../websocket/_frame_list.ts";
+import { FakeTiming } from "./_fake_timing.ts";
 
 Deno.test("a turn that sends nothing has no flush, and one that sends much has one", () => {
   const timing = new FakeTiming();
@@ -25,7 +10,7 @@ Deno.test("a turn that sends nothing has no flush, and one that sends much has o
   assertEquals(timing.endTurn(), false);
   const flushed: number[] = [];
   for (let i = 0; i < 100; i++) flush.add({ flush: () => flushed.push(i) });
-  assertEquals([timing.callbacks.length, flush.waiting], [1, 100]);
+  assertEquals([timing.isIdle, flush.waiting], [false, 100]);
   timing.endTurn();
   assertEquals(flushed, Array.from({ length: 100 }, (_, i) => i));
   assertEquals([flush.waiting, timing.endTurn()], [0, false]);
@@ -70,4 +55,29 @@ Deno.test("a socket that is sent something while the flush runs is flushed again
   flush.add(socket);
   while (timing.endTurn());
   assertEquals(flushes, 2);
+});
+
+Deno.test("lists that sockets may share are known for one turn", () => {
+  const timing = new FakeTiming();
+  const flush = new Flush(timing);
+  const [a, b] = [encodeWebSocketText("a"), encodeWebSocketText("b")];
+  const list = flush.begin(0, a);
+  assertEquals(flush.begunWith(0, a) === list, true);
+  assertEquals([flush.begunWith(0, b), flush.begunWith(15, a)], [undefined, undefined]);
+  assertEquals(timing.endTurn(), true);
+  assertEquals([flush.begunWith(0, a), timing.endTurn()], [undefined, false]);
+});
+
+Deno.test("a list is shared by those that add the same frame, until it is sealed", () => {
+  const frames = ["a", "b", "c"].map(encodeWebSocketText);
+  const list = new FrameList(undefined, frames[0]);
+  assertEquals(list.followedBy(frames[1]), undefined);
+  const longer = list.append(frames[1]);
+  assertEquals(list.followedBy(frames[1]) === longer, true);
+  assertEquals(list.followedBy(frames[2]), undefined);
+  assertEquals([longer.bytes, longer.pieces.length, longer.pieces[0].length], [6, 1, 6]);
+  assertEquals(longer.pieces === longer.pieces, true);
+  longer.seal();
+  assertEquals([list.followedBy(frames[1]), longer.shareFor(frames[1])], [undefined, undefined]);
+  assertEquals(longer.pieces[0].length, 6);
 });

@@ -1,0 +1,58 @@
+/**
+ * Rooms beside a Hono app, on one port.
+ *
+ * ```sh
+ * export ROOMCAST_COOKIE=$(openssl rand -base64 32)
+ * NODE_NAME=hono-1@127.0.0.1:9001 PORT=8001 deno run -A examples/hono/server.ts
+ * NODE_NAME=hono-2@127.0.0.1:9002 PORT=8002 SEEDS=127.0.0.1:9001 deno run -A examples/hono/server.ts
+ * ```
+ *
+ * @module
+ */
+
+import { createServer } from "node:http";
+// deno-lint-ignore no-import-prefix
+import { getRequestListener } from "npm:@hono/node-server@2.1.9";
+// deno-lint-ignore no-import-prefix
+import { Hono } from "npm:hono@4.13.19";
+// deno-lint-ignore no-import-prefix
+import { bodyLimit } from "npm:hono@4.13.19/body-limit";
+import { acceptWebSocket, logEvents, Rooms, startMesh } from "../../mod.ts";
+import { refuseUpgrade } from "../../websocket/mod.ts";
+
+const MAX_MESSAGE_BYTES = 10_000;
+
+const mesh = await startMesh({
+  name: Deno.env.get("NODE_NAME") ?? "hono-1@127.0.0.1:9001",
+  cookie: Deno.env.get("ROOMCAST_COOKIE") ?? "",
+  seeds: Deno.env.get("SEEDS")?.split(",").filter(Boolean),
+});
+logEvents(mesh);
+const rooms = new Rooms({ backplane: mesh });
+
+const app = new Hono();
+app.get("/", (context) => context.text("WebSockets are at /rooms/NAME.\n"));
+app.get("/ready", (context) => context.body(null, rooms.draining ? 503 : 200));
+// Whoever sends a request can talk to a room as well. Here that is anybody: check it in yours.
+app.post("/rooms/:room{\\w{1,100}}", bodyLimit({ maxSize: MAX_MESSAGE_BYTES }), async (context) => {
+  return context.json(rooms.broadcast(context.req.param("room"), await context.req.text()));
+});
+
+const server = createServer(getRequestListener(app.fetch));
+// Upgrades are an event of their own, and never reach Hono.
+server.on("upgrade", (request, stream, head) => {
+  const room = /^\/rooms\/(\w{1,100})$/.exec(request.url ?? "")?.[1];
+  if (room === undefined) return refuseUpgrade(stream, 404, "There is nothing here.");
+  if (rooms.draining) return refuseUpgrade(stream, 503, "This server is restarting.");
+  const socket = acceptWebSocket(request, stream, head, { maxMessageBytes: MAX_MESSAGE_BYTES });
+  if (socket === undefined) return; // refused, and answered
+  rooms.join(socket, room);
+  socket.onmessage = ({ data }) => rooms.broadcast(room, data, { except: socket });
+});
+server.listen(Number(Deno.env.get("PORT") ?? 8001));
+
+Deno.addSignalListener("SIGTERM", async () => {
+  await rooms.drain({ overMs: 2_000 });
+  server.close();
+  await mesh.shutdown();
+});

@@ -1,0 +1,137 @@
+import { assert, assertEquals } from "@std/assert";
+import { Buffer } from "node:buffer";
+import { constants, deflateRawSync } from "node:zlib";
+import { OPCODE } from "../../codec/mod.ts";
+import { Reading } from "../../websocket/_reading.ts";
+import { FakeTiming } from "./_fake_timing.ts";
+import { accept, endAll, turn } from "./_fake_stream.ts";
+import { clientFrame } from "./_raw_client.ts";
+
+Deno.test("a turn has read enough after 10 ms, one client after 2 ms; the next turn begins again", () => {
+  const timing = new FakeTiming();
+  const reading = new Reading(timing);
+  assertEquals([reading.isOver, timing.endTurn()], [false, false]);
+  for (let i = 0; i < 5; i++) {
+    assertEquals(reading.isOver, false);
+    const isOver = reading.begin();
+    timing.nowMs += 1;
+    assertEquals(isOver(), false);
+    timing.nowMs += 1;
+    assertEquals(isOver(), true);
+  }
+  assertEquals(reading.isOver, true);
+  timing.endTurn();
+  assertEquals([reading.isOver, timing.endTurn()], [false, false]);
+});
+
+Deno.test("those that want more take turns of 2 ms, and one that has just come is before them", () => {
+  const timing = new FakeTiming();
+  const reading = new Reading(timing);
+  const read: string[] = [];
+  const reader = (name: string, ms: number) => {
+    const self = {
+      readOn(isOver: () => boolean) {
+        read.push(name);
+        while (ms > 0 && !isOver()) {
+          ms--;
+          timing.nowMs++;
+        }
+        if (ms > 0) reading.wait(self, true);
+      },
+    };
+    return self;
+  };
+  for (let i = 0; i < 8; i++) reading.wait(reader(`greedy ${i}`, 20), true);
+  const turnOf = () => {
+    const before = timing.nowMs;
+    read.length = 0;
+    assert(timing.endTurn());
+    assert(timing.nowMs - before <= 11);
+    return read.map((name) => name.slice(-1)).join("");
+  };
+  assertEquals(turnOf(), "01234");
+  reading.wait(reader("modest m", 1), false);
+  assertEquals(turnOf(), "m56701");
+  assertEquals(turnOf(), "23456");
+  while (!timing.isIdle) turnOf();
+  assertEquals(timing.nowMs, 8 * 20 + 1);
+});
+
+/** Resolves when those that wait have been read on. */
+function later(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+function burn(ms: number): void {
+  const endsAt = performance.now() + ms;
+  while (performance.now() < endsAt);
+}
+
+Deno.test("a client that sends much at once is read over several turns, in order, and others in between", async () => {
+  const [greedy, modest] = [accept(), accept()];
+  await turn();
+  const heard: string[] = [];
+  greedy.socket.onmessage = ({ data }) => {
+    heard.push(String(data));
+    burn(1);
+  };
+  let heardBefore = -1;
+  modest.socket.onmessage = () => heardBefore = heard.length;
+  const texts = Array.from({ length: 150 }, (_, i) => `${i} `.repeat(50));
+  greedy.stream.receive(Buffer.concat(texts.map((text) => clientFrame(OPCODE.TEXT, text))));
+  assert(heard.length > 0 && heard.length < 50, `${heard.length} in the first turn`);
+  assertEquals(greedy.stream.paused, true);
+  // More that comes in the same turn waits in its place.
+  greedy.stream.receive(clientFrame(OPCODE.TEXT, "last"));
+  modest.stream.receive(clientFrame(OPCODE.TEXT, "hello"));
+  while (heard.length < 151) await later();
+  assertEquals(heard, [...texts, "last"]);
+  assert(heardBefore >= 0 && heardBefore < 120, `heard after ${heardBefore}`);
+  await later();
+  assertEquals(greedy.stream.paused, false);
+  await endAll(greedy.socket, modest.socket);
+});
+
+Deno.test("what waits to be read is forgotten when its socket ends", async () => {
+  const { stream, socket } = accept();
+  await turn();
+  let heard = 0;
+  socket.onmessage = () => {
+    heard++;
+    burn(1);
+  };
+  stream.receive(Buffer.concat(Array(100).fill(clientFrame(OPCODE.TEXT, "x".repeat(100)))));
+  const before = heard;
+  await endAll(socket);
+  await later();
+  assertEquals(heard, before);
+});
+
+Deno.test("a client that does not read is not looked at any more in the middle of a chunk", async () => {
+  const offer = { "sec-websocket-extensions": "permessage-deflate" };
+  const { stream, socket } = accept({ compression: { thresholdBytes: 1e9 } }, offer);
+  await turn();
+  stream.room = 0;
+  let heard = 0;
+  socket.onmessage = ({ data }) => {
+    heard++;
+    socket.send(data);
+  };
+  // In 64 KiB there is room for some sixty messages that inflate to 1 MiB each.
+  const bomb = deflateRawSync(Buffer.alloc(2 ** 20), { finishFlush: constants.Z_SYNC_FLUSH });
+  const frame = clientFrame(OPCODE.BINARY, bomb.subarray(0, -4), { rsv: 4 });
+  stream.receive(Buffer.concat(Array(50).fill(frame)));
+  for (let i = 0; i < 20; i++) await later();
+  assertEquals([heard, stream.paused], [1, true]);
+  stream.room = 2 ** 22;
+  stream.take(0);
+  for (let i = 0; i < 20; i++) await later();
+  assertEquals([heard > 1, stream.paused], [true, true]);
+  while (heard < 50) {
+    stream.take();
+    await later();
+  }
+  await later();
+  assertEquals(stream.paused, false);
+  await endAll(socket);
+});
