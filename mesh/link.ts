@@ -32,7 +32,7 @@ import type { PeerDownReason, PeerInfo } from "./events.ts";
 import type { NodeIdentity } from "./handshake.ts";
 import { Fences } from "./fences.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import { isMeshLang } from "./mesh_lang.ts";
+import { isMeshLang, MESH_LANG_SEGMENT_BYTES } from "./mesh_lang.ts";
 import type { RoomChanges } from "./room_changes.ts";
 import { type Outcome, SendQueue } from "./send_queue.ts";
 import type { Counters } from "./totals.ts";
@@ -156,6 +156,7 @@ export class Link {
     this.#queue = new SendQueue({
       features: peer.features,
       maxQueuedBytes: limits.maxQueuedBytes,
+      segmentBytes: isMeshLang(peer) ? MESH_LANG_SEGMENT_BYTES : undefined,
       announcements,
       onOverflow: () => listener.onOverflow(this),
       onUnsupported: (tag) => listener.onUnsupported(this, tag),
