@@ -1,6 +1,7 @@
 /**
  * What the instances of `Presence` tell each other. None of it is a message of a link: each is the
- * content of a binary ROOM_MESSAGE to a reserved room, so it travels over every backplane.
+ * content of a binary ROOM_MESSAGE to a reserved room, so it travels over every backplane
+ * (`docs/wire.md`, "Presence").
  *
  * ```text
  * offset  0          1              9            11         11+N
@@ -170,6 +171,25 @@ export function presenceOverhead({ node }: Pick<PresenceSender, "node">): number
  * @throws {FrameError} `ill-formed-text` for a lone surrogate, `frame-too-long` for a text above
  * 65,535 bytes or more than {@linkcode PRESENCE_MAX_COUNT} entries, `bad-part` unless `part` is
  * below `parts`.
+ *
+ * @example
+ * ```ts
+ * import {
+ *   decodePresenceEntries,
+ *   decodePresenceHead,
+ *   encodePresenceSnapshot,
+ * } from "@roomcast/roomcast/codec";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const sender = { instance: "0011223344556677", node: "a node" };
+ * const entry = { key: 1, room: "lobby", id: "ann", meta: '{"name":"Ann"}' };
+ * const bytes = encodePresenceSnapshot({ ...sender, number: 9, part: 0, parts: 1 }, [entry]);
+ * assertEquals(
+ *   decodePresenceHead(bytes),
+ *   { kind: "snapshot", ...sender, number: 9, part: 0, parts: 1 },
+ * );
+ * assertEquals(decodePresenceEntries(bytes), [entry]);
+ * ```
  */
 export function encodePresenceSnapshot(
   { number, part, parts, ...sender }: Omit<PresenceSnapshot, "kind">,
@@ -190,6 +210,18 @@ export function encodePresenceSnapshot(
  *
  * @throws {FrameError} `ill-formed-text` for a lone surrogate, `frame-too-long` for a text above
  * 65,535 bytes or more than {@linkcode PRESENCE_MAX_COUNT} changes.
+ *
+ * @example
+ * ```ts
+ * import { decodePresenceChanges, encodePresenceChanges } from "@roomcast/roomcast/codec";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const sender = { instance: "0011223344556677", node: "a node" };
+ * // Key 8 now stands for this entry, and the entry of key 7 has gone.
+ * const changes = [{ key: 8, room: "lobby", id: "bob", meta: "" }, 7];
+ * const bytes = encodePresenceChanges({ ...sender, first: 10 }, changes);
+ * assertEquals(decodePresenceChanges(bytes), changes);
+ * ```
  */
 export function encodePresenceChanges(
   { first, ...sender }: Omit<PresenceChanges, "kind" | "count">,
@@ -211,6 +243,15 @@ export function encodePresenceChanges(
  *
  * @throws {FrameError} `ill-formed-text` for a lone surrogate, `frame-too-long` for a name above
  * 65,535 bytes or more than {@linkcode PRESENCE_MAX_COUNT} instances.
+ *
+ * @example
+ * ```ts
+ * import { decodePresenceHead, encodePresence } from "@roomcast/roomcast/codec";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const heartbeat = { kind: "heartbeat", instance: "0011223344556677", node: "", number: 9 } as const;
+ * assertEquals(decodePresenceHead(encodePresence(heartbeat)), heartbeat);
+ * ```
  */
 export function encodePresence(
   message: PresenceHeartbeat | PresenceAsk | PresenceGone,
@@ -236,6 +277,8 @@ export function encodePresence(
  *
  * @throws {FrameError} `wrong-tag` for an unknown kind, `truncated`, `trailing-bytes`, `bad-part`,
  * `invalid-utf8`.
+ *
+ * @example See {@linkcode encodePresenceSnapshot}.
  */
 export function decodePresenceHead(bytes: Uint8Array): PresenceHead {
   const kind = bytes[0] ?? SNAPSHOT;
@@ -282,6 +325,8 @@ export function decodePresenceHead(bytes: Uint8Array): PresenceHead {
  *
  * @throws {FrameError} `wrong-tag`, `truncated`, `trailing-bytes`, `invalid-utf8`, and `bad-json` for
  * a meta that is not JSON.
+ *
+ * @example See {@linkcode encodePresenceSnapshot}.
  */
 export function decodePresenceEntries(bytes: Uint8Array): PresenceEntry[] {
   const reader = skipHead(bytes, SNAPSHOT, NUMBER_BYTES + PART_BYTES);
@@ -298,6 +343,8 @@ export function decodePresenceEntries(bytes: Uint8Array): PresenceEntry[] {
  *
  * @throws {FrameError} `wrong-tag`, `truncated`, `unknown-op`, `trailing-bytes`, `invalid-utf8`, and
  * `bad-json` for a meta that is not JSON.
+ *
+ * @example See {@linkcode encodePresenceChanges}.
  */
 export function decodePresenceChanges(bytes: Uint8Array): PresenceChange[] {
   const reader = skipHead(bytes, CHANGES, NUMBER_BYTES);
@@ -312,13 +359,6 @@ export function decodePresenceChanges(bytes: Uint8Array): PresenceChange[] {
     }
   }
   return changes;
-}
-
-/** An instance's id as the messages have it: each byte as two hexadecimal digits. */
-export function formatPresenceInstance(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += HEX[byte];
-  return text;
 }
 
 interface EntrySpans {
@@ -388,7 +428,9 @@ function readU48(reader: Reader): number {
 }
 
 function readInstance(reader: Reader): string {
-  return formatPresenceInstance(reader.copy(PRESENCE_INSTANCE_BYTES));
+  let text = "";
+  for (let left = PRESENCE_INSTANCE_BYTES; left > 0; left--) text += HEX[reader.u8()];
+  return text;
 }
 
 function instanceBytes(instance: string): Uint8Array {

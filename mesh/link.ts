@@ -32,7 +32,7 @@ import type { PeerDownReason, PeerInfo } from "./events.ts";
 import type { NodeIdentity } from "./handshake.ts";
 import { Fences } from "./fences.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import { isMeshLang } from "./mesh_lang.ts";
+import { isMeshLang, MESH_LANG_SEGMENT_BYTES } from "./mesh_lang.ts";
 import type { RoomChanges } from "./room_changes.ts";
 import { type Outcome, SendQueue } from "./send_queue.ts";
 import type { Counters } from "./totals.ts";
@@ -156,6 +156,7 @@ export class Link {
     this.#queue = new SendQueue({
       features: peer.features,
       maxQueuedBytes: limits.maxQueuedBytes,
+      segmentBytes: isMeshLang(peer) ? MESH_LANG_SEGMENT_BYTES : undefined,
       announcements,
       onOverflow: () => listener.onOverflow(this),
       onUnsupported: (tag) => listener.onUnsupported(this, tag),
@@ -202,10 +203,12 @@ export class Link {
     return outcome;
   }
 
-  /** Queues any other payload. It is lost if it does not fit, or if the link is on its way down. */
+  /**
+   * Queues a payload that is no message for rooms, before all that are. Pongs do not overtake it. It is
+   * lost if too many such wait, or if the link is on its way down.
+   */
   send(payload: Uint8Array): void {
-    if (this.#down || this.#leaving || !this.#queue.push(payload)) return;
-    this.#wake();
+    if (!this.#down && !this.#leaving) this.#sendUrgent(payload);
   }
 
   /** Tells the peer of rooms that this node has opened and closed. */

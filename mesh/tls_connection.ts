@@ -15,8 +15,10 @@ import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress } from "./node_name.ts";
+import { tlsHalfCloses } from "./platform.ts";
 import { looksLikeTls, peerSpeaksPlain, TLS_ANSWER } from "./tls_mismatch.ts";
 import type { Address, Connection } from "./transport.ts";
+import { Unread } from "./unread.ts";
 
 /** What is read from the network at a time, and what for a beginning: a stranger may say nothing more. */
 const CHUNK_BYTES = 64 * 1024;
@@ -26,7 +28,7 @@ const FIRST_CHUNK_BYTES = 512;
  * What is encrypted at a time, so that a long message does not lie in memory twice, and the heartbeat
  * sees that it moves.
  */
-const MAX_WRITE_BYTES = 48 * 1024;
+const MAX_WRITE_BYTES = 64 * 1024;
 
 /** In the codes of `node:tls` for a certificate that does not convince. */
 const UNTRUSTED = /CERT|VERIFY|ISSUER|ALTNAME/;
@@ -55,7 +57,7 @@ export class TlsConnection implements Connection {
   #secured: Promise<TLSSocket> | undefined;
   #binding: Uint8Array | undefined;
   /** Plaintext that nobody has read yet. */
-  readonly #unread: Uint8Array[] = [];
+  readonly #unread = new Unread();
   /** Wakes whoever waits for the handshake or for plaintext. */
   #wake: (() => void) | undefined;
   #greeted: Promise<void> | undefined;
@@ -70,7 +72,10 @@ export class TlsConnection implements Connection {
   #flushed: Promise<void> = Promise.resolve();
   #feeding = false;
   #over = false;
+  #isClosed = false;
   #failure: unknown;
+  /** Reject what waits for something to be encrypted. */
+  readonly #waiting = new Set<(error: unknown) => void>();
 
   /** An end that has done nothing yet. */
   constructor(inner: Connection, end: TlsEnd) {
@@ -105,12 +110,12 @@ export class TlsConnection implements Connection {
 
   async read(buffer: Uint8Array): Promise<number | null> {
     await this.secured();
-    while (this.#unread.length === 0) {
+    while (this.#unread.size === 0) {
       if (this.#failure !== undefined) throw this.#failure;
       if (this.#over) return null;
       await this.#arrival();
     }
-    return this.#drain(buffer);
+    return this.#unread.take(buffer);
   }
 
   async write(bytes: Uint8Array): Promise<number> {
@@ -118,9 +123,7 @@ export class TlsConnection implements Connection {
     const piece = bytes.subarray(0, MAX_WRITE_BYTES);
     this.#isSealing = true;
     try {
-      await new Promise<void>((resolve, reject) => {
-        socket.write(piece, (error) => error ? reject(error) : resolve());
-      });
+      await this.#unlessClosed((done) => socket.write(piece, done));
     } finally {
       this.#isSealing = false;
     }
@@ -130,12 +133,14 @@ export class TlsConnection implements Connection {
 
   async closeWrite(): Promise<void> {
     const socket = await this.secured();
-    await new Promise<void>((resolve) => socket.end(resolve));
+    if (tlsHalfCloses) await new Promise<void>((resolve) => socket.end(resolve));
     await this.#flush();
+    if (!tlsHalfCloses) await this.#inner.closeWrite();
   }
 
   close(): void {
     this.#finish();
+    this.#interrupt();
     this.#inner.close();
     this.#socket?.destroy();
     this.#stream?.destroy();
@@ -169,6 +174,7 @@ export class TlsConnection implements Connection {
       this.#wake?.();
     });
     for (const event of ["end", "error", "close"]) socket.on(event, finish);
+    socket.on("close", () => this.#interrupt());
     socket.once(this.#end.isServer ? "secure" : "secureConnect", () => {
       this.#isSecure = true;
       this.#wake?.();
@@ -215,7 +221,7 @@ export class TlsConnection implements Connection {
     if (this.#feeding) return;
     this.#feeding = true;
     try {
-      while (this.#wake !== undefined && this.#unread.length === 0 && !this.#over) {
+      while (this.#wake !== undefined && this.#unread.size === 0 && !this.#over) {
         const size = await this.#inner.read(this.#chunk);
         const bytes = size === null ? null : this.#chunk.slice(0, size);
         if (!this.#end.isServer && !this.#isAnswered) this.#checkAnswer(bytes);
@@ -254,17 +260,24 @@ export class TlsConnection implements Connection {
     else if (!looksLikeTls(bytes)) throw peerSpeaksPlain(this.remoteAddress);
   }
 
-  #drain(buffer: Uint8Array): number {
-    let at = 0;
-    while (at < buffer.length) {
-      const bytes = this.#unread.shift();
-      if (bytes === undefined) break;
-      const fits = bytes.subarray(0, buffer.length - at);
-      buffer.set(fits, at);
-      at += fits.length;
-      if (fits.length < bytes.length) this.#unread.unshift(bytes.subarray(fits.length));
-    }
-    return at;
+  /** Waits until `start` is done. Rejects if the connection is closed, of which Bun does not tell it. */
+  #unlessClosed(start: (done: (error?: Error | null) => void) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) return reject(closedError());
+      this.#waiting.add(reject);
+      start((error) => {
+        this.#waiting.delete(reject);
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  }
+
+  /** Ends what waits for something to be encrypted. */
+  #interrupt(): void {
+    this.#isClosed = true;
+    for (const reject of this.#waiting) reject(this.#failure ?? closedError());
+    this.#waiting.clear();
   }
 
   /** Writes the ciphertext that waits, in one piece. */
@@ -316,4 +329,8 @@ function join(first: Uint8Array, rest: readonly Uint8Array[]): Uint8Array {
     at += part.length;
   }
   return joined;
+}
+
+function closedError(): Error {
+  return new Error("the connection is closed");
 }

@@ -36,7 +36,7 @@ const MAX_PARTS = 0xffff;
 
 /** Options of an {@linkcode Authority}. */
 export interface AuthorityOptions extends PresenceSender {
-  /** Largest message that can be sent, in bytes. */
+  /** Largest message that can be sent, in bytes. It may change: a broker tells when it is reached. */
   readonly maxMessageBytes: number;
   /** Time without a message after which one is sent, in milliseconds. */
   readonly heartbeatIntervalMs: number;
@@ -55,7 +55,7 @@ export interface AuthorityOptions extends PresenceSender {
  */
 export class Authority {
   readonly #options: AuthorityOptions;
-  readonly #maxBytes: number;
+  readonly #overhead: number;
   readonly #entries = new Map<number, PresenceEntry>();
   /** Bytes of all entries in a snapshot. */
   #entryBytes = 0;
@@ -72,9 +72,7 @@ export class Authority {
   /** Begins without entries. */
   constructor(options: AuthorityOptions, now: number) {
     this.#options = options;
-    // What is left for entries in a message of either kind.
-    this.#maxBytes = Math.min(options.maxMessageBytes, MAX_MESSAGE_BYTES) -
-      presenceOverhead(options);
+    this.#overhead = presenceOverhead(options);
     this.#heartbeatAt = now + options.heartbeatIntervalMs;
   }
 
@@ -195,6 +193,11 @@ export class Authority {
     this.#answerAt = Infinity;
   }
 
+  /** What is left for entries in a message of either kind, in bytes. */
+  get #maxBytes(): number {
+    return Math.min(this.#options.maxMessageBytes, MAX_MESSAGE_BYTES) - this.#overhead;
+  }
+
   get #sender(): PresenceSender {
     const { instance, node } = this.#options;
     return { instance, node };
@@ -228,10 +231,11 @@ export class Authority {
   #cut(): PresenceEntry[][] {
     let part: PresenceEntry[] = [];
     const parts = [part];
+    const maxBytes = this.#maxBytes;
     let bytes = 0;
     for (const entry of this.#entries.values()) {
       const size = presenceEntryLength(entry);
-      if (bytes + size > this.#maxBytes || part.length === PRESENCE_MAX_COUNT) {
+      if (bytes + size > maxBytes || part.length === PRESENCE_MAX_COUNT) {
         part = [];
         parts.push(part);
         bytes = 0;

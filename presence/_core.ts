@@ -18,7 +18,7 @@ export interface CoreOptions extends RosterEvents {
   readonly instance: string;
   /** What the backplane calls this node; empty if it has no name for it. */
   readonly node: string;
-  /** Largest message that can be sent, in bytes. */
+  /** Largest message that can be sent, in bytes, as it is at the moment. */
   readonly maxMessageBytes: number;
   /** Time without a message after which one is sent, in milliseconds. */
   readonly heartbeatIntervalMs: number;
@@ -191,7 +191,9 @@ export class Core {
 
   /** Messages were lost, or a node is back within reach that may not know of this instance. */
   missed(now: number): void {
-    if (!this.#hasEnded) this.#authority.hello(now);
+    if (this.#hasEnded) return;
+    this.#authority.hello(now);
+    this.#replica.missed(now);
   }
 
   /** Does what is due. */

@@ -31,6 +31,8 @@ export interface Instance {
   isExtended: boolean;
   /** When to ask it for a snapshot. */
   askAt: number;
+  /** When it was last asked by name. */
+  askedAt: number;
   askDelayMs: number;
   /** It has been dropped. */
   isGone: boolean;

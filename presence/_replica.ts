@@ -24,6 +24,9 @@ export const ASK_RETRY_MS = 2_000;
 /** Longest time between two questions. */
 export const MAX_ASK_RETRY_MS = 10_000;
 
+/** Lost messages lead to another question no sooner than this after the one before. */
+const MISSED_RETRY_MS = 250;
+
 /** An instance that was silent for longer may have been out of reach. */
 const SILENCE_MS = 2_000;
 
@@ -123,6 +126,16 @@ export class Replica {
     }
   }
 
+  /** Messages were lost. A question or its answer may be among them, so it is asked again soon. */
+  missed(now: number): void {
+    for (const instance of this.#instances.values()) {
+      if (instance.askAt === Infinity || now - instance.askedAt < MISSED_RETRY_MS) continue;
+      instance.askDelayMs = ASK_RETRY_MS;
+      instance.askAt = Math.min(instance.askAt, now + this.#options.random() * ASK_GATHER_MS);
+      this.#dueAt = Math.min(this.#dueAt, instance.askAt);
+    }
+  }
+
   /** Notes that everybody has been asked. */
   askedAll(now: number): void {
     this.#askedAllUntil = now + ASK_ALL_MS;
@@ -153,6 +166,7 @@ export class Replica {
       }
       if (now >= instance.askAt) {
         wanted.push(instance.id);
+        instance.askedAt = now;
         instance.askAt = now + instance.askDelayMs;
         instance.askDelayMs = Math.min(2 * instance.askDelayMs, MAX_ASK_RETRY_MS);
       }
@@ -197,6 +211,7 @@ export class Replica {
       deadline: now,
       isExtended: false,
       askAt: Infinity,
+      askedAt: -Infinity,
       askDelayMs: ASK_RETRY_MS,
       isGone: false,
     };

@@ -135,17 +135,20 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
     this.#seam = seam;
     this.#settings = settings;
     this.#guards = new EventGuards(seam.onError);
-    this.#channel = seam.openReserved(ROOM, (message, from) => this.#receive(message, from));
+    const channel = seam.openReserved(ROOM, (message, from) => this.#receive(message, from));
+    this.#channel = channel;
     this.#core = new Core({
       instance: toHex(randomBytes(PRESENCE_INSTANCE_BYTES)),
       node: backplane?.nodeId ?? "",
-      maxMessageBytes: this.#channel.maxMessageBytes,
+      get maxMessageBytes() {
+        return channel.maxMessageBytes;
+      },
       heartbeatIntervalMs,
       timeoutMs,
       limits: { ...LIMITS, maxIdBytes, maxMetaBytes },
       random: () => randomFraction(randomBytes),
       send: (message) => {
-        this.#peers = this.#channel.publish(message).peers;
+        this.#peers = channel.publish(message).peers;
       },
       joined: (room, id, meta) => this.#joined(room, id, meta),
       left: (room, id) => this.#left(room, id),

@@ -46,7 +46,7 @@ export class Bus {
 
 export class BusNode implements Backplane {
   readonly nodeId: string | undefined;
-  readonly maxMessageBytes: number;
+  maxMessageBytes: number;
   /** Nodes that it does not hear. */
   readonly deafTo = new Set<BusNode>();
   /** Codes of messages that could not be decoded. */

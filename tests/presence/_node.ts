@@ -190,6 +190,7 @@ async function startBackplane(): Promise<Backplane> {
       reconnectTimeWait: 50,
     });
     const backplane = natsBackplane({ connection, cluster: "presence" });
+    backplane.addEventListener("up", ({ type }) => say({ type }));
     ends.push(() => backplane.shutdown(), () => connection.close());
     return backplane;
   }
@@ -203,6 +204,7 @@ async function startBackplane(): Promise<Backplane> {
       }).on("error", () => {});
     const [publisher, subscriber] = [client(), client()];
     const backplane = redisBackplane({ publisher, subscriber, cluster: "presence" });
+    backplane.addEventListener("up", ({ type }) => say({ type }));
     ends.push(
       () => backplane.shutdown(),
       () => publisher.disconnect(),

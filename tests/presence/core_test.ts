@@ -215,6 +215,23 @@ Deno.test("an instance that comes within reach again is asked at once", () => {
   assertEquals(rig.take("ask").length, 1);
 });
 
+Deno.test("when messages were lost, a question is asked again at once", () => {
+  const rig = new Rig();
+  rig.hear(heartbeat(1));
+  rig.pass(20);
+  assertEquals(rig.take("ask").length, 1);
+  // Not for each of many in a row.
+  for (let i = 0; i < 20; i++) {
+    rig.core.missed(rig.now);
+    rig.pass(10);
+  }
+  assertEquals(rig.take("ask"), []);
+  rig.pass(100);
+  rig.core.missed(rig.now);
+  rig.pass(20);
+  assertEquals(rig.take("ask").length, 1);
+});
+
 Deno.test("several that are wanted are asked in one message", () => {
   const rig = new Rig();
   for (let i = 1; i <= 5; i++) rig.hear(heartbeat(1, { instance: id(i), node: `${i}` }), `${i}`);

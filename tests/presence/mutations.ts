@@ -119,7 +119,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a part of a snapshot is larger than the backplane takes",
     file: "presence/_authority.ts",
-    find: "bytes + size > this.#maxBytes || ",
+    find: "bytes + size > maxBytes || ",
     replace: "",
   },
   {

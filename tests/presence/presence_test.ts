@@ -611,6 +611,23 @@ Deno.test("a snapshot of many fits the backplane's messages", async () => {
   for (const site of [a, b]) site[Symbol.dispose]();
 });
 
+Deno.test("a limit that the backplane learns later is kept", async () => {
+  const clock = new FakeTimers();
+  const bus = new Bus();
+  const node = bus.node();
+  const a = new Site(clock, node);
+  for (let i = 0; i < 1_000; i++) a.presence.track(new FakeSocket(), "lobby", `user ${i}`);
+  clock.advance(1_000);
+  node.maxMessageBytes = 4_096;
+  bus.sizes.length = 0;
+  const b = new Site(clock, bus.node());
+  await settled();
+  clock.advance(200);
+  assertEquals(b.presence.count("lobby"), 1_000);
+  assert(Math.max(...bus.sizes) <= 4_096);
+  for (const site of [a, b]) site[Symbol.dispose]();
+});
+
 Deno.test("what an application broadcasts never reaches presence", async () => {
   const clock = new FakeTimers();
   const { bus, a, b } = await pair(clock);

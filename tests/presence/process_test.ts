@@ -64,6 +64,13 @@ class Cluster implements AsyncDisposable {
     }
   }
 
+  /** Ends the broker, and starts it again. */
+  async outage(during: () => Promise<void>): Promise<void> {
+    await this.#broker?.stop();
+    await during();
+    await this.#broker?.start();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.kill()));
     await this.#broker?.[Symbol.asyncDispose]();
@@ -179,6 +186,33 @@ for (const kind of ["mesh", "nats", "redis"] as const) {
     // On the mesh its links have ended, and with them what it knew of the others.
     if (kind !== "mesh") assertEquals(dropped, []);
   });
+
+  if (kind !== "mesh") {
+    test("without its broker a node sees its own, and within a second of having it again all", async () => {
+      await using cluster = await Cluster.start(kind);
+      const { nodes } = cluster;
+      const ids = ["ann", "bob", "cid"];
+      for (const [i, id] of ids.entries()) await nodes[i].order({ track: 1, room: "lobby", id });
+      await cluster.agree("ann,bob,cid");
+      let from: number[] = [];
+      await cluster.outage(async () => {
+        await Promise.all(nodes.map((node, i) => cluster.agree(ids[i], [node])));
+        await nodes[0].order({ track: 2, room: "lobby", id: "dan" });
+        await nodes[0].says(({ type, id }) => type === "join" && id === "dan");
+        from = marks(nodes);
+      });
+      const ups = await Promise.all(
+        nodes.map((node, i) => node.says(({ type }) => type === "up", from[i])),
+      );
+      const upAt = Math.max(...ups.map(({ at }) => at));
+      await cluster.agree("ann,bob,cid,dan");
+      const joins = nodes.flatMap(({ said }, i) => said.slice(from[i])).filter(({ type }) =>
+        type === "join"
+      );
+      assertEquals(joins.length, 8);
+      for (const { at } of joins) assert(at - upAt < AGREE_MS, `${at - upAt} ms`);
+    });
+  }
 
   test("a newcomer has everything when it is ready", async () => {
     await using cluster = await Cluster.start(kind);
