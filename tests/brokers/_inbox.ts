@@ -1,4 +1,10 @@
-import { type Backplane, decodeRoomBroadcast, encodeRoomBroadcast, FrameError, type PublishReport } from "../../mod.ts";
+import {
+  type Backplane,
+  decodeRoomBroadcast,
+  encodeRoomBroadcast,
+  FrameError,
+  type PublishReport,
+} from "../../mod.ts";
 import {
   decodeRoomClose,
   decodeRoomMessage,
