@@ -19,6 +19,7 @@ export async function programOf(page: string, code: RegExp): Promise<ExampleServ
     source: { code: program },
     path: "/",
     purpose: "nothing",
+    closeCode: 1006,
     handlesSigterm: false,
     runner: "run",
   };

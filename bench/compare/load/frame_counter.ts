@@ -12,7 +12,6 @@
 const OPCODE_MASK = 0x0f;
 const CLOSE = 0x8;
 const PING = 0x9;
-const PONG = 0xa;
 const LENGTH_MASK = 0x7f;
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
