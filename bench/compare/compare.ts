@@ -105,7 +105,6 @@ async function runAll(folder: string): Promise<void> {
   const planned = chooseScenarios().map((scenario) => {
     const samples: Sample[] = [];
     const failures = [...missing];
-    const tables: string[] = [];
     const context: Context = {
       contenders: contenders.filter(({ scenarios }) =>
         scenarios?.includes(scenario.number) ?? true
@@ -113,17 +112,16 @@ async function runAll(folder: string): Promise<void> {
       started,
       quick: options.quick,
       record: (sample) => samples.push(sample),
-      addTable: (table) => tables.push(table),
       fail(failure) {
         failures.push(failure);
         progress.note(`FAILED  ${failure.contender}: ${failure.what}: ${failure.reason}`);
       },
     };
-    return { scenario, samples, failures, tables, steps: scenario.steps(context) };
+    return { scenario, samples, failures, steps: scenario.steps(context) };
   });
   const progress = new Progress(planned.flatMap(({ steps }) => steps));
   try {
-    for (const { scenario: { number, title }, samples, failures, tables, steps } of planned) {
+    for (const { scenario: { number, title }, samples, failures, steps } of planned) {
       const start = performance.now();
       for (const step of steps) {
         progress.begin(`${number} ${title}`, step);
@@ -132,7 +130,7 @@ async function runAll(folder: string): Promise<void> {
       const minutes = (performance.now() - start) / 60_000;
       const [date] = new Date().toISOString().split("T");
       const about = { scenario: number, title, date, quick: options.quick, minutes, machine };
-      await writeResults(folder, { ...about, samples, failures, tables });
+      await writeResults(folder, { ...about, samples, failures });
     }
   } finally {
     await stopAll();
