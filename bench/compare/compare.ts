@@ -22,7 +22,7 @@ const INTERRUPTED = 130;
 
 const HELP = `Measures roomcast beside what people would use instead.
 
-  deno task bench:compare                      everything, about half an hour
+  deno task bench:compare                      everything, about a quarter of an hour
   deno task bench:compare --quick              a few minutes, to see that it works
   deno task bench:compare --scenario 3         one scenario; may be given several times
   deno task bench:compare --contender ws-redis one contender; may be given several times
