@@ -62,6 +62,29 @@ Deno.test("with Socket.IO a message of one byte is a ping", () => {
   assertEquals(new FrameCounter().push(stream), 2);
 });
 
+/** Frames as Centrifugo sends them: a message a line. */
+function linesFrame(...lines: string[]): Uint8Array {
+  const payload = new TextEncoder().encode(lines.join("\n"));
+  return Uint8Array.of(0x81, payload.length, ...payload);
+}
+
+Deno.test("with Centrifugo each line of a frame is a message, wherever the stream is cut", () => {
+  const stream = joined(
+    linesFrame("one", "two", "{}", "three"),
+    linesFrame("four"),
+    linesFrame("{}"),
+  );
+  for (let size = 1; size <= stream.length; size++) {
+    const counter = new FrameCounter({ pingBytes: 2, hasLines: true });
+    counter.watchedBytes = "three".length;
+    let counted = 0;
+    for (let at = 0; at < stream.length; at += size) {
+      counted += counter.push(stream.subarray(at, at + size));
+    }
+    assertEquals([counted, counter.watched, counter.signals.pings], [4, 1, 2], `cut at ${size}`);
+  }
+});
+
 Deno.test("a client's frame is masked with zeros, and as long as its text", () => {
   for (const length of [0, 125, 126, 65_535, 65_536]) {
     const frame = clientFrame("x".repeat(length));
