@@ -13,6 +13,8 @@ const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 /** Writes the package into a folder. */
 export async function writePackage(folder: string): Promise<void> {
   for (const entry of config.publish.include) {
+    // Nothing imports the examples, so JSR makes no declarations of them.
+    if (entry === "examples") continue;
     for await (const path of sources(entry)) {
       const source = await Deno.readTextFile(join(ROOT, path));
       const [code, declarations] = translate(path, source);
