@@ -1,10 +1,4 @@
-import {
-  type Backplane,
-  decodeRoomBroadcast,
-  encodeRoomBroadcast,
-  FrameError,
-  type PublishReport,
-} from "../../mod.ts";
+import { type Backplane, decodeRoomBroadcast, encodeRoomBroadcast, FrameError, type PublishReport } from "../../mod.ts";
 import {
   decodeRoomClose,
   decodeRoomMessage,
