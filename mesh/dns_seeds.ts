@@ -1,5 +1,7 @@
+import dns from "node:dns/promises";
 import { formatAddress } from "./node_name.ts";
 import type { Seeds } from "./options.ts";
+import { isDeno } from "./platform.ts";
 
 /** Looks up the addresses of a host: IPv4 ones for `"A"`, IPv6 ones for `"AAAA"`. */
 export type ResolveDns = (hostname: string, recordType: "A" | "AAAA") => Promise<string[]>;
@@ -7,8 +9,9 @@ export type ResolveDns = (hostname: string, recordType: "A" | "AAAA") => Promise
 /** Options of {@linkcode dnsSeeds}. */
 export interface DnsSeedsOptions {
   /**
-   * Looks up addresses; a host without any gives an empty list, or rejects with
-   * `Deno.errors.NotFound`. Default: `Deno.resolveDns`, which asks the name servers of the machine.
+   * Looks up addresses. A host without any gives an empty list, or an error that is called `NotFound`
+   * as Deno's is, or has the code `ENOTFOUND` or `ENODATA` as those of Node.js have. Default:
+   * `Deno.resolveDns`, or `node:dns` elsewhere. Both ask the name servers of the machine.
    */
   resolve?: ResolveDns;
 }
@@ -42,7 +45,7 @@ export function dnsSeeds(
   port: number,
   options: DnsSeedsOptions = {},
 ): () => Promise<Seeds> {
-  const { resolve = Deno.resolveDns } = options;
+  const { resolve = isDeno ? Deno.resolveDns : resolveByNode } = options;
   if (!Number.isInteger(port) || port < 1 || port > 0xffff) {
     throw new RangeError(`port must be a whole number from 1 to 65535, got ${port}`);
   }
@@ -63,6 +66,17 @@ export function dnsSeeds(
 }
 
 function throwFailure(answer: PromiseSettledResult<unknown>): void {
-  if (answer.status === "fulfilled" || answer.reason instanceof Deno.errors.NotFound) return;
+  if (answer.status === "fulfilled" || isNotFound(answer.reason)) return;
   throw answer.reason;
+}
+
+function isNotFound(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return error.name === "NotFound" ||
+    "code" in error && (error.code === "ENOTFOUND" || error.code === "ENODATA");
+}
+
+function resolveByNode(hostname: string, recordType: "A" | "AAAA"): Promise<string[]> {
+  // Looked up each time: `dns.setServers` replaces these functions.
+  return recordType === "A" ? dns.resolve4(hostname) : dns.resolve6(hostname);
 }

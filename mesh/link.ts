@@ -32,7 +32,7 @@ import type { PeerDownReason, PeerInfo } from "./events.ts";
 import type { NodeIdentity } from "./handshake.ts";
 import { Fences } from "./fences.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import { isMeshLang } from "./mesh_lang.ts";
+import { isMeshLang, MESH_LANG_SEGMENT_BYTES } from "./mesh_lang.ts";
 import type { RoomChanges } from "./room_changes.ts";
 import { type Outcome, SendQueue } from "./send_queue.ts";
 import type { Counters } from "./totals.ts";
@@ -100,7 +100,7 @@ export interface LinkOptions {
   readonly announcements?: Announcements;
 }
 
-/** A link that is up until it has ended; see the file's head. */
+/** A link that is up until it has ended; see the head of the file. */
 export class Link {
   readonly peer: NodeIdentity;
   readonly direction: PeerInfo["direction"];
@@ -156,6 +156,7 @@ export class Link {
     this.#queue = new SendQueue({
       features: peer.features,
       maxQueuedBytes: limits.maxQueuedBytes,
+      segmentBytes: isMeshLang(peer) ? MESH_LANG_SEGMENT_BYTES : undefined,
       announcements,
       onOverflow: () => listener.onOverflow(this),
       onUnsupported: (tag) => listener.onUnsupported(this, tag),
@@ -202,10 +203,12 @@ export class Link {
     return outcome;
   }
 
-  /** Queues any other payload. It is lost if it does not fit, or if the link is on its way down. */
+  /**
+   * Queues a payload that is no message for rooms, before all that are. Pongs do not overtake it. It is
+   * lost if too many such wait, or if the link is on its way down.
+   */
   send(payload: Uint8Array): void {
-    if (this.#down || this.#leaving || !this.#queue.push(payload)) return;
-    this.#wake();
+    if (!this.#down && !this.#leaving) this.#sendUrgent(payload);
   }
 
   /** Tells the peer of rooms that this node has opened and closed. */
@@ -243,7 +246,7 @@ export class Link {
     await this.#writing;
     if (this.peer.features & FEATURE_GOODBYE) this.#sendUrgent(encodeGoodbye());
     await this.#writing;
-    // Closing with the peer's bytes unread, or writing behind the end, would make TCP throw away
+    // Closing with the peer's bytes unread, or writing after the end, would make TCP throw away
     // what is on its way: end our way first, and answer no ping any more.
     this.#halfClosed = true;
     this.#clock.clearTimeout(this.#timer);
@@ -294,7 +297,7 @@ export class Link {
         for (const payload of decoder.push(buffer.subarray(0, size))) {
           this.#receive(payload);
           if (++this.#delivered % TURN_CHECK === 0 && this.#clock.now() > turnEnd) {
-            // A pong may wait behind what this node has not delivered yet.
+            // A pong may be queued after messages that this node has not delivered yet.
             this.#heartbeat.moved(this.#clock.now());
             await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, 0));
             turnEnd = this.#clock.now() + TURN_MS;

@@ -25,6 +25,13 @@ import type { Peers } from "./peers.ts";
 import type { PendingHandshakes } from "./pending_handshakes.ts";
 import type { Connection } from "./transport.ts";
 
+/**
+ * What one write to such a node carries: whole frames, and so few that the system takes all of them at
+ * once. It loses the stream if more than 100 ms pass inside a frame, so a longer write, of which the
+ * rest waits for this event loop, could cost the link. To our own nodes longer writes are faster.
+ */
+export const MESH_LANG_SEGMENT_BYTES: number = 48 * 1024;
+
 /** True for a node of the Mesh runtime. */
 export function isMeshLang({ incarnation }: { readonly incarnation: string }): boolean {
   return incarnation === "";

@@ -1,11 +1,7 @@
 import { encodeFrame, FRAME_HEADER_BYTES, writeFrame } from "../codec/mod.ts";
 
-/**
- * What one write carries at most, unless a single message is longer. Less would cost more writes. More
- * would be cut in pieces on its way, and a node of the Mesh runtime loses the stream if more than 100
- * ms pass inside a frame.
- */
-const SEGMENT_BYTES = 48 * 1024;
+/** What one write carries at most, unless a single message is longer. */
+const SEGMENT_BYTES = 256 * 1024;
 
 /** A frame of this size is not copied: it is written by itself. */
 const LARGE_FRAME_BYTES = 16 * 1024;
@@ -33,6 +29,7 @@ interface Segment {
  */
 export class Outbox {
   readonly #maxBytes: number;
+  readonly #segmentBytes: number;
   readonly #urgent: Uint8Array[] = [];
   readonly #segments: Segment[] = [];
   /** The segment that is being written. */
@@ -42,9 +39,10 @@ export class Outbox {
   #queuedBytes = 0;
   #unboundedBytes = 0;
 
-  /** Makes an empty outbox. */
-  constructor(maxBytes: number) {
+  /** Makes an empty outbox, whose writes carry up to `segmentBytes`. */
+  constructor(maxBytes: number, segmentBytes: number = SEGMENT_BYTES) {
     this.#maxBytes = maxBytes;
+    this.#segmentBytes = segmentBytes;
   }
 
   /** Bytes that wait or are being written and count towards the limit. */
@@ -126,9 +124,9 @@ export class Outbox {
 
   #newSegment(size: number): Segment {
     const spare = this.#spare;
-    if (spare === undefined || size > SEGMENT_BYTES) {
-      const bytes = new Uint8Array(Math.max(size, SEGMENT_BYTES));
-      return { bytes, end: 0, bounded: 0, isReusable: size <= SEGMENT_BYTES };
+    if (spare === undefined || size > this.#segmentBytes) {
+      const bytes = new Uint8Array(Math.max(size, this.#segmentBytes));
+      return { bytes, end: 0, bounded: 0, isReusable: size <= this.#segmentBytes };
     }
     this.#spare = undefined;
     spare.end = 0;

@@ -24,7 +24,8 @@ export async function becomeReady(options: ReadinessOptions): Promise<void> {
     await discovery.tried();
     interest.flush();
     const links = [...peers].filter((link) => !exchanged.has(link));
-    // A peer list is queued as soon as a link is up, so it has come before the answer to this.
+    // A peer list is queued as soon as a link is up, and no pong overtakes it: it has come before the
+    // answer to this.
     await Promise.all(links.map((link) => link.exchanged()));
     for (const link of links) exchanged.add(link);
     if (discovery.allTried && [...peers].every((link) => exchanged.has(link))) return;

@@ -30,6 +30,8 @@ export interface SendQueueOptions {
   readonly maxQueuedBytes: number;
   /** What the peer has to be told of this node's rooms; left out if nothing. */
   readonly announcements: Announcements | undefined;
+  /** What one write carries at most, if not the default. */
+  readonly segmentBytes?: number;
   /** A broadcast did not fit, the first of an episode. */
   readonly onOverflow: () => void;
   /** The peer does not know a message, the first on this link. */
@@ -58,7 +60,7 @@ export class SendQueue {
   /** Begins with what the peer has to be told first. */
   constructor(options: SendQueueOptions) {
     this.#features = options.features;
-    this.#outbox = new Outbox(options.maxQueuedBytes);
+    this.#outbox = new Outbox(options.maxQueuedBytes, options.segmentBytes);
     this.#overflow = new Overflow(options.maxQueuedBytes, options.onOverflow);
     this.#announcements = options.announcements;
     this.#onUnsupported = options.onUnsupported;
@@ -87,11 +89,6 @@ export class SendQueue {
     if (this.#missed.count > 0) this.#queueMissed();
     this.#outbox.push(message);
     return "queued";
-  }
-
-  /** Queues any other payload. False: it does not fit. */
-  push(payload: Uint8Array): boolean {
-    return this.#outbox.push(payload);
   }
 
   /** Queues a payload that overtakes all others. */

@@ -15,8 +15,10 @@ import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress } from "./node_name.ts";
+import { tlsHalfCloses } from "./platform.ts";
 import { looksLikeTls, peerSpeaksPlain, TLS_ANSWER } from "./tls_mismatch.ts";
 import type { Address, Connection } from "./transport.ts";
+import { Unread } from "./unread.ts";
 
 /** What is read from the network at a time, and what for a beginning: a stranger may say nothing more. */
 const CHUNK_BYTES = 64 * 1024;
@@ -26,7 +28,7 @@ const FIRST_CHUNK_BYTES = 512;
  * What is encrypted at a time, so that a long message does not lie in memory twice, and the heartbeat
  * sees that it moves.
  */
-const MAX_WRITE_BYTES = 48 * 1024;
+const MAX_WRITE_BYTES = 64 * 1024;
 
 /** In the codes of `node:tls` for a certificate that does not convince. */
 const UNTRUSTED = /CERT|VERIFY|ISSUER|ALTNAME/;
@@ -41,7 +43,7 @@ export interface TlsEnd {
   binding(socket: TLSSocket): Promise<Uint8Array>;
 }
 
-/** See the file's head. */
+/** See the head of the file. */
 export class TlsConnection implements Connection {
   readonly remoteAddress: Address;
 
@@ -55,7 +57,7 @@ export class TlsConnection implements Connection {
   #secured: Promise<TLSSocket> | undefined;
   #binding: Uint8Array | undefined;
   /** Plaintext that nobody has read yet. */
-  readonly #unread: Uint8Array[] = [];
+  readonly #unread = new Unread();
   /** Wakes whoever waits for the handshake or for plaintext. */
   #wake: (() => void) | undefined;
   #greeted: Promise<void> | undefined;
@@ -68,9 +70,13 @@ export class TlsConnection implements Connection {
   /** A piece is being encrypted, and is written when all of it is there. */
   #isSealing = false;
   #flushed: Promise<void> = Promise.resolve();
+  #joined = new Uint8Array(0);
   #feeding = false;
   #over = false;
+  #isClosed = false;
   #failure: unknown;
+  /** Reject what waits for something to be encrypted. */
+  readonly #waiting = new Set<(error: unknown) => void>();
 
   /** An end that has done nothing yet. */
   constructor(inner: Connection, end: TlsEnd) {
@@ -105,12 +111,12 @@ export class TlsConnection implements Connection {
 
   async read(buffer: Uint8Array): Promise<number | null> {
     await this.secured();
-    while (this.#unread.length === 0) {
+    while (this.#unread.size === 0) {
       if (this.#failure !== undefined) throw this.#failure;
       if (this.#over) return null;
       await this.#arrival();
     }
-    return this.#drain(buffer);
+    return this.#unread.take(buffer);
   }
 
   async write(bytes: Uint8Array): Promise<number> {
@@ -118,9 +124,7 @@ export class TlsConnection implements Connection {
     const piece = bytes.subarray(0, MAX_WRITE_BYTES);
     this.#isSealing = true;
     try {
-      await new Promise<void>((resolve, reject) => {
-        socket.write(piece, (error) => error ? reject(error) : resolve());
-      });
+      await this.#unlessClosed((done) => socket.write(piece, done));
     } finally {
       this.#isSealing = false;
     }
@@ -130,12 +134,14 @@ export class TlsConnection implements Connection {
 
   async closeWrite(): Promise<void> {
     const socket = await this.secured();
-    await new Promise<void>((resolve) => socket.end(resolve));
+    if (tlsHalfCloses) await new Promise<void>((resolve) => socket.end(resolve));
     await this.#flush();
+    if (!tlsHalfCloses) await this.#inner.closeWrite();
   }
 
   close(): void {
     this.#finish();
+    this.#interrupt();
     this.#inner.close();
     this.#socket?.destroy();
     this.#stream?.destroy();
@@ -169,6 +175,7 @@ export class TlsConnection implements Connection {
       this.#wake?.();
     });
     for (const event of ["end", "error", "close"]) socket.on(event, finish);
+    socket.on("close", () => this.#interrupt());
     socket.once(this.#end.isServer ? "secure" : "secureConnect", () => {
       this.#isSecure = true;
       this.#wake?.();
@@ -215,7 +222,7 @@ export class TlsConnection implements Connection {
     if (this.#feeding) return;
     this.#feeding = true;
     try {
-      while (this.#wake !== undefined && this.#unread.length === 0 && !this.#over) {
+      while (this.#wake !== undefined && this.#unread.size === 0 && !this.#over) {
         const size = await this.#inner.read(this.#chunk);
         const bytes = size === null ? null : this.#chunk.slice(0, size);
         if (!this.#end.isServer && !this.#isAnswered) this.#checkAnswer(bytes);
@@ -254,26 +261,46 @@ export class TlsConnection implements Connection {
     else if (!looksLikeTls(bytes)) throw peerSpeaksPlain(this.remoteAddress);
   }
 
-  #drain(buffer: Uint8Array): number {
-    let at = 0;
-    while (at < buffer.length) {
-      const bytes = this.#unread.shift();
-      if (bytes === undefined) break;
-      const fits = bytes.subarray(0, buffer.length - at);
-      buffer.set(fits, at);
-      at += fits.length;
-      if (fits.length < bytes.length) this.#unread.unshift(bytes.subarray(fits.length));
-    }
-    return at;
+  /** Waits until `start` is done. Rejects if the connection is closed, of which Bun does not tell it. */
+  #unlessClosed(start: (done: (error?: Error | null) => void) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) return reject(closedError());
+      this.#waiting.add(reject);
+      start((error) => {
+        this.#waiting.delete(reject);
+        if (error) reject(error);
+        else resolve();
+      });
+    });
+  }
+
+  /** Ends what waits for something to be encrypted. */
+  #interrupt(): void {
+    this.#isClosed = true;
+    for (const reject of this.#waiting) reject(this.#failure ?? closedError());
+    this.#waiting.clear();
   }
 
   /** Writes the ciphertext that waits, in one piece. */
   #flush(): Promise<void> {
     this.#flushed = this.#flushed.then(async () => {
-      const [first, ...rest] = this.#sealed.splice(0);
-      if (first !== undefined) await this.#writeInner(rest.length > 0 ? join(first, rest) : first);
+      const chunks = this.#sealed.splice(0);
+      if (chunks.length === 1) await this.#writeInner(chunks[0]);
+      else if (chunks.length > 1) await this.#writeInner(this.#join(chunks));
     });
     return this.#flushed;
+  }
+
+  /** The chunks as one. Its memory is used again by the next call. */
+  #join(chunks: readonly Uint8Array[]): Uint8Array {
+    const size = chunks.reduce((sum, { length }) => sum + length, 0);
+    if (this.#joined.length < size) this.#joined = new Uint8Array(size);
+    let at = 0;
+    for (const chunk of chunks) {
+      this.#joined.set(chunk, at);
+      at += chunk.length;
+    }
+    return this.#joined.subarray(0, size);
   }
 
   async #writeInner(bytes: Uint8Array): Promise<void> {
@@ -307,13 +334,6 @@ export class TlsConnection implements Connection {
   }
 }
 
-function join(first: Uint8Array, rest: readonly Uint8Array[]): Uint8Array {
-  const size = rest.reduce((sum, { length }) => sum + length, first.length);
-  const joined = new Uint8Array(size);
-  let at = 0;
-  for (const part of [first, ...rest]) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
+function closedError(): Error {
+  return new Error("the connection is closed");
 }

@@ -6,16 +6,20 @@ import { systemRandom } from "../backplane/clock.ts";
 import { tcpTransport } from "./tcp_transport.ts";
 import { MeshError } from "./mesh_error.ts";
 import { formatAddress } from "./node_name.ts";
+import { requireTls } from "./platform.ts";
 import { TlsConnection, type TlsEnd } from "./tls_connection.ts";
 import type { Address, Listener, Transport } from "./transport.ts";
 
 /** Certificates of an operator's own, for nodes that are to be verified by them. */
 export interface TlsOptions {
-  /** This node's certificate, X.509 version 3, in PEM; those that lead to an authority behind it. */
+  /** This node's certificate, X.509 version 3, in PEM; those that lead to an authority follow it. */
   cert: string;
   /** The private key to it in PEM. */
   key: string;
-  /** Authorities, in PEM, that certificates of other nodes must come from. Default: Deno's. */
+  /**
+   * Authorities, in PEM, that certificates of other nodes must come from. Default: those that the
+   * runtime trusts.
+   */
   caCerts?: readonly string[];
   /**
    * The host that certificates of other nodes must be for. Default: the host that was dialled, an IP
@@ -29,10 +33,10 @@ export interface TlsOptions {
  *
  * Without options each listener makes itself an ephemeral certificate, and whoever dials verifies
  * none: what shows that nobody is in between is the handshake that follows, whose proofs are bound
- * to the certificate. With options certificates are verified besides.
+ * to the certificate. With options, certificates are verified too.
  *
- * Needs Deno 2.9.6: earlier ones show, when a TLS session is resumed, another certificate than the
- * one that is used. There `listen` and `connect` reject.
+ * Deno must be 2.9.6 or later: earlier ones show, when a TLS session is resumed, another certificate
+ * than the one that is used. There `listen` and `connect` reject.
  *
  * @throws {RangeError} if `cert` or one of `caCerts` is no certificate in PEM, `cert` is not of version
  * 3, or `key` is not the key to it.
@@ -50,13 +54,13 @@ export function tlsTransport(options?: TlsOptions, over: Transport = tcpTranspor
   if (options) checkCertificates(options);
   return {
     listen: async (address) => {
-      requireDeno();
+      requireTls();
       const pair = options ?? await makeCertificate(systemRandom);
       const end = await acceptingEnd(pair);
       return secureListener(await over.listen(address), end);
     },
     connect: async (address, { signal }) => {
-      requireDeno();
+      requireTls();
       const inner = await over.connect(address, { signal });
       const connection = new TlsConnection(inner, diallingEnd(address, options));
       const cancel = () => connection.close();
@@ -85,19 +89,6 @@ function secureListener(inner: Listener, end: TlsEnd): Listener {
     ref: () => inner.ref?.(),
     unref: () => inner.unref?.(),
   };
-}
-
-/** Without a session that was resumed, the certificate that Deno shows is the one that is used. */
-const MIN_DENO = [2, 9, 6];
-
-function requireDeno(): void {
-  const [major, minor, patch] = Deno.version.deno.split(".").map((part) => parseInt(part, 10));
-  const [minMajor, minMinor, minPatch] = MIN_DENO;
-  const newer = (major - minMajor) || (minor - minMinor) || (patch - minPatch);
-  if (newer >= 0) return;
-  throw new Error(
-    `TLS between nodes needs Deno ${MIN_DENO.join(".")} or later, this is ${Deno.version.deno}`,
-  );
 }
 
 /** Nothing else does so before the first peer dials: `node:tls` does not look. */

@@ -33,10 +33,11 @@ export class Drain<S extends RoomSocket> implements Disposable {
   readonly #timers: Timers;
   readonly #resolve: (closed: number) => void;
   readonly #pending = new Set<unknown>();
+  /** Sockets that have not been told to close yet. */
+  readonly #waiting = new Set<S>();
   /** Sockets that have been told to close. */
   readonly #closing = new Set<S>();
-  #sockets: readonly S[] = [];
-  #next = 0;
+  #isGracePeriod = false;
   #closed = 0;
 
   /** Closes nothing before {@linkcode start}. */
@@ -53,19 +54,19 @@ export class Drain<S extends RoomSocket> implements Disposable {
 
   /** Begins, and closes the first sockets at once. */
   start(sockets: readonly S[]): void {
-    this.#sockets = sockets;
+    for (const socket of sockets) this.#waiting.add(socket);
     const steps = Math.max(1, Math.min(MAX_STEPS, sockets.length, this.#overMs));
     for (let step = 1; step < steps; step++) {
-      const until = Math.ceil(sockets.length * (step + 1) / steps);
-      this.#after(this.#overMs * step / steps, () => this.#closeUntil(until));
+      const left = Math.floor(sockets.length * (steps - step - 1) / steps);
+      this.#after(this.#overMs * step / steps, () => this.#closeAllBut(left));
     }
-    this.#closeUntil(Math.ceil(sockets.length / steps));
+    this.#closeAllBut(Math.floor(sockets.length * (steps - 1) / steps));
   }
 
-  /** A socket has closed. */
+  /** A socket has closed, perhaps by itself before its turn came. */
   closed(socket: S): void {
-    if (!this.#closing.delete(socket)) return;
-    this.#closed++;
+    this.#waiting.delete(socket);
+    if (this.#closing.delete(socket)) this.#closed++;
     this.#check();
   }
 
@@ -73,27 +74,29 @@ export class Drain<S extends RoomSocket> implements Disposable {
   [Symbol.dispose](): void {
     for (const timer of this.#pending) this.#timers.clearTimeout(timer);
     this.#pending.clear();
+    this.#waiting.clear();
     this.#closing.clear();
-    this.#sockets = [];
     this.#resolve(this.#closed);
   }
 
-  #closeUntil(end: number): void {
-    const sockets = this.#sockets;
-    while (this.#next < Math.min(end, sockets.length)) {
-      const socket = sockets[this.#next++];
+  #closeAllBut(left: number): void {
+    for (const socket of this.#waiting) {
+      if (this.#waiting.size <= left) break;
+      this.#waiting.delete(socket);
       if (socket.readyState > CLOSING) continue;
       // Before `close`, which may call `closed` at once.
       this.#closing.add(socket);
       if (socket.readyState < CLOSING) this.#closer.close(socket, this.why);
     }
-    if (this.#next < sockets.length) return;
-    if (this.#closing.size > 0) this.#after(GRACE_MS, () => this.#giveUpAll());
     this.#check();
   }
 
   #check(): void {
-    if (this.#next >= this.#sockets.length && this.#closing.size === 0) this[Symbol.dispose]();
+    if (this.#waiting.size > 0) return;
+    if (this.#closing.size === 0) return this[Symbol.dispose]();
+    if (this.#isGracePeriod) return;
+    this.#isGracePeriod = true;
+    this.#after(GRACE_MS, () => this.#giveUpAll());
   }
 
   #giveUpAll(): void {

@@ -7,6 +7,47 @@ const LOOP_INTERVAL_MS = 100;
 
 const SYSTEM = { "messaging.system": "roomcast" };
 
+/** Name, unit and description of an instrument. */
+type Definition = readonly [name: string, unit: string, description: string];
+
+const MESSAGES = "{message}";
+const SENT_MESSAGES: Definition = [
+  "messaging.client.sent.messages",
+  MESSAGES,
+  "Messages published to the other nodes.",
+];
+const CONSUMED_MESSAGES: Definition = [
+  "messaging.client.consumed.messages",
+  MESSAGES,
+  "Messages received from other nodes.",
+];
+const MESH_LOSSES: readonly (readonly ["dropped" | "missed" | "malformed", Definition])[] = [
+  ["dropped", ["roomcast.mesh.dropped", MESSAGES, "Messages that did not fit a peer's queue."]],
+  ["missed", ["roomcast.mesh.missed", MESSAGES, "Messages that peers could not send here."]],
+  ["malformed", ["roomcast.mesh.malformed", MESSAGES, "Messages that could not be decoded."]],
+];
+const MESH_IO: Definition = ["roomcast.mesh.io", "By", "Bytes on links to other nodes."];
+const MESH_PEERS: Definition = ["roomcast.mesh.peers", "{peer}", "Links to other nodes."];
+const MESH_QUEUED: Definition = ["roomcast.mesh.queued", "By", "Bytes that wait to be written."];
+const DELIVERIES: Definition = [
+  "roomcast.rooms.deliveries",
+  MESSAGES,
+  "Messages for members on this node, by what became of them.",
+];
+const ROOMS_MESSAGES: readonly (readonly ["published" | "received" | "missed", Definition])[] = [
+  ["published", ["roomcast.rooms.published", MESSAGES, "Broadcasts made on this node."]],
+  ["received", ["roomcast.rooms.received", MESSAGES, "Broadcasts that came from other nodes."]],
+  ["missed", ["roomcast.rooms.missed", MESSAGES, "Broadcasts of other nodes that were lost."]],
+];
+const OPEN_ROOMS: Definition = ["roomcast.rooms.open", "{room}", "Rooms with members here."];
+const SOCKETS: Definition = ["roomcast.sockets", "{socket}", "Sockets in a room."];
+const PRESENCE_ENTRIES: Definition = [
+  "roomcast.presence.entries",
+  "{entry}",
+  "Tracked sockets, on this node and on others.",
+];
+const LOOP_DELAY: Definition = ["roomcast.eventloop.delay", "s", "How late timers run."];
+
 /** What {@linkcode instrument} reads from a mesh. */
 export interface MeshMetrics {
   /** One entry per link. */
@@ -77,10 +118,10 @@ const backgroundClock: Clock = {
  *
  * | metric | kind, unit | from |
  * | --- | --- | --- |
- * | `messaging.client.sent.messages` | counter, `{message}` | broadcasts queued, once per peer |
- * | `messaging.client.consumed.messages` | counter, `{message}` | broadcasts received from peers |
- * | `roomcast.mesh.dropped` | counter, `{message}` | broadcasts that did not fit a peer's queue |
- * | `roomcast.mesh.missed` | counter, `{message}` | broadcasts that peers could not send to this node |
+ * | `messaging.client.sent.messages` | counter, `{message}` | messages published, each once |
+ * | `messaging.client.consumed.messages` | counter, `{message}` | messages received from peers |
+ * | `roomcast.mesh.dropped` | counter, `{message}` | messages that did not fit a peer's queue |
+ * | `roomcast.mesh.missed` | counter, `{message}` | messages that peers could not send to this node |
  * | `roomcast.mesh.malformed` | counter, `{message}` | messages that could not be decoded |
  * | `roomcast.mesh.io` | counter, `By` | bytes on links, by `network.io.direction` |
  * | `roomcast.mesh.peers` | gauge, `{peer}` | links |
@@ -120,58 +161,49 @@ export function instrument(
   const ends: (() => void)[] = [];
   const read = (
     kind: "createObservableCounter" | "createObservableGauge",
-    name: string,
-    unit: string,
+    [name, unit, description]: Definition,
     observe: (result: ObservableResult) => void,
   ) => {
-    const instrument = meter[kind](name, { unit });
+    const instrument = meter[kind](name, { unit, description });
     instrument.addCallback(observe);
     ends.push(() => instrument.removeCallback(observe));
   };
-  const counter = (name: string, unit: string, observe: (result: ObservableResult) => void) =>
-    read("createObservableCounter", name, unit, observe);
-  const gauge = (name: string, unit: string, observe: (result: ObservableResult) => void) =>
-    read("createObservableGauge", name, unit, observe);
+  const counter = (definition: Definition, observe: (result: ObservableResult) => void) =>
+    read("createObservableCounter", definition, observe);
+  const gauge = (definition: Definition, observe: (result: ObservableResult) => void) =>
+    read("createObservableGauge", definition, observe);
 
   const { mesh, rooms, presence } = sources;
   if (mesh !== undefined) {
-    counter("messaging.client.sent.messages", "{message}", (result) => {
-      result.observe(mesh.totals.published, SYSTEM);
-    });
-    counter("messaging.client.consumed.messages", "{message}", (result) => {
-      result.observe(mesh.totals.received, SYSTEM);
-    });
-    for (const each of ["dropped", "missed", "malformed"] as const) {
-      counter(`roomcast.mesh.${each}`, "{message}", (result) => {
-        result.observe(mesh.totals[each]);
-      });
+    counter(SENT_MESSAGES, (result) => result.observe(mesh.totals.published, SYSTEM));
+    counter(CONSUMED_MESSAGES, (result) => result.observe(mesh.totals.received, SYSTEM));
+    for (const [total, definition] of MESH_LOSSES) {
+      counter(definition, (result) => result.observe(mesh.totals[total]));
     }
-    counter("roomcast.mesh.io", "By", (result) => {
+    counter(MESH_IO, (result) => {
       const { bytesIn, bytesOut } = mesh.totals;
       result.observe(bytesIn, { "network.io.direction": "receive" });
       result.observe(bytesOut, { "network.io.direction": "transmit" });
     });
-    gauge("roomcast.mesh.peers", "{peer}", (result) => result.observe(mesh.peers.length));
-    gauge("roomcast.mesh.queued", "By", (result) => {
+    gauge(MESH_PEERS, (result) => result.observe(mesh.peers.length));
+    gauge(MESH_QUEUED, (result) => {
       result.observe(mesh.peers.reduce((sum, { queuedBytes }) => sum + queuedBytes, 0));
     });
   }
   if (rooms !== undefined) {
-    counter("roomcast.rooms.deliveries", "{message}", (result) => {
+    counter(DELIVERIES, (result) => {
       for (const outcome of ["sent", "slow", "failed"] as const) {
         result.observe(rooms.totals[outcome], { "roomcast.outcome": outcome });
       }
     });
-    for (const each of ["published", "received", "missed"] as const) {
-      counter(`roomcast.rooms.${each}`, "{message}", (result) => {
-        result.observe(rooms.totals[each]);
-      });
+    for (const [total, definition] of ROOMS_MESSAGES) {
+      counter(definition, (result) => result.observe(rooms.totals[total]));
     }
-    gauge("roomcast.rooms.open", "{room}", (result) => result.observe(rooms.roomCount));
-    gauge("roomcast.sockets", "{socket}", (result) => result.observe(rooms.socketCount));
+    gauge(OPEN_ROOMS, (result) => result.observe(rooms.roomCount));
+    gauge(SOCKETS, (result) => result.observe(rooms.socketCount));
   }
   if (presence !== undefined) {
-    gauge("roomcast.presence.entries", "{entry}", (result) => {
+    gauge(PRESENCE_ENTRIES, (result) => {
       result.observe(presence.localCount, { "roomcast.place": "local" });
       result.observe(presence.remoteCount, { "roomcast.place": "remote" });
     });
@@ -186,8 +218,10 @@ export function instrument(
 
 /** Measures how late timers run. Returns what ends it. */
 function watchEventLoop(meter: Meter, clock: Clock): () => void {
-  const delay = meter.createHistogram("roomcast.eventloop.delay", {
-    unit: "s",
+  const [name, unit, description] = LOOP_DELAY;
+  const delay = meter.createHistogram(name, {
+    unit,
+    description,
     advice: { explicitBucketBoundaries: [0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5] },
   });
   let dueAt = clock.now() + LOOP_INTERVAL_MS;

@@ -1,14 +1,22 @@
 /** The part of an OpenTelemetry meter that {@linkcode instrument} needs, typed structurally. */
 export interface Meter {
   /** Makes a counter whose value is read at each collection. */
-  createObservableCounter(name: string, options?: { unit?: string }): ObservableInstrument;
+  createObservableCounter(name: string, options?: InstrumentForm): ObservableInstrument;
   /** Makes a gauge whose value is read at each collection. */
-  createObservableGauge(name: string, options?: { unit?: string }): ObservableInstrument;
+  createObservableGauge(name: string, options?: InstrumentForm): ObservableInstrument;
   /** Makes a histogram. */
   createHistogram(
     name: string,
-    options?: { unit?: string; advice?: { explicitBucketBoundaries?: number[] } },
+    options?: InstrumentForm & { advice?: { explicitBucketBoundaries?: number[] } },
   ): { record(value: number): void };
+}
+
+/** What an instrument says of itself. */
+export interface InstrumentForm {
+  /** For people. */
+  description?: string;
+  /** In UCUM's notation, such as `By`. */
+  unit?: string;
 }
 
 /** An instrument whose value is read at each collection. */

@@ -28,4 +28,4 @@ export {
   type RoomsMetrics,
 } from "./instrument.ts";
 export { logEvents, type LogEventsOptions } from "./log_events.ts";
-export type { Meter, ObservableInstrument, ObservableResult } from "./meter.ts";
+export type { InstrumentForm, Meter, ObservableInstrument, ObservableResult } from "./meter.ts";

@@ -6,7 +6,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { CONTENDERS, obstacle, PEERS_FOLDER } from "./contenders.ts";
+import { type Contender, CONTENDERS, obstacle, PEERS_FOLDER } from "./contenders.ts";
 import { describeMachine } from "./machine.ts";
 import { Progress } from "./progress.ts";
 import { writeReport } from "./report.ts";
@@ -32,7 +32,7 @@ Scenarios:
 ${SCENARIOS.map(({ number, title }) => `  ${number}  ${title}`).join("\n")}
 
 Contenders:
-${CONTENDERS.map(({ key, name, place }) => `  ${key.padEnd(18)} ${name} (${place})`).join("\n")}
+${CONTENDERS.map(({ key, name, place }) => `  ${key.padEnd(22)} ${name} (${place})`).join("\n")}
 `;
 
 const { values: options } = parseArgs({
@@ -60,7 +60,7 @@ async function installPeers(): Promise<void> {
 }
 
 /** Those that were asked for, without those that cannot run here. */
-function chooseContenders(onFailure: (failure: Failure) => void): typeof CONTENDERS {
+async function chooseContenders(onFailure: (failure: Failure) => void): Promise<Contender[]> {
   for (const key of options.contender) {
     if (!CONTENDERS.some((contender) => contender.key === key)) {
       throw new Error(`there is no contender ${key}; see --help`);
@@ -69,13 +69,16 @@ function chooseContenders(onFailure: (failure: Failure) => void): typeof CONTEND
   const wanted = CONTENDERS.filter(({ key }) =>
     options.contender.length === 0 || options.contender.includes(key)
   );
-  return wanted.filter((contender) => {
-    const reason = obstacle(contender);
-    if (reason === undefined) return true;
-    console.error(`Without ${contender.name}: ${reason}.`);
-    onFailure({ contender: contender.key, what: "all", reason });
-    return false;
-  });
+  const able: Contender[] = [];
+  for (const contender of wanted) {
+    const reason = await obstacle(contender);
+    if (reason === undefined) able.push(contender);
+    else {
+      console.error(`Without ${contender.name}: ${reason}.`);
+      onFailure({ contender: contender.key, what: "all", reason });
+    }
+  }
+  return able;
 }
 
 function chooseScenarios(): readonly Scenario[] {
@@ -91,7 +94,7 @@ function chooseScenarios(): readonly Scenario[] {
 async function runAll(folder: string): Promise<void> {
   await installPeers();
   const missing: Failure[] = [];
-  const contenders = chooseContenders((failure) => missing.push(failure));
+  const contenders = await chooseContenders((failure) => missing.push(failure));
   const machine = await describeMachine();
   const started = new Set<Running>();
   const stopAll = () => Promise.all([...started].map((running) => running.stop()));
@@ -104,7 +107,9 @@ async function runAll(folder: string): Promise<void> {
     const failures = [...missing];
     const tables: string[] = [];
     const context: Context = {
-      contenders,
+      contenders: contenders.filter(({ scenarios }) =>
+        scenarios?.includes(scenario.number) ?? true
+      ),
       started,
       quick: options.quick,
       record: (sample) => samples.push(sample),

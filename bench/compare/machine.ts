@@ -1,7 +1,7 @@
 /** What all this runs on. */
 
 import { findBroker } from "../../examples/chat/broker.ts";
-import { findBun, PEERS_FOLDER } from "./contenders.ts";
+import { findBun, findCentrifugo, findNode, PEERS_FOLDER } from "./contenders.ts";
 import type { Machine } from "./results.ts";
 
 const KIB = 1024;
@@ -22,13 +22,23 @@ export async function describeMachine(): Promise<Machine> {
     system: `Linux ${Deno.osRelease()}`,
     versions: {
       "Deno": Deno.version.deno,
-      "Node.js": (await outputOf("node", ["--version"])).replace("v", ""),
+      "Node.js": (await outputOf(findNode(), ["--version"])).replace("v", ""),
       "Bun": await outputOf(findBun() ?? "bun", ["--version"]),
       ...Object.fromEntries(PACKAGES.map((name) => [name, versionOf(name)])),
       "redis-server": digits(await outputOf(findBroker("redis") ?? "", ["--version"])),
+      "Centrifugo": await centrifugoVersion(),
       "nats-server": digits(await outputOf(findBroker("nats") ?? "", ["--version"])),
     },
   };
+}
+
+/** Go knows the version of what it has built; the program itself only that of a release. */
+async function centrifugoVersion(): Promise<string> {
+  const path = findCentrifugo();
+  if (path === undefined) return "";
+  const built = await outputOf("go", ["version", "-m", path]);
+  const [, version] = /centrifugo\/v6\s+v(\S+)/.exec(built) ?? [];
+  return version ?? digits(await outputOf(path, ["version"]));
 }
 
 function versionOf(name: string): string {

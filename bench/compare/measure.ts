@@ -5,25 +5,42 @@ import type { Running } from "./running.ts";
 
 const MILLION = 1_000_000;
 
-/** Deliveries that may be missing, so that nobody idles… */
-const MAX_AHEAD = 20_000;
-/** …of which so many bytes for each client lie in the system's buffers, and nothing piles up… */
-const CLIENT_BYTES = 32 * 1024;
-/** …so many broadcasts, where each has few members… */
-const MAX_BROADCASTS = 2_000;
-/** …but no fewer than so many of each node. */
+/** Deliveries that may be missing at first, so that no contender is idle… */
+const FIRST_AHEAD = 20_000;
+/** …and the bytes that may be on their way to each client: first, and for a fast contender. */
+const CLIENT_BYTES = { ahead: 32 * 1024, maxAhead: 128 * 1024 };
+/** The most broadcasts that may be on their way, where each has few members. */
+const MAX_BROADCASTS = { ahead: 2_000, maxAhead: 10_000 };
+/** The fewest broadcasts of each node that may be on their way. */
 const MIN_BROADCASTS = 6;
+/** Of a frame, and of the message in it that is not what was broadcast. */
+const OVERHEAD_BYTES = 4;
 
 /** How far the generator may be ahead. */
-export function aheadOf({ nodes, clients, bytes, perBroadcast }: {
+export function aheadOf(situation: Situation): { ahead: number; maxAhead: number } {
+  const ahead = Math.min(FIRST_AHEAD, limitOf(situation, "ahead"));
+  return {
+    ahead: atLeast(situation, ahead),
+    maxAhead: atLeast(situation, limitOf(situation, "maxAhead")),
+  };
+}
+
+function limitOf({ clients, bytes, perBroadcast }: Situation, which: "ahead" | "maxAhead"): number {
+  const each = CLIENT_BYTES[which] / (bytes + OVERHEAD_BYTES);
+  return Math.min(clients * each, MAX_BROADCASTS[which] * perBroadcast);
+}
+
+function atLeast({ nodes, perBroadcast }: Situation, ahead: number): number {
+  return Math.max(ahead, MIN_BROADCASTS * nodes * perBroadcast);
+}
+
+/** What is saturated, and with what. */
+export interface Situation {
   readonly nodes: number;
   readonly clients: number;
   readonly bytes: number;
   /** Deliveries of all that is broadcast for one message of a client. */
   readonly perBroadcast: number;
-}): number {
-  const most = Math.min(MAX_AHEAD, clients * CLIENT_BYTES / bytes, MAX_BROADCASTS * perBroadcast);
-  return Math.max(most, MIN_BROADCASTS * nodes * perBroadcast);
 }
 
 /** What saturation has shown. */

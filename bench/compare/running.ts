@@ -61,7 +61,7 @@ export class Running implements AsyncDisposable {
   /** What wakes stopped nodes. */
   readonly #frozen: Deno.ChildProcess[] = [];
   #onReady: (node: RunningNode) => void = () => {};
-  #onDone: () => void = () => {};
+  #onDone: (heapBytes: number) => void = () => {};
   #onEvent: (event: NodeEvent) => void = () => {};
 
   private constructor(contender: Contender) {
@@ -127,12 +127,23 @@ export class Running implements AsyncDisposable {
 
   /** Has all nodes free what is garbage. */
   async collectGarbage(): Promise<void> {
+    await this.#heapBytesAfter("gc");
+  }
+
+  /** What the nodes have in JavaScript's heap and beside it. */
+  async heapBytes(): Promise<number> {
+    return await this.#heapBytesAfter("measure");
+  }
+
+  async #heapBytesAfter(op: string): Promise<number> {
+    let sum = 0;
     for (const program of this.#programs) {
-      const { promise, resolve } = Promise.withResolvers<void>();
+      const { promise, resolve } = Promise.withResolvers<number>();
       this.#onDone = resolve;
-      program.tell({ op: "gc" });
-      await Promise.race([promise, program.ended]);
+      program.tell({ op });
+      sum += await Promise.race([promise, program.ended]) ?? 0;
     }
+    return sum;
   }
 
   /** Stops a node as if its machine had: it keeps its connections, and does nothing. */
@@ -191,7 +202,8 @@ export class Running implements AsyncDisposable {
   }
 
   get #pids(): number[] {
-    return [...new Set([...this.#programs, ...this.nodes].map(({ pid }) => pid))];
+    const programs = this.contender.restarts ? [] : this.#programs;
+    return [...new Set([...programs, ...this.nodes].map(({ pid }) => pid))];
   }
 
   get #brokerPids(): number[] {
@@ -217,10 +229,8 @@ export class Running implements AsyncDisposable {
       if (!others) this.nodes.push(node);
       if (--left === 0) ready.resolve(node);
     };
-    const { command, args } = commandOf(this.contender);
     const program = new Program({
-      command,
-      args: [...args, JSON.stringify(config)],
+      ...commandOf(this.contender, config),
       onLine: (value) => this.#take(value),
     });
     this.#programs.push(program);
@@ -230,7 +240,7 @@ export class Running implements AsyncDisposable {
 
   #take(value: Record<string, unknown>): void {
     if (value.ready) this.#onReady(value.ready as RunningNode);
-    else if (value.done) this.#onDone();
+    else if (value.done) this.#onDone(Number(value.heapBytes));
     else if (value.event) {
       const { event, pid } = value;
       this.#onEvent({ event: String(event), from: Number(pid), atMs: performance.now() });

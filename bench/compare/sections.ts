@@ -331,6 +331,32 @@ function badWeather(samples: Samples): Made {
     );
     pictures.set(`stalled_${part}.svg`, svg);
   }
+  const flood = samples.where({ part: "flood" });
+  for (const rooms of flood.distinct("rooms")) {
+    const here = flood.where({ rooms });
+    text.push(table(
+      [
+        `clients that never read, ${rooms}`,
+        "KB for each, at most",
+        "KB left",
+        "free again after, ms",
+        "a quiet room: p50 / p99 / most, ms",
+        "broadcasts/s to each room",
+      ],
+      here.contenders.map(({ key, name }) => {
+        const middle = (value: string) => median(here.values(key, value));
+        const quiet = ["quietP50Ms", "quietP99Ms", "quietMaxMs"].map((q) => short(middle(q)));
+        return [
+          name,
+          short(middle("perClientBytes") / 1e3),
+          short(middle("leftPerClientBytes") / 1e3),
+          short(middle("freeAfterMs")),
+          quiet.join(" / "),
+          short(middle("rate")),
+        ];
+      }),
+    ));
+  }
   const kill = samples.where({ part: "kill" });
   text.push(table(
     [

@@ -67,8 +67,9 @@ async function start(): Promise<void> {
     console.log(`  ${shortName(plan.name)}  ${paint(4, plan.url)}  (process ${pid})`);
   }
   console.log(`
-Open two of them side by side, choose a name in each, and talk. Then kill one of the processes:
-the others go on, and its pages move over to them by themselves.
+Open two of them side by side, choose a name in each, and talk. Then end one of the processes.
+After \`kill\` it moves its pages to the other nodes first, so they miss nothing. After \`kill -9\`
+its pages come back through the others by themselves.
 Ctrl-C stops everything.
 `);
 }

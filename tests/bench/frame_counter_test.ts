@@ -56,7 +56,7 @@ Deno.test("pings, pongs and a close are no messages", () => {
 
 Deno.test("with Socket.IO a message of one byte is a ping", () => {
   const stream = joined(serverFrame(1), serverFrame(2));
-  const counter = new FrameCounter(true);
+  const counter = new FrameCounter({ pingBytes: 1 });
   assertEquals(counter.push(stream), 1);
   assertEquals(counter.signals.pings, 1);
   assertEquals(new FrameCounter().push(stream), 2);

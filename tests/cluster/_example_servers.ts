@@ -19,7 +19,7 @@ const LIBRARY = [
 const PROGRAMS = "examples";
 
 /** What makes an example a server of WebSockets. */
-const ACCEPTS = /\b(acceptWebSocket|upgradeWebSocket)\(/;
+const ACCEPTS = /\b(acceptWebSocket|upgradeWebSocket|\w+\.handleUpgrade)\(|from "socket\.io"/;
 
 /** What a well-behaved client can expect of an example. */
 export type Purpose = "rooms" | "echo" | "nothing";
@@ -35,6 +35,8 @@ export interface ExampleServer {
   readonly purpose: Purpose;
   /** Whether it does something when it is told to end. */
   readonly handlesSigterm: boolean;
+  /** What its sockets are closed with then. */
+  readonly closeCode: number;
   /** What runs it. `deno serve` may or may not be what takes its WebSockets. */
   readonly runner: "run" | "serve" | "serve beside";
 }
@@ -62,36 +64,68 @@ export async function findExampleServers(): Promise<ExampleServer[]> {
   return examples.sort((a, b) => a.label < b.label ? -1 : 1);
 }
 
-type Nature = Pick<ExampleServer, "handlesSigterm" | "path" | "purpose" | "runner">;
+/** All blocks of code in a page, each as {@linkcode ExampleServer} would run it. */
+export async function startableBlocks(page: string): Promise<{ line: number; code: string }[]> {
+  const exports = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))).exports;
+  const blocks = codeBlocks(await Deno.readTextFile(new URL(page, ROOT)));
+  return blocks.map(({ line, code }) => ({ line, code: startable(code, exports) })).toArray();
+}
+
+type Nature = Pick<ExampleServer, "closeCode" | "handlesSigterm" | "path" | "purpose" | "runner">;
 
 function natureOf(code: string): Nature {
-  const isRoom = /\bbroadcast\(|new Chat\(/.test(code);
+  const isRoom = /\b(broadcast|publish)\(|new Chat\(/.test(code);
   const purpose = isRoom ? "rooms" : /socket\.send\(data\)/.test(code) ? "echo" : "nothing";
   const path = /new Chat\(/.test(code)
     ? "/chat"
+    : /from "socket\.io"/.test(code)
+    ? "/socket.io/?EIO=4&transport=websocket"
     : /rooms\\\//.test(code)
     ? "/rooms/lobby"
     : "/lobby";
   const isServed = /^export default\b/m.test(code);
   const runner = !isServed ? "run" : /\.listen\(/.test(code) ? "serve beside" : "serve";
-  return { handlesSigterm: code.includes("SIGTERM"), path, purpose, runner };
+  // `Deno.serve` closes its own sockets by itself, as a server that goes away. Socket.IO has a packet
+  // of its own for it, and closes without a code.
+  const isDenos = runner === "serve" || /\bDeno\.serve\(/.test(code);
+  const closeCode = isDenos ? 1001 : /from "socket\.io"/.test(code) ? 1005 : 1012;
+  return { closeCode, handlesSigterm: code.includes("SIGTERM"), path, purpose, runner };
 }
 
-/** The blocks of TypeScript in a page of Markdown or in the comments of a module. */
+/**
+ * The blocks of TypeScript in a page of Markdown or in the comments of a module. A block of `diff`
+ * counts as well: it stands for the block of TypeScript before it, with the changes made.
+ */
 function* codeBlocks(text: string): Generator<{ line: number; code: string }> {
-  let code: string[] | undefined;
-  let start = 0;
+  let block: { language: string; start: number; lines: string[] } | undefined;
+  let last = "";
   for (const [index, whole] of text.split("\n").entries()) {
     const line = whole.replace(/^\s*\* ?/, "");
-    if (code === undefined) {
-      if (!/^```ts\b/.test(line)) continue;
-      code = [];
-      start = index + 2;
+    if (block === undefined) {
+      const [, language] = /^```(ts|diff)\b/.exec(line) ?? [];
+      if (language !== undefined) block = { language, start: index + 2, lines: [] };
     } else if (line.startsWith("```")) {
-      yield { line: start, code: code.join("\n") };
-      code = undefined;
-    } else code.push(line);
+      last = block.language === "ts" ? block.lines.join("\n") : patched(last, block.lines);
+      yield { line: block.start, code: last };
+      block = undefined;
+    } else block.lines.push(line);
   }
+}
+
+/** The code with the changes of a diff. Its lines must be in the code, in their order. */
+function patched(code: string, diff: readonly string[]): string {
+  const rest = code.split("\n");
+  const result: string[] = [];
+  for (const line of diff) {
+    if (line.startsWith("+")) {
+      result.push(line.slice(1));
+      continue;
+    }
+    const place = rest.indexOf(line.slice(1));
+    if (place < 0) throw new Error(`A diff changes a line that is not there: ${line.slice(1)}`);
+    result.push(...rest.splice(0, place + 1).slice(0, line.startsWith("-") ? -1 : undefined));
+  }
+  return [...result, ...rest].join("\n");
 }
 
 /**

@@ -12,9 +12,11 @@ export class NodeProcess {
   #rest = "";
   #marked = 0;
 
-  constructor(script: string, args: string[]) {
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--allow-net=127.0.0.1", "--allow-env", script, ...args],
+  /** On Deno, or by `runtime`, the program of another runtime. */
+  constructor(script: string, args: string[], runtime?: string) {
+    const deno = ["run", "--quiet", "--allow-net=127.0.0.1", "--allow-env"];
+    this.#child = new Deno.Command(runtime ?? Deno.execPath(), {
+      args: [...runtime === undefined ? deno : [], script, ...args],
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",

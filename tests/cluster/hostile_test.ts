@@ -24,9 +24,12 @@ const PLACES = [
   /^websocket\/mod\.ts:/,
   /^websocket\/accept\.ts:/,
   /^examples\/chat\/server\.ts$/,
+  /^examples\/crossws\/server\.ts$/,
   /^examples\/express\/server\.ts$/,
   /^examples\/hono\/server\.ts$/,
   /^examples\/parallel\/server\.ts$/,
+  /^examples\/socket_io\/server\.ts$/,
+  /^examples\/yjs\/server\.ts$/,
 ];
 
 const examples = await findExampleServers();

@@ -22,7 +22,6 @@ for (const example of examples) {
     await within("a WebSocket opening", open);
     const { success, code } = await server.stop();
     assertEquals({ success, code }, { success: true, code: 0 }, server.said.join("\n"));
-    // `deno serve` closes its own sockets by itself, as a server that goes away.
-    assertEquals((await closed).code, example.runner === "serve" ? 1001 : 1012);
+    assertEquals((await closed).code, example.closeCode);
   });
 }

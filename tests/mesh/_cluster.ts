@@ -1,4 +1,6 @@
-import { assertEquals, assertRejects } from "@std/assert";
+/** Runs on every runtime. */
+
+import assert from "node:assert/strict";
 import {
   type Mesh,
   MeshError,
@@ -93,7 +95,8 @@ export async function assertMeshError(
   code: string,
   promise: Promise<unknown>,
 ): Promise<MeshError> {
-  const error = await assertRejects(() => promise, MeshError) as MeshError;
-  assertEquals(error.code, code);
+  const error = await promise.then(() => undefined, (error: unknown) => error);
+  assert.ok(error instanceof MeshError, `not a MeshError: ${error}`);
+  assert.equal(error.code, code);
   return error;
 }

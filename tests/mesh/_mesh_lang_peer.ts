@@ -11,7 +11,11 @@
  * - as acceptor, closes without a word on a name that it already has a session with;
  * - when a second session by the same name gets through: if its own name is the smaller, the first
  *   stays and the second is closed; otherwise the second is used and the first left open, unused;
- * - after the handshake sends PEER_LIST and GLOBAL_SYNC, and dials what it finds in a PEER_LIST.
+ * - after the handshake sends PEER_LIST and GLOBAL_SYNC, and dials what it finds in a PEER_LIST;
+ * - gives up a frame if more than 100 ms pass inside it, forgets what it has read of it, and so loses
+ *   its place in the stream;
+ * - lists a session for up to 500 ms after it has ended, and then removes whichever has its name;
+ * - may go by a name without a port, which stands for port 9000.
  *
  * It plays no deadlines: no heartbeat of its own (see {@linkcode Session.ping}) and no limit on the
  * time that a handshake takes.
@@ -34,6 +38,7 @@ const PING = 0xf0;
 const PONG = 0xf1;
 
 const CREATION = 1;
+const DEFAULT_PORT = 9000;
 const PROOF_BYTES = 32;
 const CHALLENGE_BYTES = 32;
 const PING_BYTES = 8;
@@ -81,6 +86,10 @@ export interface MeshLangPeerOptions {
   port?: number;
   /** The name to go by, whatever the port. Default: that of the port. */
   name?: string;
+  /** How long a session that has ended is still listed. Default: 0. */
+  deadSessionMs?: number;
+  /** How long may pass inside a frame of a session. Default: Infinity. */
+  frameTimeoutMs?: number;
 }
 
 /** A broadcast that arrived. */
@@ -234,6 +243,7 @@ function isSmaller(name: string, other: string): boolean {
 function addressIn(name: string): { host: string; port: number } {
   const address = name.slice(name.lastIndexOf("@") + 1);
   const colon = address.lastIndexOf(":");
+  if (colon < 0) return { host: address, port: DEFAULT_PORT };
   const host = address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
   return { host, port: Number(address.slice(colon + 1)) };
 }
@@ -284,14 +294,33 @@ class Connection {
     if (this.#socket.destroyed) throw new Error(this.#failure);
   }
 
-  /** The next payload that is not empty. Throws at the end, or if a frame is over the limit. */
-  async receive(maxBytes: number): Promise<Uint8Array> {
+  /**
+   * The next payload that is not empty. Throws at the end, or if a frame is over the limit. If more
+   * than `timeoutMs` pass inside a frame, what has been read of it is forgotten.
+   */
+  async receive(maxBytes: number, timeoutMs = Infinity): Promise<Uint8Array> {
     for (;;) {
-      const head = await this.#take(4);
+      await this.#changes.until(() => this.#size > 0 || this.#hasEnded);
+      const head = await this.#takeInTime(4, timeoutMs);
+      if (head === undefined) continue;
       const size = head.reduceRight((value, byte) => value * 256 + byte, 0);
       if (size > maxBytes) throw new Error(`a frame of ${size} bytes is over ${maxBytes}`);
-      if (size > 0) return await this.#take(size);
+      const payload = size > 0 ? await this.#takeInTime(size, timeoutMs) : undefined;
+      if (payload !== undefined) return payload;
     }
+  }
+
+  /** Undefined, with what has come thrown away, if the rest takes too long. */
+  async #takeInTime(count: number, timeoutMs: number): Promise<Uint8Array | undefined> {
+    if (timeoutMs === Infinity || this.#size >= count) return await this.#take(count);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, timeoutMs);
+    const isThere = () => this.#size >= count || this.#hasEnded;
+    await Promise.race([promise, this.#changes.until(isThere)]);
+    clearTimeout(timer);
+    if (isThere()) return await this.#take(count);
+    this.#clear();
+    return undefined;
   }
 
   /** Resolves when written, or when the connection is closed. */
@@ -381,11 +410,13 @@ export class Session {
   /** The name that the other side gave. */
   readonly name: string;
   readonly #connection: Connection;
+  readonly #frameTimeoutMs: number;
   readonly #pings = new Map<string, () => void>();
 
-  constructor(name: string, connection: Connection) {
+  constructor(name: string, connection: Connection, frameTimeoutMs: number) {
     this.name = name;
     this.#connection = connection;
+    this.#frameTimeoutMs = frameTimeoutMs;
   }
 
   /** Resolves when the connection is closed, by whichever side. */
@@ -426,7 +457,7 @@ export class Session {
 
   /** The next message. Throws when there will be none. For {@linkcode MeshLangPeer} only. */
   receive(): Promise<Uint8Array> {
-    return this.#connection.receive(SESSION_FRAME_MAX_BYTES);
+    return this.#connection.receive(SESSION_FRAME_MAX_BYTES, this.#frameTimeoutMs);
   }
 }
 
@@ -454,6 +485,7 @@ export class MeshLangPeer implements AsyncDisposable {
   readonly #tasks = new Set<Promise<void>>();
   readonly #changes = new Changes();
   #serverClosed?: Promise<unknown>;
+  readonly #stopped = Promise.withResolvers<void>();
 
   private constructor(
     name: string,
@@ -478,7 +510,7 @@ export class MeshLangPeer implements AsyncDisposable {
   /** Starts a node that listens on the loopback address. Throws if the port is taken. */
   static async start(local: string, options: MeshLangPeerOptions = {}): Promise<MeshLangPeer> {
     const { cookie = DEFAULT_COOKIE, writeDelayMs = 0, dialsPeerLists = true } = options;
-    const { tls: hasTls = true, port = 0 } = options;
+    const { tls: hasTls = true, port = 0, deadSessionMs = 0, frameTimeoutMs = Infinity } = options;
     const server = hasTls ? tls.createServer(TLS_IDENTITY) : net.createServer();
     server.listen(port, "127.0.0.1");
     await once(server, "listening");
@@ -490,6 +522,8 @@ export class MeshLangPeer implements AsyncDisposable {
       tls: hasTls,
       writeDelayMs,
       dialsPeerLists,
+      deadSessionMs,
+      frameTimeoutMs,
     });
   }
 
@@ -578,6 +612,7 @@ export class MeshLangPeer implements AsyncDisposable {
 
   #stopListening(): void {
     if (this.#serverClosed !== undefined) return;
+    this.#stopped.resolve();
     // Closed when its connections are; the port is free before that.
     this.#serverClosed = once(this.#server, "close");
     this.#server.close();
@@ -630,7 +665,7 @@ export class MeshLangPeer implements AsyncDisposable {
     const reply = decodeReply(await connection.receive(HANDSHAKE_FRAME_MAX_BYTES));
     if (!isProof(reply.proof, cookie, challenge)) throw new Error("the cookies differ");
     await connection.writeFrame(encodeAck(prove(cookie, reply.challenge)));
-    return this.#register(new Session(name, connection)) ? "accepted" : "surplus";
+    return this.#register(this.#session(name, connection)) ? "accepted" : "surplus";
   }
 
   async #initiate(connection: Connection, dialled: string): Promise<void> {
@@ -644,9 +679,13 @@ export class MeshLangPeer implements AsyncDisposable {
     await connection.writeFrame(encodeReply(prove(cookie, answer.challenge), challenge));
     const proof = decodeAck(await connection.receive(HANDSHAKE_FRAME_MAX_BYTES));
     if (!isProof(proof, cookie, challenge)) throw new Error("the cookies differ");
-    if (!this.#register(new Session(name, connection))) {
+    if (!this.#register(this.#session(name, connection))) {
       throw new Error("a session with it has come first, and stays");
     }
+  }
+
+  #session(name: string, connection: Connection): Session {
+    return new Session(name, connection, this.#options.frameTimeoutMs);
   }
 
   /** Says whether the session is used from now on. If not, its connection is to be closed. */
@@ -671,7 +710,17 @@ export class MeshLangPeer implements AsyncDisposable {
       session.close();
     }
     await session.closed;
-    if (this.#sessions.get(session.name) === session) this.#sessions.delete(session.name);
+    const { deadSessionMs } = this.#options;
+    if (deadSessionMs > 0) {
+      const { promise: cleared, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, deadSessionMs);
+      await Promise.race([cleared, this.#stopped.promise]);
+      clearTimeout(timer);
+      // Whichever has the name by now is removed, and left half open.
+      this.#sessions.delete(session.name);
+    } else if (this.#sessions.get(session.name) === session) {
+      this.#sessions.delete(session.name);
+    }
     this.#changes.announce();
   }
 

@@ -2,6 +2,8 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { encodeRoomBroadcast, FrameError, type Mesh, MeshError, Rooms } from "../../mod.ts";
+import { FrameDecoder } from "../../codec/mod.ts";
+import { tcpTransport, tlsTransport, type Transport } from "../../mesh/mod.ts";
 import { FakeSocket } from "../rooms/_fake_socket.ts";
 import { collect, Inbox, linkedTo, nextEvent, startNode } from "./_cluster.ts";
 import { MeshLangPeer } from "./_mesh_lang_peer.ts";
@@ -306,4 +308,115 @@ Deno.test("nodes of the Mesh runtime and ours learn of each other from peer list
   assertEquals((await inboxes[0].has(1)).length, 1);
   assertEquals((await inboxes[1].has(2)).length, 2);
   assertEquals((await y.next(2)).map(({ message }) => message).sort(), ["from a", "from x"]);
+});
+
+Deno.test("a name without a port, or with a bare IPv6 host, is accepted from the Mesh runtime, and stays as it is", async () => {
+  await using mesh = await startNode("a", { allowMeshLang: true });
+  for (const name of ["m@localhost", "m@::1", "m@::1:9001"]) {
+    await using peer = await MeshLangPeer.start("m", { name });
+    const up = nextEvent(mesh, "peerup");
+    await peer.dial(mesh.name);
+    assertEquals((await up).peer.name, name);
+    const down = nextEvent(mesh, "peerdown");
+    await peer.kill();
+    await down;
+  }
+});
+
+Deno.test("a node dials a name without a port that it was told, and is content with what answers", async () => {
+  await using mesh = await startNode("a", { allowMeshLang: true });
+  // Port 9000 may be taken here, so the transport sends what is for it elsewhere.
+  await using peer = await MeshLangPeer.start("m", { name: "m@localhost" });
+  const [hostname, port] = peer.address.split(":");
+  const dialled: string[] = [];
+  const inner = tlsTransport();
+  await using b = await startNode("b", {
+    allowMeshLang: true,
+    transport: {
+      listen: (address) => inner.listen(address),
+      connect: (address, options) => {
+        dialled.push(`${address.hostname}:${address.port}`);
+        return inner.connect(
+          address.port === 9000 ? { hostname, port: Number(port) } : address,
+          options,
+        );
+      },
+    },
+  });
+  assertEquals((await b.connect("m@localhost")).name, "m@localhost");
+  assertEquals(dialled, ["localhost:9000"]);
+  // And one that is told of it by a peer list.
+  await b.connect(mesh.name);
+  const refused = await nextEvent(mesh, "refused");
+  assertEquals([refused.address, refused.code], ["localhost:9000", "unreachable"]);
+});
+
+Deno.test("of two nodes of the Mesh runtime, only that with the larger name is told of the other", async () => {
+  await using mesh = await startNode("a", { allowMeshLang: true });
+  await using small = await MeshLangPeer.start("m1", { name: "m1@127.0.0.1:1" });
+  await using large = await MeshLangPeer.start("m2", { name: "m2@127.0.0.1:2" });
+  await using larger = await MeshLangPeer.start("m3", { name: "m3@127.0.0.1:3" });
+  // The larger comes first, so the list at its link was too short.
+  const linked: string[] = [];
+  for (const peer of [larger, small, large]) {
+    await peer.dial(mesh.name);
+    linked.push(peer.name);
+    await linkedTo(mesh, linked);
+  }
+  await larger.until(() => larger.dialFailures.length >= 2);
+  await large.until(() => large.dialFailures.length >= 1);
+  const PEER_LIST = 0x12;
+  assertEquals(small.receivedTags.filter((tag) => tag === PEER_LIST), []);
+});
+
+Deno.test("a dial right after our start, or after the last link, gets its ACK when the dead session is gone", async () => {
+  const name = "a@127.0.0.1:0";
+  const first = await startNode("a", { allowMeshLang: true, name });
+  await using peer = await MeshLangPeer.start("x", { deadSessionMs: 500 });
+  await peer.dial(first.name);
+  await peer.sessionWith(first.name);
+  await first.shutdown();
+  // Restarted at once: the peer lists the session that has ended.
+  await using again = await startNode("a", { allowMeshLang: true, name: first.name });
+  await peer.dial(again.name);
+  await linkedTo(again, [peer.name]);
+  await peer.until(() => peer.sessionNames.length === 1);
+  // Longer than the dead session was listed.
+  const listed = new Promise((resolve) => setTimeout(resolve, 600));
+  await listed;
+  const inbox = new Inbox(again);
+  assertEquals(peer.broadcast("r", "still here"), 1);
+  await inbox.has(1);
+});
+
+Deno.test("a write to a node of the Mesh runtime is whole frames of 48 KiB at most, or one long frame", async () => {
+  const writes: Uint8Array[] = [];
+  const transport: Transport = {
+    listen: (address) => tcpTransport.listen(address),
+    connect: async (address, options) => {
+      const connection = await tcpTransport.connect(address, options);
+      const write = connection.write.bind(connection);
+      connection.write = (bytes) => {
+        writes.push(bytes.slice());
+        return write(bytes);
+      };
+      return connection;
+    },
+  };
+  await using mesh = await startNode("a", { allowMeshLang: true, transport });
+  await using peer = await MeshLangPeer.start("x", { tls: false, frameTimeoutMs: 100 });
+  await mesh.connect(peer.name);
+  await peer.sessionWith(mesh.name);
+  writes.length = 0;
+  for (let i = 0; i < 200; i++) mesh.publish(encodeRoomBroadcast("r", "m".repeat(1_000)));
+  mesh.publish(encodeRoomBroadcast("r", "m".repeat(100_000)));
+  await peer.next(201);
+  for (const bytes of writes) {
+    const decoder = new FrameDecoder();
+    const payloads = [...decoder.push(bytes)];
+    decoder.finish();
+    assert(bytes.length <= 48 * 1024 || payloads.length === 1, `${bytes.length} bytes`);
+  }
+  // No more of them than that takes.
+  assert(writes.length <= 6, `${writes.length} writes`);
 });

@@ -150,7 +150,7 @@ Deno.test("urgent frames overtake all that is not being written, and keep their 
 
 Deno.test("an urgent frame goes between segments, never into one", () => {
   const outbox = new Outbox(10 * MIB);
-  for (let i = 0; i < 10; i++) outbox.push(filled(20 * KIB, i));
+  for (let i = 0; i < 10; i++) outbox.push(filled(100 * KIB, i));
   const order: number[] = [];
   for (let bytes = outbox.take(); bytes; bytes = outbox.take()) {
     // Each piece consists of whole frames, or this would fail.

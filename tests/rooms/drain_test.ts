@@ -129,3 +129,11 @@ Deno.test("a time that no timer can take is refused", () => {
   assertThrows(() => void rooms.drain(wrong), TypeError, "overMs must be a number");
   assertEquals(rooms.draining, false);
 });
+
+Deno.test("a drain ends at once when its sockets have closed by themselves", async () => {
+  const { timers, rooms, sockets } = setUp(4);
+  const drained = rooms.drain({ overMs: 60_000 });
+  for (const socket of sockets.slice(1)) socket.emitClose();
+  assertEquals(await drained, 1);
+  assertEquals(timers.pending, 0);
+});

@@ -1,17 +1,74 @@
-import { assertEquals } from "@std/assert";
-import { ALL } from "../websocket/cases/all.ts";
-import { findRuntime, type RuntimeName } from "./_find.ts";
+import { assert, assertEquals } from "@std/assert";
+import { Broker } from "../../examples/chat/broker.ts";
+import { isSkipped } from "../brokers/_servers.ts";
+import { killAndRestart } from "../cluster/_restart.ts";
+import { findDrivers, findRuntime, type RuntimeName } from "./_find.ts";
 
-const RUN = new URL("run.ts", import.meta.url).pathname;
+const RUN = decodeURIComponent(new URL("run.ts", import.meta.url).pathname);
+const RUNTIMES = ["deno", "node", "bun"] as const;
+const OTHERS = ["node", "bun"] as const satisfies readonly RuntimeName[];
 
-for (const name of ["node", "bun"] satisfies RuntimeName[]) {
-  Deno.test(`the endpoint does on ${name} what it does on Deno`, async () => {
-    const program = await findRuntime(name);
-    const { code, stdout, stderr } = await new Deno.Command(program, { args: [RUN] }).output();
-    const decoder = new TextDecoder();
-    assertEquals(code, 0, decoder.decode(stderr));
-    assertEquals(decoder.decode(stdout).trim(), `${Object.keys(ALL).length} passed, 0 failed`);
+/** The program of a runtime; none for Deno, which tests start by themselves. */
+function programOf(name: typeof RUNTIMES[number]): Promise<string | undefined> {
+  return name === "deno" ? Promise.resolve(undefined) : findRuntime(name);
+}
+
+/** Runs the cases whose sentence has `words`, and gives how many of them have passed. */
+async function runCases(
+  name: typeof RUNTIMES[number],
+  { words = "", env = {} }: { words?: string; env?: Record<string, string> } = {},
+): Promise<number> {
+  const program = await programOf(name);
+  const deno = ["run", "--quiet", "-A"];
+  const { code, stdout, stderr } = await new Deno.Command(program ?? Deno.execPath(), {
+    args: [...program === undefined ? deno : [], RUN, words],
+    env,
+  }).output();
+  const decoder = new TextDecoder();
+  assertEquals(code, 0, `${decoder.decode(stdout)}${decoder.decode(stderr)}`);
+  const [, passed] = /^(\d+) passed, 0 failed$/m.exec(decoder.decode(stdout)) ?? [];
+  return Number(passed);
+}
+
+for (const name of OTHERS) {
+  Deno.test(`what holds on Deno holds on ${name}, and nothing is left running`, async () => {
+    const { ALL } = await import("./cases/all.ts");
+    assert(await runCases(name) >= Object.keys(ALL).length);
   });
+}
+
+for (const broker of ["nats", "redis"] as const) {
+  for (const name of RUNTIMES) {
+    Deno.test({
+      name: `nodes on ${name} hear each other over ${broker}`,
+      ignore: isSkipped(broker),
+      fn: async () => {
+        const drivers = await findDrivers();
+        await using server = await Broker.start(broker);
+        const env = {
+          ROOMCAST_DRIVERS: drivers,
+          [`ROOMCAST_${broker.toUpperCase()}`]: String(server.port),
+        };
+        assertEquals(await runCases(name, { words: "over a broker", env }), 2);
+      },
+    });
+  }
+}
+
+for (const security of ["tls", "plain"] as const) {
+  for (const name of OTHERS) {
+    Deno.test(`three nodes on ${name}, ${security}: one is killed and restarted under load`, async () => {
+      await killAndRestart(Array(3).fill(await findRuntime(name)), security);
+    });
+  }
+
+  // Each of them is killed once, and each dials, and is dialled by, each other.
+  for (const [i, victim] of RUNTIMES.entries()) {
+    Deno.test(`a cluster of Deno, Node.js and Bun, ${security}: ${victim} is killed and restarted`, async () => {
+      const order = [RUNTIMES[(i + 2) % 3], victim, RUNTIMES[(i + 1) % 3]];
+      await killAndRestart(await Promise.all(order.map(programOf)), security);
+    });
+  }
 }
 
 Deno.test("a run without any case is a failure, not a success", async () => {

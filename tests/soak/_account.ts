@@ -10,6 +10,7 @@
 
 import type { LinkRecord } from "./_link_book.ts";
 import type { FaultKind } from "./_plan.ts";
+import type { Occupants } from "./_protocol.ts";
 
 /** A node from its start to its end. */
 export interface Life {
@@ -131,6 +132,22 @@ export function unexplainedEnds(lives: readonly Life[], faults: readonly FaultSp
       if (record.reason === "goodbye") return byIncarnation.get(record.life)?.end !== "left";
       return !isExplained(life, record);
     }).map(({ peer, reason }) => `${life.name} lost ${peer} (${reason}), and no fault explains it`)
+  );
+}
+
+/** What a node knows of who is in each room. */
+export interface PresenceView {
+  readonly name: string;
+  readonly occupied: Readonly<Record<string, Occupants>>;
+}
+
+/** Rooms in which a node sees more or fewer clients than all nodes together have. */
+export function disagreements(views: readonly PresenceView[]): string[] {
+  return views.flatMap(({ name, occupied }) =>
+    Object.entries(occupied).flatMap(([room, { everywhere }]) => {
+      const sum = views.reduce((sum, view) => sum + (view.occupied[room]?.here ?? 0), 0);
+      return sum === everywhere ? [] : `${name} sees ${everywhere} in ${room}, where ${sum} are`;
+    })
   );
 }
 

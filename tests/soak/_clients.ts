@@ -7,7 +7,8 @@
 import { lines } from "../../examples/chat/node_process.ts";
 import { Hearing, readTally } from "./_hearing.ts";
 import { type Command, guarded, memory, now, say } from "./_protocol.ts";
-import { EXPELLED, homeOf, roomsOf } from "./_rooms.ts";
+import { ANNOUNCED_MS } from "./_limits.ts";
+import { EXPELLED, homeOf, isSelective, roomsOf } from "./_rooms.ts";
 import { readStamp } from "./_stamp.ts";
 
 /**
@@ -119,7 +120,8 @@ class Client {
   }
 
   connect({ life, port }: Target): void {
-    const hearing = this.#hearing = new Hearing(this.#id, this.#node);
+    const announcedAt = isSelective(this.#node) ? now() + ANNOUNCED_MS : 0;
+    const hearing = this.#hearing = new Hearing(this.#id, this.#node, announcedAt);
     const [room, table] = roomsOf(this.#id);
     const socket = new WebSocket(`ws://127.0.0.1:${port}/${life}/${room}/${table}/${this.#id}`);
     socket.binaryType = "arraybuffer";
@@ -135,7 +137,7 @@ class Client {
       heard++;
       guarded(() => {
         const stamp = readStamp(data);
-        const count = hearing.hear(stamp);
+        const count = hearing.hear(stamp, now());
         if (count > 0) say({ type: "gap", life, sender: stamp.life, count });
       });
     };

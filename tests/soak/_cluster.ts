@@ -1,7 +1,7 @@
 /** The processes of a soak, and what they have told of so far. */
 
 import { freePort } from "../cluster/_process.ts";
-import type { Life } from "./_account.ts";
+import { disagreements, type Life } from "./_account.ts";
 import { Child } from "./_child.ts";
 import { CLIENTS_BACK_MS, COMPLETE_MS, PROCESS_MS } from "./_limits.ts";
 import type { LinkRecord } from "./_link_book.ts";
@@ -12,6 +12,7 @@ import {
   type NodeLine,
   type NodeReport,
   now,
+  type Occupants,
   type StalledLine,
 } from "./_protocol.ts";
 
@@ -35,6 +36,8 @@ export interface RunningLife extends Life {
   port: number;
   readonly memory: Memory[];
   report?: NodeReport;
+  /** Who is present in each room, when it was asked. */
+  occupied?: Readonly<Record<string, Occupants>>;
   /** The last report that was asked for and has come. */
   reportId: number;
   leavingAt?: number;
@@ -226,6 +229,8 @@ export class SoakCluster implements AsyncDisposable {
     await this.#settled(limitMs);
     for (const { child } of this.nodes) void child.send({ do: "check", clients });
     await this.report(this.nodes);
+    const views = this.nodes.map(({ name, occupied = {} }) => ({ name, occupied }));
+    this.violations.push(...disagreements(views));
   }
 
   /** Waits until nothing changes any more. */
@@ -329,6 +334,9 @@ export class SoakCluster implements AsyncDisposable {
         life.memory.push(line.report.memory);
         for (const record of line.report.open) note(life.records, record);
         life.reportId = line.id ?? life.reportId;
+        break;
+      case "occupied":
+        life.occupied = line.rooms;
         break;
       case "poured":
         life.poured++;

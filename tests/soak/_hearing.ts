@@ -54,6 +54,7 @@ export class Hearing {
   readonly #client: number;
   /** The node that the client is connected to. */
   readonly #node: number;
+  readonly #announcedAt: number;
   /** By node: what was heard of it last. */
   readonly #last: (Last | undefined)[] = [];
   #count = 0;
@@ -61,18 +62,23 @@ export class Hearing {
   #ownSkipped = 0;
   said = 0;
 
-  constructor(client: number, node: number) {
+  /**
+   * Begins with nothing. Until `announcedAt` (see {@linkcode hear}), other nodes may not have been told
+   * yet that the client's node wants its rooms: it may or may not hear them.
+   */
+  constructor(client: number, node: number, announcedAt = 0) {
     this.#client = client;
     this.#node = node;
+    this.#announcedAt = announcedAt;
   }
 
   /**
-   * Counts a message. Gives how many of the same sender to the same audience were left out before it,
+   * Counts a message that comes at a time. Gives how many of the same sender to the same audience were left out before it,
    * except those that the client may have said itself.
    *
    * @throws {Error} if it must not have come.
    */
-  hear(stamp: Stamp): number {
+  hear(stamp: Stamp, at = 0): number {
     const { node, life, number, audience, audienceNumber, client } = stamp;
     const what = `message ${number} of node ${node} (${life})`;
     if (client === this.#client) throw new Error(`client ${client} hears its own ${what}`);
@@ -88,6 +94,7 @@ export class Hearing {
       );
     }
     last.number = number;
+    if (node !== this.#node && at < this.#announcedAt) return 0;
     const before = last.audiences.get(audience);
     last.audiences.set(kept(audience), audienceNumber);
     if (before === undefined) return 0;

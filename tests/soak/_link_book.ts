@@ -15,10 +15,10 @@ export interface LinkRecord {
   /** Its place among the links of this life, from 0. */
   readonly link: number;
   readonly upAt: number;
-  /** Broadcasts queued for the peer, and those that did not fit. */
+  /** Broadcasts of the soak that were queued for the peer, and those that did not fit. */
   queued: number;
   dropped: number;
-  /** Messages heard on it, and those that were reported as missed. */
+  /** Broadcasts of the soak that were heard on it, and those that were reported as missed. */
   heard: number;
   missed: number;
   /** `link` of the peer's record of the same link, as what was heard on it says. */
@@ -33,6 +33,7 @@ export interface LinkRecord {
 export interface Peer {
   readonly name: string;
   readonly incarnation: string;
+  /** All messages that were queued for it, also those of presence. */
   readonly messagesOut: number;
   readonly dropped: number;
 }
@@ -95,7 +96,6 @@ export class LinkBook {
    * has not been reported as missed.
    */
   open(peers: readonly Peer[]): LinkRecord[] {
-    this.marks(peers);
     const drops = peers.reduce((sum, { dropped }) => sum + dropped, this.#endedDrops);
     if (drops !== this.#reportedDrops) {
       throw new Error(`links have dropped ${drops}, and reports told of ${this.#reportedDrops}`);
@@ -130,7 +130,7 @@ export class LinkBook {
 
   /** A link is gone: the last that there is to know about it. */
   down(peer: Peer, reason: PeerDownReason, downAt: number): LinkRecord {
-    const { name, incarnation, messagesOut, dropped } = peer;
+    const { name, incarnation, dropped } = peer;
     const record = this.#open.get(name);
     if (record?.life !== incarnation) {
       throw new Error(`${name} (${incarnation}) is reported down, which was not up`);
@@ -141,7 +141,7 @@ export class LinkBook {
       this.#lost.set(name, incarnation);
       this.#lostBefore.add(name);
     }
-    return Object.assign(record, { queued: messagesOut, dropped, reason, downAt });
+    return Object.assign(record, { reason, downAt });
   }
 
   /**
@@ -170,11 +170,7 @@ export class LinkBook {
   }
 
   /** What was done on each link so far, by the index of the node. */
-  marks(peers: readonly Peer[]): (LinkMark | undefined)[] {
-    for (const { name, messagesOut, dropped } of peers) {
-      const record = this.#open.get(name);
-      if (record) Object.assign(record, { queued: messagesOut, dropped });
-    }
+  get marks(): (LinkMark | undefined)[] {
     return this.#names.map((name) => {
       const record = this.#open.get(name);
       return record && { link: record.link, queued: record.queued, dropped: record.dropped };
@@ -182,40 +178,37 @@ export class LinkBook {
   }
 
   /**
-   * Counts a broadcast.
+   * Counts a broadcast, which is reported as `report`.
    *
-   * @param before the marks of its stamp.
-   * @param peers of the mesh, afterwards.
+   * @param before the peers of the mesh before it.
+   * @param after the same afterwards.
    */
-  sent(
-    report: PublishReport,
-    before: readonly (LinkMark | undefined)[],
-    peers: readonly Peer[],
-  ): void {
+  sent(report: PublishReport, before: readonly Peer[], after: readonly Peer[]): void {
     const number = this.#next++;
-    let queued = 0;
+    let peers = 0;
     let dropped = 0;
-    this.marks(peers).forEach((mark, node) => {
-      if (mark === undefined) return;
-      const old = before[node] ?? { queued: 0, dropped: 0 };
-      const outcomes = mark.queued - old.queued + mark.dropped - old.dropped;
-      queued += mark.queued - old.queued;
-      dropped += mark.dropped - old.dropped;
-      if (outcomes === 1 || outcomes === 0 && this.#isSelective(node)) return;
-      throw new Error(`broadcast ${number} went ${outcomes} times to ${this.#names[node]}`);
-    });
+    const mistakes: string[] = [];
+    for (const [name, record] of this.#open) {
+      const from = before.find((peer) => peer.name === name);
+      const to = after.find((peer) => peer.name === name);
+      const queued = (to?.messagesOut ?? 0) - (from?.messagesOut ?? 0);
+      const lost = (to?.dropped ?? 0) - (from?.dropped ?? 0);
+      record.queued += queued;
+      record.dropped += lost;
+      peers += queued;
+      dropped += lost;
+      const isWanted = queued + lost === 1;
+      const isUnwanted = queued + lost === 0 && this.#isSelective(this.#names.indexOf(name));
+      if (!isWanted && !isUnwanted) mistakes.push(`went ${queued + lost} times to ${name}`);
+    }
     this.#reportedDrops += report.dropped;
-    if (report.peers === queued && report.dropped === dropped) return;
-    throw new Error(
-      `broadcast ${number} is reported to be on its way to ${report.peers} nodes and dropped for ` +
-        `${report.dropped}, and links tell of ${queued} and ${dropped}`,
-    );
-  }
-
-  /** Counts a message of `life` that is none of the soak's. */
-  heardOther(life: string): void {
-    const record = this.#open.values().find((record) => record.life === life);
-    if (record) record.heard++;
+    if (report.peers !== peers || report.dropped !== dropped) {
+      mistakes.push(
+        `is reported to be on its way to ${report.peers} nodes and dropped for ${report.dropped}, ` +
+          `and links tell of ${peers} and ${dropped}`,
+      );
+    }
+    if (mistakes.length > 0) throw new Error(`broadcast ${number} ${mistakes.join(" and ")}`);
   }
 
   /** Counts a message that has come. Gives the record if it is the first on its link. */

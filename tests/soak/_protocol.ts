@@ -59,6 +59,8 @@ export type NodeLine =
   | { readonly type: "up" | "down" | "first"; readonly record: LinkRecord }
   | { readonly type: "overflow"; readonly peer: string; readonly dropped: number }
   | { readonly type: "report"; readonly id?: number; readonly report: NodeReport }
+  /** Who is present in each room. */
+  | { readonly type: "occupied"; readonly rooms: Readonly<Record<string, Occupants>> }
   /** All clients that do not read have been closed as slow. */
   | { readonly type: "poured" }
   /** The connections of these have ended. */
@@ -66,6 +68,14 @@ export type NodeLine =
   /** The clients are gone, and the mesh is about to be left. */
   | { readonly type: "leaving"; readonly at: number }
   | { readonly type: "left" };
+
+/** How many clients are in a room. */
+export interface Occupants {
+  /** On this node, by its connections. */
+  readonly here: number;
+  /** In the cluster, by presence. */
+  readonly everywhere: number;
+}
 
 /** How a node is. */
 export interface NodeReport {

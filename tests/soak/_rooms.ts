@@ -22,6 +22,11 @@ export function homeOf(client: number, nodes: number): number {
   return room % 2 === 0 ? client % nodes : (room + client % 2) % nodes;
 }
 
+/** True for the nodes that want only broadcasts for their rooms: every other one. */
+export function isSelective(node: number): boolean {
+  return node % 2 === 1;
+}
+
 /** The rooms of so many clients. */
 export function allRooms(clients: number): string[] {
   return [...new Set(Array.from({ length: clients }, (_, client) => roomsOf(client)).flat())];

@@ -4,7 +4,7 @@ import { planFaults, type PlannedFault } from "./_plan.ts";
 import { floor, slopePerMinute } from "./_slope.ts";
 
 function plan(seed: number, options: { witness: number; freezes: boolean }): PlannedFault[] {
-  return planFaults(new Random(seed), { nodes: 4, ...options }).take(100).toArray();
+  return planFaults(new Random(seed), { nodes: 4, ...options }).take(300).toArray();
 }
 
 Deno.test("the seed decides what happens", () => {
@@ -13,11 +13,17 @@ Deno.test("the seed decides what happens", () => {
   assert(JSON.stringify(plan(7, options)) !== JSON.stringify(plan(8, options)));
 });
 
-Deno.test("the witness is paused or flooded, and nothing else happens to it", () => {
+Deno.test("the witness is never killed, frozen or restarted, and never shouts", () => {
   const faults = plan(7, { witness: 2, freezes: true });
   const kinds = (those: PlannedFault[]) => [...new Set(those.map(({ kind }) => kind))].sort();
-  assertEquals(kinds(faults.filter(({ node }) => node === 2)), ["flood", "pause"]);
-  assertEquals(kinds(faults), ["flood", "freeze", "kill", "pause", "restart"]);
+  const all = ["expel", "flood", "freeze", "kill", "pause", "restart", "stall"];
+  assertEquals(kinds(faults.filter(({ node }) => node === 2)), [
+    "expel",
+    "flood",
+    "pause",
+    "stall",
+  ]);
+  assertEquals(kinds(faults), all);
   assert(faults.every(({ node, shouter }) => shouter !== 2 && shouter !== node));
 });
 

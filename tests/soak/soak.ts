@@ -91,7 +91,10 @@ async function breakThings(cluster: SoakCluster, endAt: number): Promise<void> {
   }
 }
 
-/** Descriptors of all nodes, as soon as they are as many as `expected`, or time is up. */
+/**
+ * Descriptors of all nodes, as soon as they are as many as `expected`, or time is up. Without it, as
+ * soon as all nodes have the same number: two that have dialled each other close one connection.
+ */
 async function descriptors(
   cluster: SoakCluster,
   expected?: number,
@@ -99,8 +102,8 @@ async function descriptors(
   const endAt = now() + QUIET_MS;
   for (;;) {
     const counts = cluster.nodes.map(({ child }) => openDescriptors(child.pid));
-    if (now() > endAt || counts.every((count) => count === expected)) return counts;
-    if (expected === undefined) return counts;
+    const [wanted] = expected === undefined ? counts : [expected];
+    if (now() > endAt || counts.every((count) => count === wanted)) return counts;
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
 }

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { instrument, type Meter, type ObservableResult } from "../../telemetry/mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
+import { SOURCES } from "./_prometheus.ts";
 
 /** A meter that collects when it is told to. */
 class FakeMeter implements Meter {
@@ -40,24 +41,7 @@ class FakeMeter implements Meter {
   }
 }
 
-const mesh = {
-  peers: [{ queuedBytes: 3 }, { queuedBytes: 4 }],
-  totals: {
-    published: 1,
-    received: 2,
-    dropped: 3,
-    missed: 4,
-    malformed: 5,
-    bytesIn: 6,
-    bytesOut: 7,
-  },
-};
-const rooms = {
-  roomCount: 8,
-  socketCount: 9,
-  totals: { sent: 10, slow: 11, failed: 12, published: 13, received: 14, missed: 15 },
-};
-const presence = { localCount: 16, remoteCount: 17 };
+const { mesh, rooms, presence } = SOURCES;
 
 Deno.test("instrument reads every metric at each collection", () => {
   const meter = new FakeMeter();

@@ -49,7 +49,8 @@ export function takeOrders() {
     const order = JSON.parse(line);
     if (order.op === "gc") collectGarbage();
     for (const take of more) take(order);
-    say({ done: order.op });
+    const { heapUsed, external } = process.memoryUsage();
+    say({ done: order.op, heapBytes: heapUsed + external });
   });
   input.on("close", () => process.exit(0));
 }

@@ -33,7 +33,7 @@ export class Client {
   constructor(node: number, hostname: string, port: number, dialect: Dialect) {
     this.node = node;
     this.#dialect = dialect;
-    this.#frames = new FrameCounter(dialect.pong !== undefined);
+    this.#frames = new FrameCounter({ pingBytes: dialect.ping?.bytes, hasLines: dialect.hasLines });
     this.socket = connectTo(hostname, port);
     const head = [
       `GET ${dialect.path} HTTP/1.1`,
@@ -54,6 +54,11 @@ export class Client {
   /** Orders may be sent. */
   get isOpen(): boolean {
     return this.#head === undefined && this.heard >= this.#dialect.greetings;
+  }
+
+  /** Everything has been sent. */
+  get isIdle(): boolean {
+    return this.#unsent.length === 0;
   }
 
   /** Sends whole frames, after those before. */
@@ -108,8 +113,8 @@ export class Client {
     if (this.#head !== undefined) return this.#takeHead(bytes, this.#head);
     const messages = this.#frames.push(bytes);
     for (const { signals } = this.#frames; this.#pongs < signals.pings; this.#pongs++) {
-      const { pong } = this.#dialect;
-      this.send(pong === undefined ? PONG_FRAME : clientFrame(pong));
+      const { ping } = this.#dialect;
+      this.send(ping === undefined ? PONG_FRAME : clientFrame(ping.answer));
     }
     return messages;
   }

@@ -6,8 +6,10 @@
 import { Client } from "./client.ts";
 import { clientFrame } from "./client_frame.ts";
 import { type Dialect, DIALECTS } from "./dialect.ts";
-import { Poll, sleepFor } from "./libc.ts";
+import { holdLittle, Poll, sleepFor } from "./libc.ts";
 import type {
+  Flooded,
+  FloodOrder,
   JoinPlan,
   OpenOrder,
   Paced,
@@ -43,6 +45,10 @@ const LOOK_MS_PER_CLIENT = 0.0005;
 /** The first look, as a share of the shortest of the last few. */
 const FIRST_LOOK = 0.25;
 const RECENT = 5;
+const FLOOD_TICK_MS = 10;
+const QUIET_EVERY_MS = 20;
+const QUIET_BYTES = 64;
+const QUIET_ROOM = "quiet";
 const NO_ROOMS: JoinPlan = { rooms: 1, perClient: 0 };
 
 /** Clients of one contender. */
@@ -131,7 +137,10 @@ export class Crowd {
     return order.ahead === 0 ? this.#oneByOne(order) : this.#stream(order);
   }
 
-  #stream({ ms, bytes, times, ahead }: SaturateOrder): Saturated {
+  #stream(
+    { ms, bytes, times, ahead: firstAhead, maxAhead = firstAhead }: SaturateOrder,
+  ): Saturated {
+    let ahead = firstAhead;
     const frames = targetsOf(this.#plan).map((room) => this.#frame(room, bytes, times));
     const members = this.#members * times;
     const sweepMs = Math.max(MIN_SWEEP_MS, this.#clients.length * SWEEP_MS_PER_CLIENT);
@@ -155,6 +164,8 @@ export class Crowd {
         heard += this.#sweep();
         if (heard === from && before - start > ms + LOST_AFTER_MS) break;
       }
+      // A contender that has delivered everything may have been idle: it gets more to do at once.
+      if (heard === sent * members) ahead = Math.min(2 * ahead, maxAhead);
       // The rate is that of the time between, when everybody was busy.
       const now = performance.now() - start;
       if (firstMs === 0) [firstMs, firstHeard] = [now, heard];
@@ -294,6 +305,48 @@ export class Crowd {
     return { ms: performance.now() - start, reconnected };
   }
 
+  /** Broadcasts to clients that do not read, and times one that does. */
+  flood({ ms, bytes, rate }: FloodOrder): Flooded {
+    for (const client of this.#clients) {
+      client.paused = true;
+      holdLittle(client.socket);
+    }
+    const quiet = this.#open(0);
+    this.#waitFor([quiet], (client) => client.isOpen);
+    const answers = quiet.heard + this.#dialect.joinAnswers(1);
+    quiet.send(clientFrame(this.#dialect.join({ join: [QUIET_ROOM] })));
+    this.#waitFor([quiet], (client) => client.heard >= answers);
+    const ping = this.#frame(QUIET_ROOM, QUIET_BYTES, 1);
+    const times = rate * FLOOD_TICK_MS / 1000;
+    const tick = joined(targetsOf(this.#plan).map((room) => this.#frame(room, bytes, times)));
+    const [driver] = this.#drivers;
+    const poll = new Poll([quiet.socket]);
+    const quietMs: number[] = [];
+    const count = Math.floor(ms / QUIET_EVERY_MS);
+    const start = performance.now();
+    const dueMs = (i: number) => start + i * QUIET_EVERY_MS;
+    let [sent, ticks, nextTick] = [0, 0, start];
+    while (quietMs.length < count) {
+      const now = performance.now();
+      if (now > start + ms + LOST_AFTER_MS) break;
+      for (; sent < count && now >= dueMs(sent); sent++) quiet.send(ping);
+      driver.flush();
+      // A server that does not take more is not given more.
+      if (now >= nextTick && now < start + ms && driver.isIdle) {
+        driver.send(tick);
+        ticks++;
+        nextTick = Math.max(nextTick + FLOOD_TICK_MS, now);
+      }
+      if (poll.wait(WAIT_MS) === 0) continue;
+      for (let messages = quiet.read(); messages > 0; messages--) {
+        quietMs.push(performance.now() - dueMs(quietMs.length));
+      }
+    }
+    quiet.close();
+    quietMs.sort((a, b) => a - b);
+    return { quietMs, lost: count - quietMs.length, rate: ticks * times / ms * 1000 };
+  }
+
   get #members(): number {
     return membersPerRoom(this.#clients.length, this.#plan);
   }
@@ -328,8 +381,9 @@ export class Crowd {
       const client = this.#clients[indexes[at]];
       const rooms = roomsOf(indexes[at], this.#plan);
       let answers = client.heard;
-      for (let i = 0; i < rooms.length; i += NAMES_AT_ONCE, answers++) {
+      for (let i = 0; i < rooms.length; i += NAMES_AT_ONCE) {
         const join = rooms.slice(i, i + NAMES_AT_ONCE);
+        answers += this.#dialect.joinAnswers(join.length);
         client.send(clientFrame(this.#dialect.join({ join })));
       }
       expected.set(client, answers);

@@ -1,6 +1,6 @@
 /**
- * Counts the WebSocket frames in a stream of bytes, and looks at nothing else (RFC 6455, section
- * 5.2):
+ * Counts the messages in a stream of WebSocket frames. It looks only at the headers (RFC 6455, section
+ * 5.2), and, where one frame may hold several messages, at the ends of lines:
  *
  * ```
  * 1 byte   FIN, opcode in the lower four bits
@@ -12,7 +12,6 @@
 const OPCODE_MASK = 0x0f;
 const CLOSE = 0x8;
 const PING = 0x9;
-const PONG = 0xa;
 const LENGTH_MASK = 0x7f;
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
@@ -20,6 +19,7 @@ const SHORT_HEADER_BYTES = 2;
 const HEADER_16_BYTES = 4;
 const HEADER_64_BYTES = 10;
 const U32 = 2 ** 32;
+const NO_LENGTH = -1;
 
 /** What a peer wants besides being heard. */
 export interface Signals {
@@ -27,24 +27,37 @@ export interface Signals {
   closed: boolean;
 }
 
-/** Counts the frames of one connection. */
+/** What is known of the frames of a contender. */
+export interface FrameCounterOptions {
+  /** A message of this length is a ping, and not data. */
+  readonly pingBytes?: number;
+  /** Frames hold one message a line. */
+  readonly hasLines?: boolean;
+}
+
+const LINE_END = 0x0a;
+
+/** Counts the messages of one connection. */
 export class FrameCounter {
-  /** Pings of the protocol, and of Socket.IO: see `isTinyPing`. */
+  /** Pings of the protocol, and those that are messages. */
   readonly signals: Signals = { pings: 0, closed: false };
   /** Messages of this length are counted by themselves. */
-  watchedBytes = -1;
+  watchedBytes = NO_LENGTH;
   watched = 0;
-  readonly #isTinyPing: boolean;
+  readonly #pingBytes: number;
+  readonly #hasLines: boolean;
   /** Bytes of the current frame still to come. */
   #rest = 0;
   #isData = false;
+  /** Bytes so far of a line that has not ended. */
+  #lineBytes = 0;
   /** A header that did not come in one piece. */
   readonly #header = new Uint8Array(HEADER_64_BYTES);
   #headerBytes = 0;
 
-  /** @param isTinyPing a message of one byte is a ping, as with Socket.IO, and not data. */
-  constructor(isTinyPing = false) {
-    this.#isTinyPing = isTinyPing;
+  constructor({ pingBytes = NO_LENGTH, hasLines = false }: FrameCounterOptions = {}) {
+    this.#pingBytes = pingBytes;
+    this.#hasLines = hasLines;
   }
 
   /** Takes what has arrived. Returns how many frames of data have become complete. */
@@ -69,9 +82,28 @@ export class FrameCounter {
         }
       }
       const taken = Math.min(this.#rest, length - at);
-      at += taken;
       this.#rest -= taken;
-      if (this.#rest === 0 && this.#isData) complete++;
+      if (this.#isData && this.#hasLines) complete += this.#countLines(bytes, at, at + taken);
+      else if (this.#rest === 0 && this.#isData) complete++;
+      at += taken;
+    }
+    return complete;
+  }
+
+  /** Counts the messages that end in this part of a frame: with a line, or with the frame. */
+  #countLines(bytes: Uint8Array, start: number, end: number): number {
+    let complete = 0;
+    for (let at = start; at < end;) {
+      const lineEnd = bytes.indexOf(LINE_END, at);
+      const isWhole = lineEnd >= 0 && lineEnd < end;
+      const stop = isWhole ? lineEnd : end;
+      this.#lineBytes += stop - at;
+      at = isWhole ? stop + 1 : stop;
+      if (!isWhole && this.#rest > 0) break;
+      if (this.#lineBytes === this.#pingBytes) this.signals.pings++;
+      else complete++;
+      if (this.#lineBytes === this.watchedBytes) this.watched++;
+      this.#lineBytes = 0;
     }
     return complete;
   }
@@ -80,11 +112,12 @@ export class FrameCounter {
     const opcode = bytes[at] & OPCODE_MASK;
     const length = payloadBytes(bytes, at);
     this.#rest = length;
-    const isPing = opcode === PING || this.#isTinyPing && length === 1 && opcode < CLOSE;
+    const isMessage = opcode < CLOSE;
+    const isPing = opcode === PING || isMessage && length === this.#pingBytes && !this.#hasLines;
     if (isPing) this.signals.pings++;
     if (opcode === CLOSE) this.signals.closed = true;
-    this.#isData = !isPing && opcode !== CLOSE && opcode !== PONG;
-    if (this.#isData && length === this.watchedBytes) this.watched++;
+    this.#isData = isMessage && !isPing;
+    if (this.#isData && length === this.watchedBytes && !this.#hasLines) this.watched++;
   }
 }
 

@@ -1,13 +1,14 @@
 /** The load generator, from where it is told what to do. */
 
 import { Program } from "../program.ts";
-import type { Absorbed, LoadOrder, Paced, Probed, Saturated } from "./orders.ts";
+import type { Absorbed, Flooded, LoadOrder, Paced, Probed, Saturated } from "./orders.ts";
 
 /** What each order is answered with. */
 interface Answers {
   saturate: Saturated;
   pace: Paced;
   probe: Probed;
+  flood: Flooded;
   absorb: Absorbed;
 }
 

@@ -38,6 +38,8 @@ function run(order: LoadOrder): unknown {
       return people().reopen(order.node, order.port);
     case "probe":
       return people().probe(order);
+    case "flood":
+      return people().flood(order);
     case "absorb":
       return absorb(order);
     case "close":

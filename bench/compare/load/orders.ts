@@ -40,6 +40,8 @@ export interface SaturateOrder {
   readonly times: number;
   /** Deliveries that may be missing when more is sent. 0: one at a time, in one room, each timed. */
   readonly ahead: number;
+  /** `ahead` doubles up to this, whenever everything has been delivered. */
+  readonly maxAhead?: number;
 }
 
 /** What came of it. */
@@ -111,6 +113,28 @@ export interface Probed {
   readonly reconnected: number;
 }
 
+/**
+ * Has no client read any more, and broadcasts to each of their rooms at a rate. Meanwhile one more
+ * client, in a room of its own, broadcasts to itself, and is timed.
+ */
+export interface FloodOrder {
+  readonly op: "flood";
+  readonly ms: number;
+  readonly bytes: number;
+  /** Broadcasts a second to each room, as long as the server takes them. */
+  readonly rate: number;
+}
+
+/** How that went. */
+export interface Flooded {
+  /** How long each message of the quiet room took from the planned time, in ms, sorted. */
+  readonly quietMs: readonly number[];
+  /** Messages of the quiet room that did not come. */
+  readonly lost: number;
+  /** Broadcasts a second to each room that the server took. */
+  readonly rate: number;
+}
+
 /** Absorbs what a blaster writes. */
 export interface AbsorbOrder {
   readonly op: "absorb";
@@ -138,5 +162,6 @@ export type LoadOrder =
   | PauseOrder
   | ReopenOrder
   | ProbeOrder
+  | FloodOrder
   | AbsorbOrder
   | { readonly op: "close" };

@@ -9,7 +9,7 @@ const CHANNEL = "broadcasts";
 
 function syncDriver() {
   if (config.kind !== "redis") return undefined;
-  return redis({ channel: CHANNEL, client: new Redis({ port: config.enginePort }) });
+  return redis({ channel: CHANNEL, client: new Redis({ port: config.brokerPort }) });
 }
 
 const ws = crossws({

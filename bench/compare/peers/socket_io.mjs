@@ -16,7 +16,7 @@ import { alsoOrder, collectGarbage, config, ready, takeOrders } from "../contend
 function adapter() {
   if (config.kind === "cluster") return createClusterAdapter();
   if (config.kind !== "redis") return undefined;
-  const publisher = new Redis({ port: config.enginePort });
+  const publisher = new Redis({ port: config.brokerPort });
   return createRedisAdapter(publisher, publisher.duplicate());
 }
 

@@ -22,7 +22,7 @@ function deliver(room, body) {
 let broadcast = deliver;
 
 if (config.kind === "redis") {
-  const publisher = new Redis({ port: config.enginePort });
+  const publisher = new Redis({ port: config.brokerPort });
   const subscriber = publisher.duplicate();
   subscriber.on("message", (_channel, text) => {
     const { room, body } = JSON.parse(text);

@@ -1,5 +1,9 @@
-/** 5: a client that stops reading, a node that stops, a node that is killed and comes back. */
+/**
+ * 5: a client that stops reading, a thousand that never read, a node that stops, a node that is killed
+ * and comes back.
+ */
 
+import type { JoinPlan } from "../load/orders.ts";
 import type { Running } from "../running.ts";
 import { type Context, placed, type Scenario, stageSteps, type Step } from "../scenario.ts";
 import { percentile } from "../stats.ts";
@@ -15,6 +19,16 @@ const STALLED_CLIENT = 0;
 const CLIENTS = 20;
 const SAMPLE_MS = 1_000;
 const SET_UP_SECONDS = 1.5;
+
+const FLOOD_CLIENTS = 1_000;
+const FLOOD_BYTES = 1024;
+/** To each room. */
+const FLOOD_RATE = 1_000;
+const FLOOD_MS = 12_000;
+const FLOOD_SAMPLE_MS = 250;
+/** Memory counts as free again when this share of it is left at most. */
+const FREE_SHARE = 0.02;
+const FREE_LIMIT_MS = 12_000;
 
 const NODES = 3;
 const STALLED_NODE = 2;
@@ -167,9 +181,91 @@ function killSteps(context: Context): Step[] {
   });
 }
 
+/** Broadcasts to clients that never read, then closes them, and waits for their memory. */
+async function flooded(running: Running, name: string, plan: JoinPlan, quick: boolean) {
+  const clients = quick ? FLOOD_CLIENTS / QUICK_SHARE : FLOOD_CLIENTS;
+  await running.open(clients, plan);
+  await running.generator.run({ op: "join", ...plan });
+  await running.collectGarbage();
+  const before = await running.heapBytes();
+  let peak = before;
+  let isOver = false;
+  const watch = async () => {
+    while (!isOver) {
+      peak = Math.max(peak, await running.heapBytes());
+      await sleep(FLOOD_SAMPLE_MS);
+    }
+  };
+  const watching = watch();
+  const ms = quick ? FLOOD_MS / QUICK_SHARE : FLOOD_MS;
+  const order = { op: "flood", ms, bytes: FLOOD_BYTES, rate: FLOOD_RATE } as const;
+  const { quietMs, lost, rate } = await running.generator.run(order);
+  isOver = true;
+  await watching;
+  await running.generator.run({ op: "close" });
+  const closed = performance.now();
+  let left = peak - before;
+  while (left > (peak - before) * FREE_SHARE && performance.now() - closed < FREE_LIMIT_MS) {
+    await sleep(FLOOD_SAMPLE_MS);
+    await running.collectGarbage();
+    left = await running.heapBytes() - before;
+  }
+  return {
+    case: { part: "flood", rooms: name },
+    values: {
+      perClientBytes: (peak - before) / clients,
+      leftPerClientBytes: left / clients,
+      freeAfterMs: performance.now() - closed,
+      quietP50Ms: percentile(quietMs, 0.5),
+      quietP99Ms: percentile(quietMs, 0.99),
+      quietMaxMs: quietMs.at(-1) ?? NaN,
+      lost,
+      rate,
+    },
+  };
+}
+
+function floodSteps(context: Context): Step[] {
+  const plans = {
+    "all in one room": { rooms: 1, perClient: 1 },
+    "each in a room of its own": { rooms: FLOOD_CLIENTS, perClient: 1 },
+  };
+  if (context.quick) plans["each in a room of its own"].rooms /= QUICK_SHARE;
+  // Others have no limit to what waits for a client: a machine runs out of memory.
+  const contenders = placed(context, "alone").filter(({ ours, runtime }) =>
+    ours && runtime === "deno"
+  );
+  return Object.entries(plans).flatMap(([name, plan]) =>
+    contenders.flatMap((contender) =>
+      stageSteps(context, {
+        what: `clients that never read, ${name}`,
+        contenders: [contender],
+        nodes: 1,
+        rounds: 1,
+        setUpSeconds: 0.5,
+        setUp: () => Promise.resolve(),
+        measurements: [{
+          what: `${FLOOD_CLIENTS} of them`,
+          seconds: (FLOOD_MS + FREE_LIMIT_MS) / 1000 / (context.quick ? QUICK_SHARE : 1),
+          run: (running) => flooded(running, name, plan, context.quick),
+        }],
+      })
+    )
+  );
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
 /** Bad weather. */
 export const badWeather: Scenario = {
   number: 5,
   title: "Bad weather",
-  steps: (context) => [...clientSteps(context), ...nodeSteps(context), ...killSteps(context)],
+  steps: (context) => [
+    ...clientSteps(context),
+    ...floodSteps(context),
+    ...nodeSteps(context),
+    ...killSteps(context),
+  ],
 };

@@ -84,7 +84,7 @@ function nodeSteps(context: Context): Step[] {
 async function costs(running: Running, nodes: number, clients: number, plan: JoinPlan) {
   const perBroadcast = membersPerRoom(clients, plan);
   const ahead = aheadOf({ nodes, clients, bytes: BYTES, perBroadcast });
-  return (await saturate(running, { ms: ROUND_MS, bytes: BYTES, times: 1, ahead })).rates;
+  return (await saturate(running, { ms: ROUND_MS, bytes: BYTES, times: 1, ...ahead })).rates;
 }
 
 function coreSteps(context: Context): Step[] {

@@ -54,11 +54,11 @@ export const oneNode: Scenario = {
           seconds: ROUND_SECONDS,
           async run(running) {
             const perBroadcast = clients * times;
-            // Singly means one at a time: who sends together what comes together must not.
+            // Singly means one at a time: a contender must not send together what comes together.
             const ahead = times === 1
-              ? 0
+              ? { ahead: 0 }
               : aheadOf({ nodes: 1, clients, bytes: BYTES, perBroadcast });
-            const order = { ms: ROUND_MS, bytes: BYTES, times, ahead };
+            const order = { ms: ROUND_MS, bytes: BYTES, times, ...ahead };
             const { rates, eachMs } = await saturate(running, order);
             const sorted = [...eachMs].sort((a, b) => a - b);
             const values = times === 1

@@ -44,14 +44,14 @@ export const throughput: Scenario = {
             ms: WARM_UP_MS,
             bytes: SIZES[0],
             times: 1,
-            ahead: ahead(SIZES[0]),
+            ...ahead(SIZES[0]),
           });
         },
         measurements: SIZES.map((bytes) => ({
           what: `${bytes} B`,
           seconds: ROUND_SECONDS,
           async run(running) {
-            const order = { ms: ROUND_MS, bytes, times: 1, ahead: ahead(bytes) };
+            const order = { ms: ROUND_MS, bytes, times: 1, ...ahead(bytes) };
             const { rates } = await saturate(running, order);
             return { case: { nodes, clients, rooms: plan.rooms, bytes }, values: rates };
           },
