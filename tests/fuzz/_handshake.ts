@@ -42,7 +42,12 @@ const OWN_INCARNATION = "0101010101010101";
 /** The node that is spoken to. */
 export const SELF_NAME = "self@10.0.0.1:9000";
 const SELF = newIdentity(SELF_NAME, Uint8Array.fromHex(OWN_INCARNATION));
-const OWN_EXTENSION = { incarnation: Uint8Array.fromHex(OWN_INCARNATION), features: 1 };
+/** All that a node announces: bits 0 to 4. */
+const OWN_FEATURES = 0b1_1111;
+const OWN_EXTENSION = {
+  incarnation: Uint8Array.fromHex(OWN_INCARNATION),
+  features: OWN_FEATURES,
+};
 const OWN_NAME = encodeName({ name: SELF.name, creation: 1, extension: OWN_EXTENSION });
 const OWN_CHALLENGE_MESSAGE = encodeChallenge({
   name: SELF.name,
