@@ -16,14 +16,14 @@
  */
 
 /** Feature bit 0: the node understands GOODBYE. */
-export const FEATURE_GOODBYE = 1 << 0;
+export const FEATURE_GOODBYE: number = 1 << 0;
 /** Feature bit 1: the node understands ROOM_MESSAGE. */
-export const FEATURE_ROOM_MESSAGE = 1 << 1;
+export const FEATURE_ROOM_MESSAGE: number = 1 << 1;
 /** Feature bit 2: the node understands ROOM_INTEREST and honours it. */
-export const FEATURE_ROOM_INTEREST = 1 << 2;
+export const FEATURE_ROOM_INTEREST: number = 1 << 2;
 /** Feature bit 3: the node understands MISSED. */
-export const FEATURE_MISSED = 1 << 3;
+export const FEATURE_MISSED: number = 1 << 3;
 /** Feature bit 4: the node understands ROOM_CLOSE. */
-export const FEATURE_ROOM_CLOSE = 1 << 4;
+export const FEATURE_ROOM_CLOSE: number = 1 << 4;
 /** Feature bit 5: the node observes the cluster and is no member of it. */
-export const FEATURE_OBSERVER = 1 << 5;
+export const FEATURE_OBSERVER: number = 1 << 5;

@@ -9,7 +9,7 @@ import { FrameError } from "./frame_error.ts";
 export const FRAME_HEADER_BYTES = 4;
 
 /** Largest payload in a session unless set otherwise, 16 MiB; the original's fixed limit. */
-export const SESSION_MAX_FRAME_BYTES = 16 * 1024 * 1024;
+export const SESSION_MAX_FRAME_BYTES: number = 16 * 1024 * 1024;
 
 /** Largest payload while two nodes shake hands. */
 export const HANDSHAKE_MAX_FRAME_BYTES = 4096;
@@ -40,7 +40,7 @@ export function encodeFrame(payload: Uint8Array): Uint8Array {
 }
 
 /**
- * Writes a payload with its length before it at `at`, and returns the offset behind it. The caller
+ * Writes a payload with its length before it at `at`, and returns the offset after it. The caller
  * has seen to it that there is room for {@linkcode FRAME_HEADER_BYTES} and the payload.
  *
  * @example

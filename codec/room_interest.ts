@@ -16,7 +16,7 @@ import { ROOM_INTEREST } from "./tags.ts";
  * Largest ROOM_INTEREST with more than one name, in bytes. A single name always fits: it has up to
  * 65,535 bytes, so the message has up to 65,539.
  */
-export const MAX_ROOM_INTEREST_BYTES = 64 * 1024;
+export const MAX_ROOM_INTEREST_BYTES: number = 64 * 1024;
 
 const OP_START = 1;
 const ROOMS_START = 2;

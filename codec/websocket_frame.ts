@@ -41,7 +41,7 @@ export const OPCODE = {
 export const MAX_CONTROL_BYTES = 125;
 
 /** Largest reason in a close frame, in bytes of UTF-8. */
-export const MAX_CLOSE_REASON_BYTES = MAX_CONTROL_BYTES - 2;
+export const MAX_CLOSE_REASON_BYTES: number = MAX_CONTROL_BYTES - 2;
 
 /** Largest header of a frame: two bytes, a 64-bit length and a masking key. */
 export const MAX_WEBSOCKET_HEADER_BYTES = 14;

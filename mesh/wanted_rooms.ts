@@ -11,7 +11,7 @@ import { nameBytes } from "./name_bytes.ts";
 export const MAX_INTEREST_ROOMS = 100_000;
 
 /** Most bytes of names that a node announces, and that a receiver keeps for a peer. */
-export const MAX_INTEREST_BYTES = 8 * 1024 * 1024;
+export const MAX_INTEREST_BYTES: number = 8 * 1024 * 1024;
 
 interface Wish<Peer> {
   everything: boolean;

@@ -14,7 +14,7 @@ import {
 } from "../codec/mod.ts";
 
 /** Largest message, in bytes. It keeps a receiver busy for some milliseconds at most. */
-export const MAX_MESSAGE_BYTES = 256 * 1024;
+export const MAX_MESSAGE_BYTES: number = 256 * 1024;
 
 /**
  * A snapshot waits for a random part of this time. So one answers several questions, and not all nodes

@@ -13,7 +13,7 @@ import type { UpgradeStream } from "./upgrade.ts";
  * Collected bytes that are written before the turn ends. What the system takes then no longer counts
  * as unsent, so that a burst does not make a healthy client slow.
  */
-export const WRITE_AT_BYTES = 64 * 1024;
+export const WRITE_AT_BYTES: number = 64 * 1024;
 
 export class Outbox implements Flushable {
   readonly #stream: UpgradeStream;

@@ -294,8 +294,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the connection of who is refused stays open",
     file: "mesh/connector.ts",
-    find: "      this.#close(connection);\n      // Whoever finds out",
-    replace: "      // Whoever finds out",
+    find: "      this.#close(connection);\n      // A node that finds",
+    replace: "      // A node that finds",
   },
   {
     name: "what follows a goodbye is delivered",
@@ -347,9 +347,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "what TLS has decrypted is handed out twice if the reader's buffer is small",
-    file: "mesh/tls_connection.ts",
-    find: "this.#unread.unshift(bytes.subarray(fits.length));",
-    replace: "this.#unread.unshift(bytes);",
+    file: "mesh/unread.ts",
+    find: "this.#chunks.unshift(chunk.subarray(fits.length));",
+    replace: "this.#chunks.unshift(chunk);",
   },
   {
     name: "a frame without a mask is accepted",

@@ -1,24 +1,27 @@
 /**
  * What JSR makes of roomcast for `npm install`: each module as JavaScript beside a tree of
- * declarations in `_dist`, with specifiers to match, and a `package.json`. Each file is translated by
- * itself, as JSR does it, so an export whose type must be inferred cannot pass.
+ * declarations in `_dist`, with specifiers to match, and a `package.json`. As with JSR, declarations
+ * are made of what is written, so an export whose type must be inferred cannot pass.
  */
 
-import { dirname, join } from "node:path/posix";
+import { dirname, join, relative } from "node:path/posix";
 import ts from "typescript";
 import config from "../../deno.json" with { type: "json" };
 
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 
-/** Writes the package into a folder. */
-export async function writePackage(folder: string): Promise<void> {
+/** Writes the package into a folder. `types` is a folder that has `@types/node` in it. */
+export async function writePackage(folder: string, types: string): Promise<void> {
+  const paths: string[] = [];
   for (const entry of config.publish.include) {
-    for await (const path of sources(entry)) {
-      const source = await Deno.readTextFile(join(ROOT, path));
-      const [code, declarations] = translate(path, source);
-      await write(join(folder, path.replace(/\.ts$/, ".js")), code);
-      await write(join(folder, "_dist", path.replace(/\.ts$/, ".d.ts")), declarations);
-    }
+    for await (const path of sources(entry)) paths.push(path);
+  }
+  for (const path of paths) {
+    const source = await Deno.readTextFile(join(ROOT, path));
+    await write(join(folder, path.replace(/\.ts$/, ".js")), translate(path, source));
+  }
+  for (const [path, text] of declarationsOf(paths, types)) {
+    await write(join(folder, "_dist", path), respecified(text));
   }
   const exports = Object.entries(config.exports).map(([name, path]) => {
     const module = path.replace(/^\.\//, "").replace(/\.ts$/, "");
@@ -43,35 +46,55 @@ async function* sources(path: string): AsyncIterable<string> {
   for await (const { name } of Deno.readDir(join(ROOT, path))) yield* sources(join(path, name));
 }
 
-function translate(path: string, source: string): [code: string, declarations: string] {
-  const compilerOptions: ts.CompilerOptions = {
-    target: ts.ScriptTarget.ESNext,
-    module: ts.ModuleKind.ESNext,
-    verbatimModuleSyntax: true,
-    strict: true,
-  };
-  const options = { fileName: path, reportDiagnostics: true };
-  const code = ts.transpileModule(source, { ...options, compilerOptions });
-  const declarations = ts.transpileDeclaration(source, {
-    ...options,
-    compilerOptions: { ...compilerOptions, declaration: true, isolatedDeclarations: true },
+const LANGUAGE: ts.CompilerOptions = {
+  target: ts.ScriptTarget.ESNext,
+  module: ts.ModuleKind.ESNext,
+  moduleResolution: ts.ModuleResolutionKind.Bundler,
+  verbatimModuleSyntax: true,
+  strict: true,
+};
+
+function translate(path: string, source: string): string {
+  const { outputText, diagnostics = [] } = ts.transpileModule(source, {
+    compilerOptions: LANGUAGE,
+    fileName: path,
+    reportDiagnostics: true,
   });
-  const faults = [...code.diagnostics ?? [], ...declarations.diagnostics ?? []];
-  if (faults.length > 0) {
-    const texts = faults.map(({ messageText }) =>
-      ts.flattenDiagnosticMessageText(messageText, "\n")
-    );
-    throw new Error(`${path}: ${texts.join("\n")}`);
-  }
-  return [respecified(code.outputText, ".js"), respecified(declarations.outputText, ".d.ts")];
+  throwFirst(diagnostics);
+  return respecified(outputText);
 }
 
-/** Other extensions in what is imported. Relative specifiers stand nowhere but in such places. */
-function respecified(text: string, extension: string): string {
-  return text.replaceAll(
-    /((?:from|import)\s*\(?\s*")(\.\.?\/[^"]+)\.ts(")/g,
-    (_, before, specifier, after) => `${before}${specifier}${extension}${after}`,
-  );
+/** Declarations by their path. `deno check` is what checks the sources, which use `Deno` inside. */
+function declarationsOf(paths: readonly string[], types: string): Map<string, string> {
+  const declarations = new Map<string, string>();
+  const program = ts.createProgram(paths.map((path) => join(ROOT, path)), {
+    ...LANGUAGE,
+    allowImportingTsExtensions: true,
+    declaration: true,
+    emitDeclarationOnly: true,
+    isolatedDeclarations: true,
+    typeRoots: [types],
+    types: ["node"],
+  });
+  const { diagnostics } = program.emit(undefined, (path, text) => {
+    declarations.set(relative(ROOT, path), text);
+  });
+  throwFirst(diagnostics);
+  return declarations;
+}
+
+function throwFirst([fault]: readonly ts.Diagnostic[]): void {
+  if (fault === undefined) return;
+  const text = ts.flattenDiagnosticMessageText(fault.messageText, "\n");
+  throw new Error(`${fault.file?.fileName}: ${text}`);
+}
+
+/**
+ * JavaScript's extension in what is imported. JSR writes `.d.ts` among declarations, which leads to the
+ * same files, but which the compiler takes for an error unless it skips the check of libraries.
+ */
+function respecified(text: string): string {
+  return text.replaceAll(/((?:from|import)\s*\(?\s*")(\.\.?\/[^"]+)\.ts"/g, '$1$2.js"');
 }
 
 async function write(path: string, text: string): Promise<void> {
