@@ -347,9 +347,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "what TLS has decrypted is handed out twice if the reader's buffer is small",
-    file: "mesh/tls_connection.ts",
-    find: "this.#unread.unshift(bytes.subarray(fits.length));",
-    replace: "this.#unread.unshift(bytes);",
+    file: "mesh/unread.ts",
+    find: "this.#chunks.unshift(chunk.subarray(fits.length));",
+    replace: "this.#chunks.unshift(chunk);",
   },
   {
     name: "a frame without a mask is accepted",
