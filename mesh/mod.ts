@@ -18,7 +18,7 @@
  * **Security.** Links are TLS 1.2 or later by an ephemeral certificate, which nobody verifies. Both
  * sides prove that they know the cookie, by HMAC-SHA256 over everything that was said before and the
  * certificate of this connection; so proofs cannot be replayed, reflected, or relayed by somebody in
- * the middle. With `tls: { … }` certificates are yours and verified besides; with `tls: false` links
+ * the middle. With `tls: { … }` certificates are yours and are verified too; with `tls: false` links
  * are plain TCP, and whoever sits on the path can read and change messages. A node that knows the
  * cookie is trusted. A weak cookie can be guessed off-line by whoever a node dials, so make it random:
  * `openssl rand -base64 32`.

@@ -43,7 +43,7 @@ export interface TlsEnd {
   binding(socket: TLSSocket): Promise<Uint8Array>;
 }
 
-/** See the file's head. */
+/** See the head of the file. */
 export class TlsConnection implements Connection {
   readonly remoteAddress: Address;
 
@@ -70,6 +70,7 @@ export class TlsConnection implements Connection {
   /** A piece is being encrypted, and is written when all of it is there. */
   #isSealing = false;
   #flushed: Promise<void> = Promise.resolve();
+  #joined = new Uint8Array(0);
   #feeding = false;
   #over = false;
   #isClosed = false;
@@ -283,10 +284,23 @@ export class TlsConnection implements Connection {
   /** Writes the ciphertext that waits, in one piece. */
   #flush(): Promise<void> {
     this.#flushed = this.#flushed.then(async () => {
-      const [first, ...rest] = this.#sealed.splice(0);
-      if (first !== undefined) await this.#writeInner(rest.length > 0 ? join(first, rest) : first);
+      const chunks = this.#sealed.splice(0);
+      if (chunks.length === 1) await this.#writeInner(chunks[0]);
+      else if (chunks.length > 1) await this.#writeInner(this.#join(chunks));
     });
     return this.#flushed;
+  }
+
+  /** The chunks as one. Its memory is used again by the next call. */
+  #join(chunks: readonly Uint8Array[]): Uint8Array {
+    const size = chunks.reduce((sum, { length }) => sum + length, 0);
+    if (this.#joined.length < size) this.#joined = new Uint8Array(size);
+    let at = 0;
+    for (const chunk of chunks) {
+      this.#joined.set(chunk, at);
+      at += chunk.length;
+    }
+    return this.#joined.subarray(0, size);
   }
 
   async #writeInner(bytes: Uint8Array): Promise<void> {
@@ -318,17 +332,6 @@ export class TlsConnection implements Connection {
       )
       : new MeshError("tls-failed", peer, `no TLS with ${peer}: ${message}`, { cause });
   }
-}
-
-function join(first: Uint8Array, rest: readonly Uint8Array[]): Uint8Array {
-  const size = rest.reduce((sum, { length }) => sum + length, first.length);
-  const joined = new Uint8Array(size);
-  let at = 0;
-  for (const part of [first, ...rest]) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }
 
 function closedError(): Error {

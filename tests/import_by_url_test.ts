@@ -129,11 +129,11 @@ Deno.test("mod.ts can be imported by URL, with no import map and nothing else at
   }
 });
 
-Deno.test("a server may send modules with each of the types that the README names", async () => {
-  const readme = await Deno.readTextFile(new URL("README.md", ROOT));
-  const [, list = ""] = /must send `\.ts` files as (.*?) or\s+without a type/s.exec(readme) ?? [];
+Deno.test("a server may send modules with each of the types that the docs name", async () => {
+  const page = await Deno.readTextFile(new URL("docs/deploy.md", ROOT));
+  const [, list = ""] = /must send `\.ts` files as (.*?) or\s+without a type/s.exec(page) ?? [];
   const types = Array.from(list.matchAll(/`(\S+\/\S+)`/g), ([, type]) => type);
-  assert(types.length >= 4, `the README names only ${types}`);
+  assert(types.length >= 4, `docs/deploy.md names only ${types}`);
   const bad = "text/vnd.trolltech.linguist";
   await Promise.all([...types, undefined, bad].map(async (type) => {
     const headers = new Headers(type === undefined ? {} : { "content-type": type });

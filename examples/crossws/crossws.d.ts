@@ -1,6 +1,6 @@
 /**
- * The part of crossws's types that is used here. Its own bring those of Node.js along, and a program
- * that is checked by Deno cannot have both.
+ * The part of crossws's types that is used here. Its own types load those of Node.js, which
+ * conflict with Deno's.
  */
 
 import type { SyncAdapter } from "crossws/sync";

@@ -3,11 +3,10 @@ import type { SyncAdapter, SyncMessage } from "crossws/sync";
 import type { Rooms } from "../../mod.ts";
 
 /**
- * A sync driver of crossws over the mesh, in the place of those for Redis and PostgreSQL:
- * `sync: meshSync(rooms, "my-app")`. In Nitro, it goes where the options of crossws go. What is
- * published on one server reaches the subscribers on all; bytes stay bytes.
+ * A sync driver of crossws over the mesh: `crossws({ hooks, sync: meshSync(rooms, "crossws") })`. What
+ * one server publishes reaches the subscribers on all of them. Bytes are sent as bytes.
  *
- * The servers share one room. Its name must be none that a client can join.
+ * All servers use the same room. Choose a name that no client can join.
  */
 export function meshSync(rooms: Rooms, room: string): SyncAdapter {
   return () => {
@@ -26,9 +25,11 @@ export function meshSync(rooms: Rooms, room: string): SyncAdapter {
   };
 }
 
-/** Servers say bytes only, in MessagePack. */
+/** Servers send MessagePack, never text. */
 function read(message: string | Uint8Array): SyncMessage {
-  if (typeof message === "string") throw new TypeError("a server has said a text");
+  if (typeof message === "string") {
+    throw new TypeError("expected bytes from another server, got a text");
+  }
   const [namespace, topic, data] = decode(message) as [string, string, string | Uint8Array];
   return { namespace, topic, data };
 }

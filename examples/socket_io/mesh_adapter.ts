@@ -9,17 +9,22 @@ interface Namespace {
   readonly name: string;
 }
 
-/** A room takes 65,535 bytes. Namespaces that share one are told apart by their messages. */
+/**
+ * A client may choose a namespace's name, and a room's name has a limit. Namespaces whose names agree
+ * so far share a room; each message says which it is for.
+ */
 const MAX_ROOM_LENGTH = 10_000;
 
-/** What Socket.IO keeps of a message for clients that come back: nothing here. */
+/** Where a message is kept for clients that reconnect. This adapter keeps none. */
 const NO_OFFSET: Offset = "";
 
 /**
- * Socket.IO's adapter for several servers, over the mesh: `new Server(http, { adapter: meshAdapter(mesh) })`.
+ * An adapter that lets Socket.IO run on several servers, over the mesh:
+ * `new Server(http, { adapter: meshAdapter(mesh) })`. Each Socket.IO server needs a mesh node of its own.
  *
- * The servers of a namespace share a room that no client can join, and each has one for answers. One
- * node of the mesh serves one Socket.IO server. Leave `connectionStateRecovery` off.
+ * The servers of a namespace share one room, and each has another in which it gets answers. Clients of
+ * Socket.IO cannot reach either. Leave the option `connectionStateRecovery` off, because nothing is
+ * kept.
  */
 export function meshAdapter(mesh: Mesh): new (namespace: Namespace) => MeshAdapter {
   return class extends MeshAdapter {
@@ -31,7 +36,7 @@ export function meshAdapter(mesh: Mesh): new (namespace: Namespace) => MeshAdapt
 
 /** See {@linkcode meshAdapter}. */
 export class MeshAdapter extends ClusterAdapterWithHeartbeat {
-  /** How the servers know each other. A node that is restarted has another. */
+  /** Identifies this server to the others. It changes when the node restarts. */
   protected override readonly uid: string;
   readonly #mesh: Mesh;
   readonly #rooms: Rooms;
@@ -47,7 +52,7 @@ export class MeshAdapter extends ClusterAdapterWithHeartbeat {
     this.#room = `socket.io ${namespace.name}`.slice(0, MAX_ROOM_LENGTH);
     this.#hearing = this.#rooms.listen(this.#room, (message) => this.onMessage(read(message)));
     this.#rooms.listen(`${this.#room} ${this.uid}`, (message) => this.onResponse(read(message)));
-    // Servers are counted as soon as there is a link, and no longer when it is gone.
+    // Without these, Socket.IO would notice a new server after 5 s, and a dead one after 10 s.
     mesh.addEventListener("peerup", this.#greet);
     mesh.addEventListener("nodedown", this.#forget);
   }
@@ -80,8 +85,10 @@ export class MeshAdapter extends ClusterAdapterWithHeartbeat {
   };
 }
 
-/** Servers say bytes only, in MessagePack. */
+/** Servers send MessagePack, never text. */
 function read<Said extends ClusterMessage | ClusterResponse>(message: string | Uint8Array): Said {
-  if (typeof message === "string") throw new TypeError("a server has said a text");
+  if (typeof message === "string") {
+    throw new TypeError("expected bytes from another server, got a text");
+  }
   return decode(Buffer.from(message.buffer, message.byteOffset, message.byteLength));
 }

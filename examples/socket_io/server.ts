@@ -1,5 +1,5 @@
 /**
- * Socket.IO on several servers without Redis: a chat, in which a client joins a room and speaks to it.
+ * Socket.IO on several servers without Redis: a chat with rooms.
  *
  * ```sh
  * export ROOMCAST_COOKIE=$(openssl rand -base64 32)
@@ -7,8 +7,8 @@
  * NODE_NAME=io-2@127.0.0.1:9002 PORT=8002 SEEDS=127.0.0.1:9001 deno run -A examples/socket_io/server.ts
  * ```
  *
- * Clients use `transports: ["websocket"]`, or the balancer must send each client to one server always:
- * long polling needs that, whatever the adapter.
+ * Clients connect with `transports: ["websocket"]`. Long polling also works, but only behind a balancer
+ * that always sends a client to the same server. That is so with every adapter.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Documents of Yjs on several servers, for clients of `y-websocket` as they are.
+ * Yjs documents on several servers, for unmodified `y-websocket` clients.
  *
  * ```sh
  * export ROOMCAST_COOKIE=$(openssl rand -base64 32)
@@ -8,8 +8,9 @@
  * ```
  *
  * The path is the name of the document: `new WebsocketProvider("ws://127.0.0.1:8001", "notes", doc)`.
- * A document lives as long as a client has it open, on whichever server. Whoever may open a document
- * may change all of it. Here that is anybody: check it in yours.
+ * A server keeps a document in memory while one of its clients has it open. Nothing is stored: the last
+ * client takes the document away. Anybody who can open a document can change all of it, so check who
+ * they are before you accept the socket.
  *
  * @module
  */
@@ -19,7 +20,7 @@ import { acceptWebSocket, logEvents, Rooms, type ServerWebSocket, startMesh } fr
 import { refuseUpgrade } from "../../websocket/mod.ts";
 import { SharedDocument } from "./shared_document.ts";
 
-/** A client sends its whole document in one message, if the server has nothing of it. */
+/** A client sends its whole document in one message if the server does not have it yet. */
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const MAX_BUFFERED_BYTES = 16 * 1024 * 1024;
 
@@ -27,14 +28,14 @@ const mesh = await startMesh({
   name: Deno.env.get("NODE_NAME") ?? "yjs-1@127.0.0.1:9001",
   cookie: Deno.env.get("ROOMCAST_COOKIE") ?? "",
   seeds: Deno.env.get("SEEDS")?.split(",").filter(Boolean),
-  // A server hears only of the documents that its clients have open.
+  // A server gets only the documents that its clients have open.
   interest: "room",
 });
 logEvents(mesh);
 const rooms = new Rooms<ServerWebSocket>({ backplane: mesh, maxBufferedBytes: MAX_BUFFERED_BYTES });
 
 const documents = new Map<string, SharedDocument>();
-// After a link was lost, each side may have changes that the other has not heard of.
+// After a link was lost, each side may have changes that the other has missed.
 const syncAll = () => documents.forEach((document) => document.askOtherServers());
 mesh.addEventListener("peerup", syncAll);
 rooms.addEventListener("missed", syncAll);
@@ -58,14 +59,14 @@ server.on("upgrade", (request, stream, head) => {
     try {
       document.receive(socket, data);
     } catch {
-      socket.close(1007, "not what y-websocket says");
+      socket.close(1007, "not a y-websocket message");
     }
   };
   socket.onclose = () => {
     if (document.leave(socket) === 0) documents.delete(name);
   };
 });
-// Clients come when the other servers can be asked for their documents.
+// Clients are let in once the other servers can be asked for their documents.
 await mesh.ready();
 server.listen(Number(Deno.env.get("PORT") ?? 8001));
 

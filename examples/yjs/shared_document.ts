@@ -13,7 +13,7 @@ const QUERY_AWARENESS = 3;
 /** How long clients wait for servers that do not answer, in milliseconds. */
 const ANSWER_LIMIT_MS = 1_000;
 
-/** One tab has one id. More are somebody who fills the memory. */
+/** A tab has one id. A client that sends very many is filling the memory. */
 const MAX_IDS_PER_SOCKET = 100;
 
 /** Where a change comes from, if not from a socket. */
@@ -22,25 +22,25 @@ type Origin = ServerWebSocket | "broadcast" | "answer";
 type AwarenessChange = Record<"added" | "updated" | "removed", number[]>;
 
 /**
- * A document on this server, with what its clients say about themselves (awareness).
+ * A document on this server, and its awareness: what clients tell about themselves.
  *
- * Clients and servers share one room per document. A client's change is broadcast once, in the bytes
- * of `y-websocket`: the clients of all servers hear it, and a listener on each server applies it.
+ * Each document has a room. A change is broadcast once, as the bytes of `y-websocket`: it reaches the
+ * clients of all servers, and on each server a listener that applies it to the server's copy.
  *
- * A server that opens a document asks the others. The question goes to a room that only servers listen
- * to, and the answers come to a room of the one that asks.
+ * A server that opens a document asks the others for it. The question goes to a room in which only
+ * servers listen, and the answers to a room of the server that asked.
  */
 export class SharedDocument {
   readonly #name: string;
   readonly #rooms: Rooms<ServerWebSocket>;
   readonly #doc = new Y.Doc();
   readonly #awareness = new awareness.Awareness(this.#doc);
-  /** The sockets, each with the ids that it has spoken for. */
+  /** The sockets, each with the ids whose awareness it has sent. */
   readonly #clients = new Map<ServerWebSocket, Set<number>>();
   readonly #questions: string;
   readonly #answers: string;
   readonly #hearing: Disposable[];
-  /** Sockets that want the document, while the other servers have not answered. */
+  /** Sockets that have asked for the document. Undefined once the other servers have answered. */
   #waiting: Set<ServerWebSocket> | undefined = new Set();
   #expectedAnswers = 0;
   readonly #answerLimit: ReturnType<typeof setTimeout>;
@@ -49,7 +49,7 @@ export class SharedDocument {
   constructor(name: string, rooms: Rooms<ServerWebSocket>) {
     this.#name = name;
     this.#rooms = rooms;
-    // No client can name these, because they contain a slash.
+    // A slash: no client can open a document of such a name.
     this.#questions = `${name}/questions`;
     this.#answers = `${name}/answers/${crypto.randomUUID()}`;
     this.#awareness.setLocalState(null); // a server has no cursor
@@ -69,7 +69,7 @@ export class SharedDocument {
     if (this.#expectedAnswers === 0) this.#becomeReady();
   }
 
-  /** Asks for what is missing here, and returns how many servers were asked. */
+  /** Asks the other servers for what is missing here. Returns how many were asked. */
   askOtherServers(): number {
     const encoder = encoding.createEncoder();
     encoding.writeVarString(encoder, this.#answers);
@@ -85,13 +85,13 @@ export class SharedDocument {
     if (this.#waiting === undefined) this.#greet(socket);
   }
 
-  /** A client's message. Throws if nothing can be made of it. */
+  /** Handles a client's message. Throws if it is malformed. */
   receive(socket: ServerWebSocket, message: unknown): void {
     if (!(message instanceof ArrayBuffer)) throw new TypeError("a message must be binary");
     this.#apply(new Uint8Array(message), socket);
   }
 
-  /** A client has gone. Returns how many are left; after the last, the document is closed. */
+  /** A client has gone. Returns how many are left. After the last one, the document is closed. */
   leave(socket: ServerWebSocket): number {
     const ids = this.#clients.get(socket) ?? [];
     this.#clients.delete(socket);
@@ -117,21 +117,21 @@ export class SharedDocument {
     } else if (type === SYNC && decoding.readVarUint(decoder) !== sync.messageYjsSyncStep1) {
       Y.applyUpdate(this.#doc, decoding.readVarUint8Array(decoder), origin);
     } else if (type === SYNC && typeof origin !== "string") {
-      // Whoever gets an empty document too early may take it for a new one, and fill it again.
+      // A client that gets an empty document too early may take it for a new one and fill it again.
       if (this.#waiting !== undefined) this.#waiting.add(origin);
       else origin.send(this.#state(decoding.readVarUint8Array(decoder)));
     }
   }
 
-  /** What a socket has changed goes to everybody; what another server has said, to clients here. */
+  /** A socket's change goes to everybody, another server's answer to the clients of this server. */
   #spread(message: Uint8Array, origin: Origin): void {
-    if (origin === "broadcast") return; // the clients of this server have heard it as well
+    if (origin === "broadcast") return; // it has reached the clients of this server already
     if (origin === "answer") this.#clients.forEach((_ids, socket) => socket.send(message));
     else this.#rooms.broadcast(this.#name, message, { except: [origin, ...this.#hearing] });
   }
 
   #changed({ added, updated, removed }: AwarenessChange, origin: unknown): void {
-    // Every server and every client notices by itself that somebody has been silent for too long.
+    // Clients time out by themselves, on every server and in every client.
     if (origin === "timeout" || origin === "local") return;
     const from = origin as Origin;
     if (typeof from !== "string") {
@@ -142,7 +142,7 @@ export class SharedDocument {
     this.#spread(this.#presence([...added, ...updated, ...removed]), from);
   }
 
-  /** The server asks the client too: it may have changed something while it was away. */
+  /** Asks the client for what it has changed while it was offline, and tells it who is here. */
   #greet(socket: ServerWebSocket): void {
     socket.send(encode(SYNC, (encoder) => sync.writeSyncStep1(encoder, this.#doc)));
     socket.send(this.#presence());

@@ -92,21 +92,40 @@ function natureOf(code: string): Nature {
   return { closeCode, handlesSigterm: code.includes("SIGTERM"), path, purpose, runner };
 }
 
-/** The blocks of TypeScript in a page of Markdown or in the comments of a module. */
+/**
+ * The blocks of TypeScript in a page of Markdown or in the comments of a module. A block of `diff`
+ * counts as well: it stands for the block of TypeScript before it, with the changes made.
+ */
 function* codeBlocks(text: string): Generator<{ line: number; code: string }> {
-  let code: string[] | undefined;
-  let start = 0;
+  let block: { language: string; start: number; lines: string[] } | undefined;
+  let last = "";
   for (const [index, whole] of text.split("\n").entries()) {
     const line = whole.replace(/^\s*\* ?/, "");
-    if (code === undefined) {
-      if (!/^```ts\b/.test(line)) continue;
-      code = [];
-      start = index + 2;
+    if (block === undefined) {
+      const [, language] = /^```(ts|diff)\b/.exec(line) ?? [];
+      if (language !== undefined) block = { language, start: index + 2, lines: [] };
     } else if (line.startsWith("```")) {
-      yield { line: start, code: code.join("\n") };
-      code = undefined;
-    } else code.push(line);
+      last = block.language === "ts" ? block.lines.join("\n") : patched(last, block.lines);
+      yield { line: block.start, code: last };
+      block = undefined;
+    } else block.lines.push(line);
   }
+}
+
+/** The code with the changes of a diff. Its lines must be in the code, in their order. */
+function patched(code: string, diff: readonly string[]): string {
+  const rest = code.split("\n");
+  const result: string[] = [];
+  for (const line of diff) {
+    if (line.startsWith("+")) {
+      result.push(line.slice(1));
+      continue;
+    }
+    const place = rest.indexOf(line.slice(1));
+    if (place < 0) throw new Error(`A diff changes a line that is not there: ${line.slice(1)}`);
+    result.push(...rest.splice(0, place + 1).slice(0, line.startsWith("-") ? -1 : undefined));
+  }
+  return [...result, ...rest].join("\n");
 }
 
 /**

@@ -40,8 +40,15 @@ async function close(...sockets: WebSocket[]): Promise<void> {
   }
 }
 
-Deno.test("two processes of the README's example are one chat", async () => {
-  const example = await exampleOf("README.md");
+Deno.test("the README's first server is a chat on one node", async () => {
+  await using server = await ExampleProcess.start(await exampleOf("README.md", /new Rooms\(\)/));
+  const [one, two] = [await open(server, "/lobby"), await open(server, "/lobby")];
+  await hears(two, one, "hello");
+  await close(one, two);
+});
+
+Deno.test("two processes of the README's cluster are one chat", async () => {
+  const example = await exampleOf("README.md", /startMesh/);
   await using first = await ExampleProcess.start(example);
   await using second = await ExampleProcess.start(example, { seeds: [first.address] });
 

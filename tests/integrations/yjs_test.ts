@@ -177,6 +177,31 @@ Deno.test("clients of both servers know who is there and who has gone", async ()
   assertEquals(ann.nameOf(ann), "Ann");
 });
 
+const MALFORMED: Record<string, string | Uint8Array<ArrayBuffer>> = {
+  "a text": "hello",
+  "nothing": new Uint8Array(),
+  "a change that is cut off": Uint8Array.of(0, 2, 5, 1, 1),
+  "a change that is none": Uint8Array.of(0, 2, 3, 255, 255, 255),
+  "awareness that is not JSON": Uint8Array.of(1, 5, 1, 1, 1, 1, 123),
+  "only high bits": new Uint8Array(1_000).fill(255),
+};
+
+Deno.test("a client that sends nonsense is cut off, and disturbs nobody", async () => {
+  await using stack = new AsyncDisposableStack();
+  const [one, two] = await startServers(stack);
+  const [ann, ben] = [one, two].map((server) => stack.use(new Editor(server, "notes")));
+  for (const editor of [ann, ben]) await editor.synced();
+  for (const [name, message] of Object.entries(MALFORMED)) {
+    const socket = new WebSocket(`ws://127.0.0.1:${one.port}/notes`);
+    const { promise: closed, resolve } = Promise.withResolvers<CloseEvent>();
+    socket.onclose = resolve;
+    socket.onopen = () => socket.send(message);
+    assertEquals((await within(`the end after ${name}`, closed)).code, 1007, name);
+    ann.text.insert(0, name);
+    await converge([ann, ben]);
+  }
+});
+
 Deno.test("servers that find each other late put together what their clients have", async () => {
   await using stack = new AsyncDisposableStack();
   const one = stack.use(await ExampleProcess.start(example));

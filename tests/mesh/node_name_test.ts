@@ -12,6 +12,7 @@ import {
   formatAddress,
   formatName,
   isSmallerName,
+  isWildcardHost,
   parseNodeName,
   parseTarget,
 } from "../../mesh/node_name.ts";
@@ -146,7 +147,7 @@ const hostname = fc.oneof(
   fc.ipV4(),
   fc.ipV6(),
   fc.constantFrom("localhost", "h", "部屋.example"),
-);
+).filter((hostname) => !isWildcardHost(hostname));
 const port = fc.oneof(fc.constantFrom(0, 1, 9000, 65_535), fc.nat({ max: 65_535 }));
 const local = text.filter((text) => !/[\s\p{Cc}@]/u.test(text) && text !== "");
 

@@ -452,3 +452,27 @@ Deno.test("no TLS is begun on a connection that was closed in the turn in which 
     assertEquals(opened, 0);
   }
 });
+
+Deno.test("what is written at once, up to 64 KiB, goes to the network in one piece", async () => {
+  const pieces: number[] = [];
+  const counting: Transport = {
+    listen: (address) => tcpTransport.listen(address),
+    connect: async (address, options) => {
+      const connection = await tcpTransport.connect(address, options);
+      const write = connection.write.bind(connection);
+      connection.write = (bytes) => {
+        pieces.push(bytes.length);
+        return write(bytes);
+      };
+      return connection;
+    },
+  };
+  using pair = await Pair.open(tlsTransport(undefined, counting));
+  pieces.length = 0;
+  for (const size of [1, 20_000, 48 * 1024, 64 * 1024]) {
+    const reading = readAll(pair.acceptor, size);
+    assertEquals(await pair.dialler.write(new Uint8Array(size)), size);
+    assertEquals((await reading).length, size);
+  }
+  assertEquals(pieces.length, 4);
+});

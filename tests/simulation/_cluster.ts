@@ -374,7 +374,8 @@ export class Cluster {
     const random = this.#random;
     const room = random.pick(ROOMS);
     const socket = node.sockets.length > 0 ? random.pick(node.sockets) : undefined;
-    const act = random.integer(1, 21);
+    const act = random.integer(1, 24);
+    if (act > 21 && socket !== undefined && socket.readyState < 2) return node.toggle(socket, room);
     if (act === 21 && socket !== undefined && socket.readyState < 2) return node.ask(room, socket);
     if (act <= 12) return this.#talk(node, room, 1);
     if (act === 13) return this.#talk(node, room, random.integer(10, 80));

@@ -15,7 +15,7 @@ import { FakeSocket } from "../rooms/_fake_socket.ts";
 import { type Ledger, type Life, type NodeKind, Violation } from "./_ledger.ts";
 
 export const PORT = 9000;
-export const ROOMS: readonly string[] = ["lobby", "kitchen", "garden"];
+export const ROOMS: readonly string[] = ["lobby", "kitchen", "garden", "attic", "cellar"];
 /** Above this a socket is slow. */
 const MAX_BUFFERED_BYTES = 1000;
 export const MAX_PENDING_HANDSHAKES = 24;
@@ -137,6 +137,12 @@ export class SimulatedNode {
   leave(socket: FakeSocket, room: string): void {
     const wasThere = this.#membersOf(room).delete(socket);
     this.#check(this.rooms.leave(socket, room) === wasThere, `leave must give ${wasThere}`);
+  }
+
+  /** Joins and leaves, in one turn or with a pause: rooms open and close while links are slow. */
+  toggle(socket: FakeSocket, room: string): void {
+    if (this.#membersOf(room).has(socket)) this.leave(socket, room);
+    else this.join(socket, room);
   }
 
   closeSocket(socket: FakeSocket): void {

@@ -185,6 +185,9 @@ async function replaceGhost(cluster: Cluster, hostname: string): Promise<void> {
     GHOST_LIMIT_MS,
     () => cluster.isComplete(),
   );
+  // A ghost gives way at once: nobody waits until it has been found out to be one.
+  const troubles = cluster.nodes.get(hostname)?.troubles ?? 0;
+  if (troubles > 0) throw new Violation(`${hostname} is refused because of its ghost`);
   cluster.broadcastFromAll();
   await within(
     cluster,

@@ -8,6 +8,7 @@ import { createServer } from "node:http";
 import { lines } from "../../examples/chat/node_process.ts";
 import { Presence, Rooms, startMesh } from "../../mod.ts";
 import { COOKIE } from "../mesh/_cluster.ts";
+import { Attendance, type Whereabouts } from "./_attendance.ts";
 import type { Audience } from "./_audience.ts";
 import { Ledger } from "./_ledger.ts";
 import { type Command, guarded, memory, now, type Occupants, say } from "./_protocol.ts";
@@ -48,23 +49,15 @@ const mesh = await startMesh({
 });
 const onError = (error: unknown) => fault(`a handler failed: ${error}`);
 const rooms = new Rooms<Visitor>({ backplane: mesh, onError });
-const presence = new Presence(rooms);
+const presence = new Presence<Whereabouts>(rooms);
 const ledger = new Ledger({ mesh, rooms, names, self });
 const visits = new Visits({ ledger, rooms, presence, life: mesh.incarnation, onError });
-/** Who is in which room, by the events of presence. */
-const present = new Set<string>();
+const attendance = new Attendance(presence, mesh);
 /** What the listener has heard. */
 let listened = 0;
 let hasLeft = false;
 
 rooms.listen("pulse", () => void listened++);
-presence.addEventListener("join", ({ room, id }) => {
-  if (present.has(`${room} ${id}`)) fault(`${id} joins ${room} twice`);
-  present.add(`${room} ${id}`);
-});
-presence.addEventListener("leave", ({ room, id }) => {
-  if (!present.delete(`${room} ${id}`)) fault(`${id} leaves ${room}, and was not there`);
-});
 
 const server = createServer((_request, response) => response.writeHead(426).end());
 server.on("upgrade", (request, stream, head) => visits.upgrade(request, stream, head));
@@ -126,8 +119,7 @@ function check(clients: number): void {
   const occupied = all.map((room): [string, Occupants] => {
     return [room, { here: visits.trackedIn(room), everywhere: presence.count(room) }];
   });
-  const count = occupied.reduce((sum, [, { everywhere }]) => sum + everywhere, 0);
-  if (count !== present.size) fault(`${count} are present, and events tell of ${present.size}`);
+  attendance.check();
   say({ type: "occupied", rooms: Object.fromEntries(occupied) });
 }
 

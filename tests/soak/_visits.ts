@@ -4,6 +4,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { acceptWebSocket, type Presence, Rooms } from "../../mod.ts";
 import { refuseUpgrade } from "../../websocket/mod.ts";
+import type { Whereabouts } from "./_attendance.ts";
 import { includes } from "./_audience.ts";
 import { addNumber, writeTally } from "./_hearing.ts";
 import type { Ledger } from "./_ledger.ts";
@@ -34,7 +35,7 @@ interface Visit {
 export interface VisitsOptions {
   readonly ledger: Ledger;
   readonly rooms: Rooms<Visitor>;
-  readonly presence: Presence;
+  readonly presence: Presence<Whereabouts>;
   /** Incarnation of the node. */
   readonly life: string;
   /** Gets what handlers throw. */
@@ -124,10 +125,10 @@ export class Visits {
   }
 
   #enter(visitor: Visitor, visit: Visit): void {
-    const { rooms, presence } = this.#options;
+    const { rooms, presence, life } = this.#options;
     const [room, table] = visit.rooms;
     this.#visits.set(visitor, visit);
-    presence.track(visitor, room, String(visit.client));
+    presence.track(visitor, room, String(visit.client), { life });
     (visit.isStalled ? this.#local : rooms).join(visitor, table);
   }
 

@@ -1,4 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { Presence } from "../../presence/mod.ts";
+import { Rooms } from "../../rooms/mod.ts";
+import { FakeSocket } from "../rooms/_fake_socket.ts";
 import { scrape, SOURCES } from "./_prometheus.ts";
 
 /** The samples in Prometheus's text, by name and labels; those of the scope are left out. */
@@ -48,4 +51,20 @@ Deno.test("OpenTelemetry's SDK and its Prometheus exporter take every metric", a
   assert(buckets.every(([, count]) => count === 10));
   assertStringIncludes(text, "# HELP roomcast_sockets Sockets in a room.");
   assertEquals(text.includes("description missing"), false);
+});
+
+Deno.test("the rooms, sockets and presence entries of a node are counted", async () => {
+  using rooms = new Rooms();
+  using presence = new Presence(rooms);
+  const [ann, bob] = [new FakeSocket(), new FakeSocket()];
+  presence.track(ann, "lobby", "ann");
+  presence.track(ann, "hall", "ann");
+  presence.track(bob, "lobby", "bob");
+  rooms.broadcast("lobby", "hello");
+  const samples = samplesOf(await scrape({ rooms, presence }));
+  assertEquals(samples["roomcast_sockets"], 2);
+  assertEquals(samples["roomcast_rooms_open"], 2);
+  assertEquals(samples['roomcast_rooms_deliveries_total roomcast_outcome="sent"'], 2);
+  assertEquals(samples['roomcast_presence_entries roomcast_place="local"'], 3);
+  assertEquals(samples['roomcast_presence_entries roomcast_place="remote"'], 0);
 });

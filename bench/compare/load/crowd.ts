@@ -6,7 +6,7 @@
 import { Client } from "./client.ts";
 import { clientFrame } from "./client_frame.ts";
 import { type Dialect, DIALECTS } from "./dialect.ts";
-import { Poll, sleepFor } from "./libc.ts";
+import { holdLittle, Poll, sleepFor } from "./libc.ts";
 import type {
   Flooded,
   FloodOrder,
@@ -307,7 +307,10 @@ export class Crowd {
 
   /** Broadcasts to clients that do not read, and times one that does. */
   flood({ ms, bytes, rate }: FloodOrder): Flooded {
-    for (const client of this.#clients) client.paused = true;
+    for (const client of this.#clients) {
+      client.paused = true;
+      holdLittle(client.socket);
+    }
     const quiet = this.#open(0);
     this.#waitFor([quiet], (client) => client.isOpen);
     const answers = quiet.heard + this.#dialect.joinAnswers(1);

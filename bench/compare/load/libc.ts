@@ -24,6 +24,8 @@ const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
+const SOL_SOCKET = 1;
+const SO_RCVBUF = 8;
 const POLLIN = 1;
 
 const ADDRESS_BYTES = 16;
@@ -61,6 +63,11 @@ export function receive(socket: number, buffer: Uint8Array<ArrayBuffer>): number
 /** Writes as much as there is room for, and returns how much that was. */
 export function transmit(socket: number, bytes: Uint8Array<ArrayBuffer>): number {
   return Math.max(0, libc.send(socket, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+/** Has the system hold little of what is not read, so that it soon gathers at the server. */
+export function holdLittle(socket: number): void {
+  libc.setsockopt(socket, SOL_SOCKET, SO_RCVBUF, Uint8Array.of(0, 0x10, 0, 0), 4);
 }
 
 /** Closes a socket. */
