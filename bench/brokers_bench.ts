@@ -14,7 +14,14 @@ import { natsBackplane } from "../brokers/nats.ts";
 import { redisBackplane } from "../brokers/redis.ts";
 import { Broker, brokerHint, type BrokerName, findBroker } from "../examples/chat/broker.ts";
 import { lines } from "../examples/chat/node_process.ts";
-import { type Backplane, type MeshOptions, Rooms, type RoomSocket, startMesh, workerSeeds } from "../mod.ts";
+import {
+  type Backplane,
+  type MeshOptions,
+  Rooms,
+  type RoomSocket,
+  startMesh,
+  workerSeeds,
+} from "../mod.ts";
 
 interface Kind {
   /** Nodes are workers of this process, instead of processes. */

@@ -7,7 +7,15 @@
  * when all of a round is there.
  */
 
-import { type Address, encodeRoomBroadcast, type Mesh, Rooms, type RoomSocket, startMesh, type Transport } from "../mod.ts";
+import {
+  type Address,
+  encodeRoomBroadcast,
+  type Mesh,
+  Rooms,
+  type RoomSocket,
+  startMesh,
+  type Transport,
+} from "../mod.ts";
 import { tcpTransport, tlsTransport } from "../mesh/mod.ts";
 
 const TRANSPORTS = { TLS: tlsTransport(), TCP: tcpTransport };

@@ -7,7 +7,7 @@ export class Reader {
   readonly #message: string;
   #at = 0;
 
-  /** Begins behind the tag, having checked it. `message` is what errors call it. */
+  /** Checks the tag, and begins after it. `message` is what errors call it. */
   constructor(bytes: Uint8Array, tag: number, message: string) {
     this.#bytes = bytes;
     this.#message = message;

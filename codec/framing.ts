@@ -40,7 +40,7 @@ export function encodeFrame(payload: Uint8Array): Uint8Array {
 }
 
 /**
- * Writes a payload with its length before it at `at`, and returns the offset behind it. The caller
+ * Writes a payload with its length before it at `at`, and returns the offset after it. The caller
  * has seen to it that there is room for {@linkcode FRAME_HEADER_BYTES} and the payload.
  *
  * @example

@@ -60,7 +60,7 @@ export interface ConnectorOptions {
   readonly onRefused: (address: string, error: unknown) => void;
 }
 
-/** See the file's head. */
+/** See the head of the file. */
 export class Connector {
   readonly #options: ConnectorOptions;
   readonly #pending: PendingHandshakes;
@@ -155,7 +155,7 @@ export class Connector {
       });
     } catch (error) {
       this.#close(connection);
-      // Whoever finds out in the midst of dialling that there is a better way to a link hangs up.
+      // A node that finds, while it is dialling, a better way to a link hangs up.
       const superfluous = hasCode(error, "closed") && this.#isWanted(handshake);
       if (!superfluous) this.#options.onRefused(handshake.address, error);
     } finally {

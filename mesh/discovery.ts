@@ -39,11 +39,11 @@ export interface DiscoveryOptions {
   readonly peers: Peers;
   readonly connector: Connector;
   readonly tasks: TaskGroup;
-  /** A node cannot be dialled, be it that it refuses or that what was given is no address. */
+  /** A node cannot be dialled: it refuses, or what was given is no address. */
   readonly onRefused: (address: string, error: unknown) => void;
 }
 
-/** See the file's head. */
+/** See the head of the file. */
 export class Discovery {
   readonly #options: DiscoveryOptions;
   readonly #known: KnownNodes;
@@ -222,12 +222,13 @@ export class Discovery {
     try {
       this.linked(await connector.dial(target), target);
     } catch (error) {
-      // Even if it was this node itself: behind the name of several, another may answer next time.
+      // Even if it was this node itself: a host name may stand for several nodes, and another may answer
+      // next time.
       const isMisled = error instanceof MeshError && error.code === "own-name" &&
         target.name !== undefined && target.name !== this.#self.name;
       const name = target.name ?? "";
       onRefused(formatAddress(target), isMisled ? this.#ownAddress(name, error) : error);
-      // An observer is not to be linked. Who has told of it took it for a node.
+      // An observer is not to be linked. The peer that has told of it took it for a node.
       const forget = error instanceof MeshError && error.code === "observer";
       this.#known.failed(target, clock.now(), { forget });
     }

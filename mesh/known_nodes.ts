@@ -54,7 +54,7 @@ function isSettled(node: KnownNode, isLinked: (name: string) => boolean): boolea
   return node.name !== undefined && isLinked(node.name) && !isAlias(node);
 }
 
-/** See the file's head. */
+/** See the head of the file. */
 export class KnownNodes {
   readonly #nodes = new Map<string, KnownNode>();
   readonly #ownAddresses = new Set<string>();
@@ -90,7 +90,7 @@ export class KnownNodes {
   learn(target: Target, now: number, isLinked: (name: string) => boolean): boolean {
     const known = this.#nodes.get(formatAddress(target));
     if (known === undefined && this.#learnt() >= this.#maxLearnt) return false;
-    // Who is linked has proven to be there: a peer that knows another name has not heard of it yet.
+    // A linked node has proven to be there: a peer that knows another name has not heard of it yet.
     if (known?.name === undefined || !isLinked(known.name)) this.#know(target, false, now);
     return true;
   }

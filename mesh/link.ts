@@ -100,7 +100,7 @@ export interface LinkOptions {
   readonly announcements?: Announcements;
 }
 
-/** A link that is up until it has ended; see the file's head. */
+/** A link that is up until it has ended; see the head of the file. */
 export class Link {
   readonly peer: NodeIdentity;
   readonly direction: PeerInfo["direction"];
@@ -246,7 +246,7 @@ export class Link {
     await this.#writing;
     if (this.peer.features & FEATURE_GOODBYE) this.#sendUrgent(encodeGoodbye());
     await this.#writing;
-    // Closing with the peer's bytes unread, or writing behind the end, would make TCP throw away
+    // Closing with the peer's bytes unread, or writing after the end, would make TCP throw away
     // what is on its way: end our way first, and answer no ping any more.
     this.#halfClosed = true;
     this.#clock.clearTimeout(this.#timer);
@@ -297,7 +297,7 @@ export class Link {
         for (const payload of decoder.push(buffer.subarray(0, size))) {
           this.#receive(payload);
           if (++this.#delivered % TURN_CHECK === 0 && this.#clock.now() > turnEnd) {
-            // A pong may wait behind what this node has not delivered yet.
+            // A pong may be queued after messages that this node has not delivered yet.
             this.#heartbeat.moved(this.#clock.now());
             await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, 0));
             turnEnd = this.#clock.now() + TURN_MS;

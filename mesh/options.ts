@@ -103,7 +103,8 @@ export interface MeshOptions {
    * always fits an empty queue. Default: 16 MiB.
    */
   maxQueuedBytes?: number;
-  /** Links at a time; also how many nodes are remembered from hearsay. Default: 256. */
+  /** Links at a time. It also limits how many nodes this one remembers because others have told it
+   * about them. Default: 256. */
   maxPeers?: number;
   /**
    * Incoming connections that have not proven themselves. One more pushes another out: first from
@@ -138,7 +139,7 @@ export interface MeshOptions {
   /**
    * Left out: TLS, with a certificate that the node makes for itself and a handshake that is bound to
    * it, so that there is nothing to set up. `false`: plain TCP, for loopback and private links. An
-   * object: TLS with certificates of yours, which are verified besides. The same on all nodes.
+   * object: TLS with certificates of yours, which are verified too. The same on all nodes.
    */
   tls?: TlsOptions | false;
   /**

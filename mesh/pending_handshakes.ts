@@ -35,18 +35,18 @@ export class PendingHandshake {
     return this.#over.promise;
   }
 
-  /** Aborted when the handshake is called off. */
+  /** Aborted when the handshake is cancelled. */
   get signal(): AbortSignal {
     return this.#abort.signal;
   }
 
-  /** Has `connection` closed when the handshake is called off. */
+  /** Closes `connection` when the handshake is cancelled. */
   guard(connection: Connection): void {
     if (this.signal.aborted) connection.close();
     else this.signal.addEventListener("abort", () => connection.close(), { once: true });
   }
 
-  /** What `work` resolves to. Rejects as soon as the handshake is called off. */
+  /** What `work` resolves to. Rejects as soon as the handshake is cancelled. */
   async unlessCancelled<T>(work: Promise<T>): Promise<T> {
     const { promise: cancelled, reject } = Promise.withResolvers<never>();
     const onAbort = () => reject(this.signal.reason);
@@ -92,7 +92,7 @@ export class PendingHandshakes {
 
   /**
    * Runs a handshake; `work` ends with the link in place, so that whoever waits for the handshake finds
-   * it. If the handshake is called off, this rejects with the reason.
+   * it. If the handshake is cancelled, this rejects with the reason.
    *
    * @throws {MeshError} `timeout`, `too-many-handshakes`, `shut-down`, and what `work` throws.
    */

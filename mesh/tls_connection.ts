@@ -43,7 +43,7 @@ export interface TlsEnd {
   binding(socket: TLSSocket): Promise<Uint8Array>;
 }
 
-/** See the file's head. */
+/** See the head of the file. */
 export class TlsConnection implements Connection {
   readonly remoteAddress: Address;
 

@@ -12,7 +12,7 @@ import type { Address, Listener, Transport } from "./transport.ts";
 
 /** Certificates of an operator's own, for nodes that are to be verified by them. */
 export interface TlsOptions {
-  /** This node's certificate, X.509 version 3, in PEM; those that lead to an authority behind it. */
+  /** This node's certificate, X.509 version 3, in PEM; those that lead to an authority follow it. */
   cert: string;
   /** The private key to it in PEM. */
   key: string;
@@ -33,7 +33,7 @@ export interface TlsOptions {
  *
  * Without options each listener makes itself an ephemeral certificate, and whoever dials verifies
  * none: what shows that nobody is in between is the handshake that follows, whose proofs are bound
- * to the certificate. With options certificates are verified besides.
+ * to the certificate. With options, certificates are verified too.
  *
  * Deno must be 2.9.6 or later: earlier ones show, when a TLS session is resumed, another certificate
  * than the one that is used. There `listen` and `connect` reject.

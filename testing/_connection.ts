@@ -146,7 +146,7 @@ export class End implements Connection {
   /** Something has come from the other end. */
   arrive(segment: Segment): void {
     if (this.#gone) {
-      // A host that was started anew knows nothing of this, and says so; a dead one says nothing.
+      // A host that was restarted knows nothing of this, and says so; a dead one says nothing.
       if (segment !== "reset" && this.#network.hasHost(this.host.hostname)) this.out.push("reset");
       return;
     }

@@ -135,7 +135,7 @@ export class Host implements SimulatedHost {
     if (this.#state === "crashed") return id;
     const entry = this.#schedule.after(delayMs, () =>
       this.run(() => {
-        // It may have been called off while the host was paused.
+        // It may have been cancelled while the host was paused.
         if (this.#timers.delete(id)) callback();
       }));
     this.#timers.set(id, entry);

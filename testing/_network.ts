@@ -148,7 +148,7 @@ export class Network implements SimulatedNetwork {
     return Math.min(length, size);
   }
 
-  /** Has `run` called after `delayMs`. */
+  /** Calls `run` after `delayMs`. */
   after(delayMs: number, run: () => void): void {
     this.#schedule.after(delayMs, run);
   }

@@ -8,7 +8,7 @@ export interface Entry {
 
 /**
  * What is to happen, ordered by time, and at one time by who asked first: a binary heap, since a
- * cluster has thousands of timers, most of which are called off.
+ * cluster has thousands of timers, most of which are cancelled.
  */
 export class Schedule {
   readonly #heap: Entry[] = [];
@@ -25,7 +25,7 @@ export class Schedule {
     return this.#now;
   }
 
-  /** Has `run` called after a delay; one in the past counts as none. */
+  /** Calls `run` after a delay; one in the past counts as none. */
   after(delayMs: number, run: () => void): Entry {
     const at = this.#now + Math.max(0, delayMs);
     const entry = { at, order: this.#nextOrder++, run, isCancelled: false };

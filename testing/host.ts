@@ -26,7 +26,7 @@ export interface SimulatedHost {
   readonly hostname: string;
   /** What it is doing. */
   readonly state: HostState;
-  /** Timers that have neither run nor been called off. */
+  /** Timers that have neither run nor been cancelled. */
   readonly timerCount: number;
   /** Connections with an end here that is not closed. */
   readonly connectionCount: number;

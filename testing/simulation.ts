@@ -119,7 +119,7 @@ export class Simulation {
     return host;
   }
 
-  /** Has `callback` called after `delayMs` of simulated time, on no host: for faults to come. */
+  /** Calls `callback` after `delayMs` of simulated time, on no host: for faults to come. */
   after(delayMs: number, callback: () => void): void {
     this.#schedule.after(delayMs, callback);
   }

@@ -189,7 +189,7 @@ export class ServerWebSocket {
   }
 
   /**
-   * Has `listener` called with each event of this type. Adding it again does nothing.
+   * Calls `listener` with each event of this type. Adding it again does nothing.
    *
    * @throws {TypeError} if it is neither a function nor an object with `handleEvent`.
    */

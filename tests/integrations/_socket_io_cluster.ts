@@ -83,10 +83,15 @@ export class IoCluster implements AsyncDisposable {
   }
 
   /** A client of one of the servers. */
-  async connect(server: number, namespace = "/"): Promise<Guest> {
+  connect(server: number, namespace = "/"): Promise<Guest> {
     const { port } = this.servers[server].http.address() as AddressInfo;
+    return this.connectTo(port, namespace, { number: server });
+  }
+
+  /** A client of the server at a port. */
+  async connectTo(port: number, namespace = "/", auth: { number?: number } = {}): Promise<Guest> {
     const client = connect(`http://127.0.0.1:${port}${namespace}`, {
-      auth: { number: server },
+      auth,
       forceNew: true,
       reconnection: false,
       transports: ["websocket"],

@@ -1,4 +1,14 @@
-import { type Connection, type Listener, type Mesh, type MeshOptions, startMesh, type Transport, type WorkerChannel, workerSeeds, type WorkerSeedsOptions } from "../../mod.ts";
+import {
+  type Connection,
+  type Listener,
+  type Mesh,
+  type MeshOptions,
+  startMesh,
+  type Transport,
+  type WorkerChannel,
+  workerSeeds,
+  type WorkerSeedsOptions,
+} from "../../mod.ts";
 import type { HostOptions } from "../../testing/mod.ts";
 import { COOKIE } from "./_cluster.ts";
 import type { FakeChannels } from "./_fake_channels.ts";

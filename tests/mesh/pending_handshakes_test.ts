@@ -1,6 +1,14 @@
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import fc from "fast-check";
-import { type Address, type Connection, type Listener, MeshError, type MeshErrorCode, startMesh, type Transport } from "../../mod.ts";
+import {
+  type Address,
+  type Connection,
+  type Listener,
+  MeshError,
+  type MeshErrorCode,
+  startMesh,
+  type Transport,
+} from "../../mod.ts";
 import { PendingHandshake, PendingHandshakes } from "../../mesh/pending_handshakes.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 

@@ -3,7 +3,13 @@ import fc from "fast-check";
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:tls";
-import { type Address, type Connection, type Listener, MeshError, type Transport } from "../../mod.ts";
+import {
+  type Address,
+  type Connection,
+  type Listener,
+  MeshError,
+  type Transport,
+} from "../../mod.ts";
 import { tcpTransport, tlsTransport } from "../../mesh/mod.ts";
 import { makeCertificate } from "../../mesh/certificate.ts";
 import { TlsConnection } from "../../mesh/tls_connection.ts";
