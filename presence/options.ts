@@ -1,5 +1,11 @@
 import { clearTimeout, setTimeout } from "node:timers";
-import { checkFunction, checkMethods, MAX_DELAY_MS, wholeNumber } from "../backplane/checks.ts";
+import {
+  checkFunction,
+  checkMethods,
+  checkObject,
+  MAX_DELAY_MS,
+  wholeNumber,
+} from "../backplane/checks.ts";
 import { systemClock, systemRandom } from "../backplane/clock.ts";
 import type { Clock, RandomBytes } from "../backplane/mod.ts";
 import { LIMITS } from "./_limits.ts";
@@ -50,6 +56,7 @@ const backgroundClock: Clock = {
  * @throws {RangeError} for an option out of range.
  */
 export function resolveOptions(options: PresenceOptions): PresenceSettings {
+  checkObject("options", options, "heartbeatIntervalMs and others");
   const { clock = backgroundClock, randomBytes = systemRandom } = options;
   checkMethods("clock", clock, "now", "setTimeout", "clearTimeout");
   checkFunction("randomBytes", randomBytes);
