@@ -15,6 +15,16 @@
  * `overflow` event. A stalled peer delays nobody else. That a peer stands in `peers` means that its
  * link was up when bytes were queued, not that it has read them.
  *
+ * A node that did not get messages hears of it by a `missed` event, at the moment when it can catch up:
+ * with a count when the sender had no space for them, without one when a link has ended without a
+ * goodbye, and again when a link to that node is up.
+ *
+ * **Interest.** With `interest: "room"` a node gets only the messages of rooms that are open on it. It
+ * tells its peers as rooms open and close, always before what it publishes next, so it hears every
+ * reply to a question that it asks after a join. What somebody says who knows of the join from
+ * elsewhere, such as a client that has heard of it over HTTP and talks to a third node at once, may
+ * overtake the announcement. {@linkcode Mesh.ready} tells when all peers know.
+ *
  * **Security.** Links are TLS 1.2 or later by an ephemeral certificate, which nobody verifies. Both
  * sides prove that they know the cookie, by HMAC-SHA256 over everything that was said before and the
  * certificate of this connection; so proofs cannot be replayed, reflected, or relayed by somebody in

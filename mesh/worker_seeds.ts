@@ -97,7 +97,8 @@ function openBroadcastChannel(name: string): WorkerChannel {
   const channel = new BroadcastChannel(name);
   // Whether the process stays alive is up to the mesh.
   channel.unref();
-  return channel;
+  // The cast is for programs that have the types of Node.js beside those of Deno.
+  return channel as WorkerChannel;
 }
 
 /** The seeds of one node: its siblings, and others. */

@@ -17,7 +17,8 @@ export function messageContent(message: unknown, maxBytes: number): string | Uin
   if (typeof message === "string") {
     // As in `WebSocket.send`, a lone surrogate becomes U+FFFD.
     const text = message.toWellFormed();
-    checkMessage(text, maxBytes);
+    // It is well-formed, and three bytes a unit are the most that it can take: most need no second look.
+    if (3 * text.length > maxBytes) checkMessage(text, maxBytes);
     return text;
   }
   const bytes = bytesOf(message);

@@ -87,10 +87,12 @@ export function logEvents(
     if (kinds.size > 0) timer = timers.setTimeout(onPeriod, PERIOD_MS);
   };
 
-  for (const type of LOGGED_TYPES) source.addEventListener(type, onEvent);
+  // The cast is for programs that have the types of Node.js beside those of Deno.
+  const listener = onEvent as Parameters<EventTarget["addEventListener"]>[1];
+  for (const type of LOGGED_TYPES) source.addEventListener(type, listener);
   return {
     [Symbol.dispose]() {
-      for (const type of LOGGED_TYPES) source.removeEventListener(type, onEvent);
+      for (const type of LOGGED_TYPES) source.removeEventListener(type, listener);
       timers.clearTimeout(timer);
       timer = undefined;
       sumUp();

@@ -22,7 +22,7 @@ const INTERRUPTED = 130;
 
 const HELP = `Measures roomcast beside what people would use instead.
 
-  deno task bench:compare                      everything, about half an hour
+  deno task bench:compare                      everything, about a quarter of an hour
   deno task bench:compare --quick              a few minutes, to see that it works
   deno task bench:compare --scenario 3         one scenario; may be given several times
   deno task bench:compare --contender ws-redis one contender; may be given several times
@@ -105,7 +105,6 @@ async function runAll(folder: string): Promise<void> {
   const planned = chooseScenarios().map((scenario) => {
     const samples: Sample[] = [];
     const failures = [...missing];
-    const tables: string[] = [];
     const context: Context = {
       contenders: contenders.filter(({ scenarios }) =>
         scenarios?.includes(scenario.number) ?? true
@@ -113,17 +112,16 @@ async function runAll(folder: string): Promise<void> {
       started,
       quick: options.quick,
       record: (sample) => samples.push(sample),
-      addTable: (table) => tables.push(table),
       fail(failure) {
         failures.push(failure);
         progress.note(`FAILED  ${failure.contender}: ${failure.what}: ${failure.reason}`);
       },
     };
-    return { scenario, samples, failures, tables, steps: scenario.steps(context) };
+    return { scenario, samples, failures, steps: scenario.steps(context) };
   });
   const progress = new Progress(planned.flatMap(({ steps }) => steps));
   try {
-    for (const { scenario: { number, title }, samples, failures, tables, steps } of planned) {
+    for (const { scenario: { number, title }, samples, failures, steps } of planned) {
       const start = performance.now();
       for (const step of steps) {
         progress.begin(`${number} ${title}`, step);
@@ -132,7 +130,7 @@ async function runAll(folder: string): Promise<void> {
       const minutes = (performance.now() - start) / 60_000;
       const [date] = new Date().toISOString().split("T");
       const about = { scenario: number, title, date, quick: options.quick, minutes, machine };
-      await writeResults(folder, { ...about, samples, failures, tables });
+      await writeResults(folder, { ...about, samples, failures });
     }
   } finally {
     await stopAll();

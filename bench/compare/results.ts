@@ -28,8 +28,6 @@ export interface Results {
   readonly machine: Machine;
   readonly samples: readonly Sample[];
   readonly failures: readonly Failure[];
-  /** Tables from other programs, as Markdown. */
-  readonly tables: readonly string[];
 }
 
 /** On what. */

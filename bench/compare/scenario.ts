@@ -20,7 +20,6 @@ export interface Context {
   readonly quick: boolean;
   record(sample: Sample): void;
   fail(failure: Failure): void;
-  addTable(markdown: string): void;
   /** What is to be stopped whatever happens. */
   readonly started: Set<Running>;
 }

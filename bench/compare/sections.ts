@@ -64,7 +64,7 @@ export function describe(results: Results): Section {
   const sections = [throughput, latency, oneNode, growth, badWeather];
   const { title } = results;
   const made = sections[results.scenario - 1](samples);
-  return { title, text: [...made.text, ...results.tables].join("\n\n"), pictures: made.pictures };
+  return { title, text: made.text.join("\n\n"), pictures: made.pictures };
 }
 
 interface Made {

@@ -13,7 +13,7 @@ import { encodeChallenge, encodeFrame, encodeName } from "../../codec/mod.ts";
 import { Cookies } from "../../mesh/cookies.ts";
 import { accept, initiate, newIdentity, type NodeIdentity } from "../../mesh/handshake.ts";
 import { MeshError, type MeshErrorCode } from "../../mesh/mod.ts";
-import { parseNodeName } from "../../mesh/node_name.ts";
+import { parseNodeName, parsePeerName } from "../../mesh/node_name.ts";
 import { splitFrames } from "./_mutate.ts";
 import { Fault, orFault, referenceFixed, type ReferenceName, referenceName } from "./_reference.ts";
 import { ScriptedConnection } from "./_scripted_connection.ts";
@@ -42,7 +42,11 @@ const OWN_INCARNATION = "0101010101010101";
 /** The node that is spoken to. */
 export const SELF_NAME = "self@10.0.0.1:9000";
 const SELF = newIdentity(SELF_NAME, Uint8Array.fromHex(OWN_INCARNATION));
-const OWN_EXTENSION = { incarnation: Uint8Array.fromHex(OWN_INCARNATION), features: 1 };
+const OWN_FEATURES = 0b11111;
+const OWN_EXTENSION = {
+  incarnation: Uint8Array.fromHex(OWN_INCARNATION),
+  features: OWN_FEATURES,
+};
 const OWN_NAME = encodeName({ name: SELF.name, creation: 1, extension: OWN_EXTENSION });
 const OWN_CHALLENGE_MESSAGE = encodeChallenge({
   name: SELF.name,
@@ -140,7 +144,9 @@ function identified({ name, incarnation, features }: ReferenceName, c: Case): No
     throw new Refusal("mesh-lang-handshake");
   }
   try {
-    parseNodeName(name); // A target of its own.
+    // Targets of their own.
+    if (incarnation === undefined) parsePeerName(name);
+    else parseNodeName(name);
   } catch {
     throw new Refusal("invalid-address");
   }

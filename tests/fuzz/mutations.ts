@@ -294,8 +294,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the connection of who is refused stays open",
     file: "mesh/connector.ts",
-    find: "      this.#close(connection);\n      // Whoever finds out",
-    replace: "      // Whoever finds out",
+    find: "      this.#close(connection);\n      // A node that finds",
+    replace: "      // A node that finds",
   },
   {
     name: "what follows a goodbye is delivered",

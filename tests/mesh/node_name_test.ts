@@ -14,6 +14,7 @@ import {
   isSmallerName,
   isWildcardHost,
   parseNodeName,
+  parsePeerName,
   parseTarget,
 } from "../../mesh/node_name.ts";
 import { text } from "../_arbitraries.ts";
@@ -155,7 +156,8 @@ Deno.test("property: what is formatted is parsed back, if it is short enough", (
   fc.assert(
     fc.property(local, fc.record({ hostname, port }), (local, address) => {
       const name = formatName(local, address);
-      if (new TextEncoder().encode(name).length > 255) return assertRefused(name);
+      const isTooLong = new TextEncoder().encode(name).length > 255;
+      if (isTooLong || isWildcardHost(address.hostname)) return assertRefused(name);
       assertEquals(parseTarget(name), { ...address, name });
       assertEquals(parseTarget(formatAddress(address)), address);
     }),
@@ -248,4 +250,22 @@ Deno.test("property: the order is strict and total", () => {
     }),
     { numRuns: 2_000 },
   );
+});
+
+Deno.test("a peer's name may lack its port, or have an IPv6 host without brackets, and stays as it is", () => {
+  const cases: [string, string, number][] = [
+    ["m@host", "host", 9000],
+    ["m@host:80", "host", 80],
+    ["m@[::1]:80", "::1", 80],
+    ["m@::1", "::1", 9000],
+    ["m@::1:9001", "::1", 9001],
+    ["m@2001:db8:0:0:0:0:0:1", "2001:db8:0:0:0:0:0:1", 9000],
+    ["m@2001:db8:0:0:0:0:0:1:80", "2001:db8:0:0:0:0:0:1", 80],
+  ];
+  for (const [name, hostname, port] of cases) {
+    assertEquals(parsePeerName(name), { hostname, port, name });
+  }
+  for (const name of ["host:80", "m@", "@host", "m@h:99999", "m@::1:99999", "m@a:b:c", "m@::"]) {
+    assertThrows(() => parsePeerName(name), MeshError);
+  }
 });

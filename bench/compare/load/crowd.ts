@@ -38,7 +38,7 @@ const START_DELAY_MS = 100;
  * Under load a client is read when several messages have gathered, as from time to time is enough:
  * the more clients, the fewer messages for each.
  */
-const MIN_SWEEP_MS = 5;
+const MIN_SWEEP_MS = 2;
 const SWEEP_MS_PER_CLIENT = 0.015;
 /** One broadcast at a time: how often to look, in proportion to how long it takes. */
 const LOOK_MS_PER_CLIENT = 0.0005;
@@ -164,8 +164,8 @@ export class Crowd {
         heard += this.#sweep();
         if (heard === from && before - start > ms + LOST_AFTER_MS) break;
       }
-      // A contender that has delivered everything may have been idle: it gets more to do at once.
-      if (heard === sent * members) ahead = Math.min(2 * ahead, maxAhead);
+      // A contender that delivers so much between two looks may have been idle: it gets more to do.
+      if (heard - from > ahead / 2) ahead = Math.min(2 * ahead, maxAhead);
       // The rate is that of the time between, when everybody was busy.
       const now = performance.now() - start;
       if (firstMs === 0) [firstMs, firstHeard] = [now, heard];

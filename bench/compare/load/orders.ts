@@ -40,7 +40,7 @@ export interface SaturateOrder {
   readonly times: number;
   /** Deliveries that may be missing when more is sent. 0: one at a time, in one room, each timed. */
   readonly ahead: number;
-  /** `ahead` doubles up to this, whenever everything has been delivered. */
+  /** `ahead` doubles up to this for a contender that might otherwise be idle. */
   readonly maxAhead?: number;
 }
 

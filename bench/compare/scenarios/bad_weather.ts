@@ -12,8 +12,8 @@ const ONE_ROOM = { rooms: 1, perClient: 1 };
 /** 0.8 MB a second for everybody, the one who does not read included. */
 const BYTES = 16 * 1024;
 const RATE = 50;
-const FAIR_MS = 10_000;
-const STALL_MS = 60_000;
+const FAIR_MS = 5_000;
+const STALL_MS = 20_000;
 const QUICK_SHARE = 5;
 const STALLED_CLIENT = 0;
 const CLIENTS = 20;
@@ -24,7 +24,7 @@ const FLOOD_CLIENTS = 1_000;
 const FLOOD_BYTES = 1024;
 /** To each room. */
 const FLOOD_RATE = 1_000;
-const FLOOD_MS = 12_000;
+const FLOOD_MS = 10_000;
 const FLOOD_SAMPLE_MS = 250;
 /** Memory counts as free again when this share of it is left at most. */
 const FREE_SHARE = 0.02;
@@ -35,7 +35,7 @@ const STALLED_NODE = 2;
 const NODE_CLIENTS = 6;
 const RECOVERY_LIMIT_MS = 60_000;
 
-const KILLS = 5;
+const KILLS = 2;
 const KNOWN_LIMIT_MS = 5_000;
 const PAUSE_MS = 300;
 const KILL_SECONDS = 2.5;
@@ -98,7 +98,7 @@ function clientSteps(context: Context): Step[] {
     setUpSeconds: SET_UP_SECONDS,
     setUp: (running) => running.settle(CLIENTS, ONE_ROOM),
     measurements: [{
-      what: "a minute",
+      what: "a stalled client",
       seconds: (FAIR_MS + STALL_MS) / 1000 / (context.quick ? QUICK_SHARE : 1),
       run: (running) =>
         stalled(context, running, {
@@ -120,7 +120,7 @@ function nodeSteps(context: Context): Step[] {
     setUpSeconds: SET_UP_SECONDS * 2,
     setUp: (running) => running.settle(NODE_CLIENTS, ONE_ROOM),
     measurements: [{
-      what: "a minute, and its return",
+      what: "a stalled node, and its return",
       seconds: (FAIR_MS + STALL_MS) / 1000 / (context.quick ? QUICK_SHARE : 1) + 10,
       async run(running) {
         const sample = await stalled(context, running, {

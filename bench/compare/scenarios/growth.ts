@@ -1,4 +1,4 @@
-/** 4: what a broadcast costs as rooms and nodes become more; and codec and link by themselves. */
+/** 4: what a broadcast costs as rooms and nodes become more. */
 
 import type { JoinPlan } from "../load/orders.ts";
 import { membersPerRoom } from "../load/plan.ts";
@@ -8,24 +8,18 @@ import { type Context, placed, type Scenario, stageSteps, type Step } from "../s
 
 /** Everybody is in every room, so that a broadcast is the same work however many there are. */
 const ROOM_CLIENTS = 10;
-const ROOM_COUNTS = [1, 100, 10_000, 100_000];
+const ROOM_COUNTS = [1, 1_000, 100_000];
 const ROOM_NODES = 2;
-const ROOM_ROUNDS = 3;
-const NODE_COUNTS = [1, 2, 4, 8, 16];
+const ROOM_ROUNDS = 1;
+const NODE_COUNTS = [2, 8, 16];
 const NODE_CLIENTS = 32;
-const NODE_ROUNDS = 2;
+const NODE_ROUNDS = 1;
 const ONE_ROOM: JoinPlan = { rooms: 1, perClient: 1 };
 const BYTES = 64;
 const ROUND_MS = 700;
 const ROUND_SECONDS = 1;
 const SECONDS_PER_NODE = 0.35;
 const SECONDS_PER_ROOM = 1 / 50_000;
-
-/** The core's own benches, whose rows belong beside all this. */
-const CORE_BENCHES = [
-  { title: "Codec", file: "codec_ratios.ts", seconds: 75 },
-  { title: "One link between two processes", file: "link_bench.ts", seconds: 60 },
-];
 
 function roomSteps(context: Context): Step[] {
   const joined = new WeakMap<Running, number>();
@@ -52,7 +46,7 @@ function roomSteps(context: Context): Step[] {
 }
 
 function nodeSteps(context: Context): Step[] {
-  const counts = context.quick ? [1, 4] : NODE_COUNTS;
+  const counts = context.quick ? [2, 4] : NODE_COUNTS;
   const rounds = context.quick ? 1 : NODE_ROUNDS;
   // Not side by side: sixteen nodes of everybody at once are more than most machines have room for.
   return counts.flatMap((nodes) =>
@@ -87,26 +81,9 @@ async function costs(running: Running, nodes: number, clients: number, plan: Joi
   return (await saturate(running, { ms: ROUND_MS, bytes: BYTES, times: 1, ...ahead })).rates;
 }
 
-function coreSteps(context: Context): Step[] {
-  if (context.quick || !context.contenders.some(({ ours }) => ours)) return [];
-  return CORE_BENCHES.map(({ title, file, seconds }) => ({
-    contender: "roomcast",
-    what: title,
-    seconds,
-    async run() {
-      const path = new URL(`../../${file}`, import.meta.url).pathname;
-      const args = ["run", "-A", "--quiet", path];
-      const bench = new Deno.Command(Deno.execPath(), { args, stderr: "inherit" });
-      const { success, stdout } = await bench.output();
-      if (success) context.addTable(`### ${title}\n\n${new TextDecoder().decode(stdout)}`);
-      else context.fail({ contender: "roomcast", what: title, reason: `${file} has failed` });
-    },
-  }));
-}
-
 /** Growth. */
 export const growth: Scenario = {
   number: 4,
   title: "Growth",
-  steps: (context) => [...roomSteps(context), ...nodeSteps(context), ...coreSteps(context)],
+  steps: (context) => [...roomSteps(context), ...nodeSteps(context)],
 };

@@ -9,11 +9,11 @@ const ONE_ROOM = { rooms: 1, perClient: 1 };
 const BYTES = 64;
 /** Broadcasts a second: far below what any contender carries. */
 const RATE = 300;
-const ROUNDS = 3;
-const ROUND_MS = 8_000;
+const ROUNDS = 2;
+const ROUND_MS = 4_000;
 const QUICK_MS = 2_000;
 const WARM_UP_MS = 500;
-const SET_UP_SECONDS = 3;
+const SET_UP_SECONDS = 2;
 const OVERHEAD_SECONDS = 0.3;
 
 /** Of the distribution that is kept: dense where it is rare. */

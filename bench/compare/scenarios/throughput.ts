@@ -6,12 +6,12 @@ import { aheadOf, saturate } from "../measure.ts";
 import { generatorSteps } from "./generator.ts";
 import { placed, type Scenario, stageSteps } from "../scenario.ts";
 
-const NODES = [2, 4];
-const CLIENTS = [100, 1_000];
-/** Everybody in one room, or each in ten of a thousand. */
-const PLANS: readonly JoinPlan[] = [
-  { rooms: 1, perClient: 1 },
-  { rooms: 1_000, perClient: 10 },
+/** All clients in one room, or each in ten of a thousand. */
+const ONE_ROOM: JoinPlan = { rooms: 1, perClient: 1 };
+const MANY_ROOMS: JoinPlan = { rooms: 1_000, perClient: 10 };
+const CELLS = [
+  { nodes: 2, clients: 100, plan: ONE_ROOM },
+  { nodes: 2, clients: 1_000, plan: MANY_ROOMS },
 ];
 const SIZES = [64, 1024];
 const ROUNDS = 3;
@@ -25,11 +25,7 @@ export const throughput: Scenario = {
   number: 1,
   title: "Cluster throughput",
   steps: (context) => {
-    const cells = NODES.flatMap((nodes) =>
-      CLIENTS.flatMap((clients) => PLANS.map((plan) => ({ nodes, clients, plan })))
-    );
-    const chosen = context.quick ? cells.filter((_, i) => i === 0 || i === 3) : cells;
-    const contests = chosen.flatMap(({ nodes, clients, plan }) => {
+    const contests = CELLS.flatMap(({ nodes, clients, plan }) => {
       const ahead = (bytes: number) =>
         aheadOf({ nodes, clients, bytes, perBroadcast: membersPerRoom(clients, plan) });
       return stageSteps(context, {
