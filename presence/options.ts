@@ -1,4 +1,3 @@
-import { clearTimeout, setTimeout } from "node:timers";
 import {
   checkFunction,
   checkMethods,
@@ -6,7 +5,7 @@ import {
   MAX_DELAY_MS,
   wholeNumber,
 } from "../backplane/checks.ts";
-import { systemClock, systemRandom } from "../backplane/clock.ts";
+import { backgroundClock, systemRandom } from "../backplane/clock.ts";
 import type { Clock, RandomBytes } from "../backplane/mod.ts";
 import { LIMITS } from "./_limits.ts";
 
@@ -42,12 +41,6 @@ export interface PresenceOptions {
 
 /** Options as `Presence` works with them. */
 export type PresenceSettings = Required<PresenceOptions>;
-
-const backgroundClock: Clock = {
-  now: systemClock.now,
-  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs).unref(),
-  clearTimeout: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
-};
 
 /**
  * Checks options, and fills in the defaults.
