@@ -22,7 +22,7 @@ export interface PresenceOptions {
   /**
    * A node that says nothing for this long counts as gone, in milliseconds; at least twice
    * `heartbeatIntervalMs`. Default: 20,000, which is more than the mesh needs to find out by itself
-   * (15,000), so there a node is gone with its `peerdown`. On a broker nothing else tells, and a
+   * (16,000), so there a node is gone with its `peerdown`. On a broker nothing else tells, and a
    * shorter time drops a killed node sooner. It must be longer than a node may be busy or frozen
    * without being taken for dead.
    */
