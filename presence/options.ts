@@ -1,6 +1,11 @@
-import { clearTimeout, setTimeout } from "node:timers";
-import { checkFunction, checkMethods, MAX_DELAY_MS, wholeNumber } from "../backplane/checks.ts";
-import { systemClock, systemRandom } from "../backplane/clock.ts";
+import {
+  checkFunction,
+  checkMethods,
+  checkObject,
+  MAX_DELAY_MS,
+  wholeNumber,
+} from "../backplane/checks.ts";
+import { backgroundClock, systemRandom } from "../backplane/clock.ts";
 import type { Clock, RandomBytes } from "../backplane/mod.ts";
 import { LIMITS } from "./_limits.ts";
 
@@ -37,12 +42,6 @@ export interface PresenceOptions {
 /** Options as `Presence` works with them. */
 export type PresenceSettings = Required<PresenceOptions>;
 
-const backgroundClock: Clock = {
-  now: systemClock.now,
-  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs).unref(),
-  clearTimeout: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
-};
-
 /**
  * Checks options, and fills in the defaults.
  *
@@ -50,6 +49,7 @@ const backgroundClock: Clock = {
  * @throws {RangeError} for an option out of range.
  */
 export function resolveOptions(options: PresenceOptions): PresenceSettings {
+  checkObject("options", options, "heartbeatIntervalMs and others");
   const { clock = backgroundClock, randomBytes = systemRandom } = options;
   checkMethods("clock", clock, "now", "setTimeout", "clearTimeout");
   checkFunction("randomBytes", randomBytes);

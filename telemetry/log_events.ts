@@ -1,5 +1,4 @@
-import { clearTimeout, setTimeout } from "node:timers";
-import type { Timers } from "../backplane/clock.ts";
+import { backgroundTimers, type Timers } from "../backplane/clock.ts";
 import { describeEvent, LOGGED_TYPES } from "./_describe_event.ts";
 
 /** A flood is more than this many events of one kind ... */
@@ -13,12 +12,6 @@ const PERIOD_MS = 10_000;
  * so beyond these only the type and the code count.
  */
 const MAX_KINDS = 16;
-
-/** A log must not keep a process alive. */
-const backgroundTimers: Timers = {
-  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs).unref(),
-  clearTimeout: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
-};
 
 /** Options of {@linkcode logEvents}. */
 export interface LogEventsOptions {

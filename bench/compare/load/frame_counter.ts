@@ -83,23 +83,22 @@ export class FrameCounter {
       }
       const taken = Math.min(this.#rest, length - at);
       this.#rest -= taken;
-      if (this.#isData && this.#hasLines) complete += this.#countLines(bytes, at, at + taken);
-      else if (this.#rest === 0 && this.#isData) complete++;
+      if (this.#isData && this.#hasLines) {
+        complete += this.#countLines(bytes.subarray(at, at + taken));
+      } else if (this.#rest === 0 && this.#isData) complete++;
       at += taken;
     }
     return complete;
   }
 
   /** Counts the messages that end in this part of a frame: with a line, or with the frame. */
-  #countLines(bytes: Uint8Array, start: number, end: number): number {
+  #countLines(part: Uint8Array): number {
     let complete = 0;
-    for (let at = start; at < end;) {
-      const lineEnd = bytes.indexOf(LINE_END, at);
-      const isWhole = lineEnd >= 0 && lineEnd < end;
-      const stop = isWhole ? lineEnd : end;
-      this.#lineBytes += stop - at;
-      at = isWhole ? stop + 1 : stop;
-      if (!isWhole && this.#rest > 0) break;
+    for (let at = 0; at < part.length;) {
+      const lineEnd = part.indexOf(LINE_END, at);
+      this.#lineBytes += (lineEnd < 0 ? part.length : lineEnd) - at;
+      if (lineEnd < 0 && this.#rest > 0) break;
+      at = lineEnd < 0 ? part.length : lineEnd + 1;
       if (this.#lineBytes === this.#pingBytes) this.signals.pings++;
       else complete++;
       if (this.#lineBytes === this.watchedBytes) this.watched++;
