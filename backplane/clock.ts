@@ -30,12 +30,25 @@ export const systemTimers: Timers = {
   },
 };
 
+/** The platform's timers, which do not keep the process alive. */
+export const backgroundTimers: Timers = {
+  setTimeout(callback, delayMs) {
+    const timer = systemTimers.setTimeout(callback, delayMs);
+    systemTimers.unrefTimer?.(timer);
+    return timer;
+  },
+  clearTimeout: systemTimers.clearTimeout,
+};
+
 /** The platform's clock and timers. */
 export const systemClock: Clock = {
   ...systemTimers,
   // `Date.now()` jumps when somebody sets the machine's clock.
   now: () => performance.timeOrigin + performance.now(),
 };
+
+/** The platform's clock, with timers that do not keep the process alive. */
+export const backgroundClock: Clock = { ...backgroundTimers, now: systemClock.now };
 
 /** Gives `size` random bytes, for secrets as well as for jitter. */
 export type RandomBytes = (size: number) => Uint8Array;

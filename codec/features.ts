@@ -1,5 +1,5 @@
 /**
- * What a node understands beyond the original protocol: the `u32` of feature bits in its
+ * What a node understands beyond the protocol of the Mesh runtime: the `u32` of feature bits in its
  * `HandshakeExtension`. A message is sent only to a peer that announced its bit. Bits
  * without a name here are ignored.
  *

@@ -8,7 +8,7 @@ import { FrameError } from "./frame_error.ts";
 /** Bytes of a frame's length field. */
 export const FRAME_HEADER_BYTES = 4;
 
-/** Largest payload in a session unless set otherwise, 16 MiB; the original's fixed limit. */
+/** Largest payload in a session unless set otherwise, 16 MiB; the fixed limit of the Mesh runtime. */
 export const SESSION_MAX_FRAME_BYTES: number = 16 * 1024 * 1024;
 
 /** Largest payload while two nodes shake hands. */

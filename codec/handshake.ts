@@ -25,7 +25,7 @@ const TRANSCRIPT_LABEL = new TextEncoder().encode("roomcast/1\0");
 const REPLY_LABEL = new TextEncoder().encode("reply\0");
 const ACK_LABEL = new TextEncoder().encode("ack\0");
 
-/** What roomcast adds to NAME and CHALLENGE. A node of the original runtime sends none. */
+/** What roomcast adds to NAME and CHALLENGE. A node of the Mesh runtime sends none. */
 export interface HandshakeExtension {
   /** {@linkcode INCARNATION_BYTES} random bytes, chosen once when the node starts. */
   readonly incarnation: Uint8Array;
@@ -39,7 +39,7 @@ export interface HandshakeName {
   readonly name: string;
   /** `u8`; 1 unless there is a reason. */
   readonly creation: number;
-  /** Left out by a node of the original runtime. */
+  /** Left out by a node of the Mesh runtime. */
   readonly extension?: HandshakeExtension;
 }
 

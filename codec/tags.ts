@@ -19,7 +19,7 @@
  * | `0xF1` | PONG | the 8 bytes of the ping |
  *
  * `0x01`–`0x04` are read only while two nodes shake hands, the others only in a session.
- * `0xE0`–`0xEF` are roomcast's own; every other tag belongs to the original runtime or to
+ * `0xE0`–`0xEF` are roomcast's own; every other tag belongs to the Mesh runtime or to
  * nobody yet, and a receiver ignores and counts it.
  *
  * @module

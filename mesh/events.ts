@@ -34,7 +34,10 @@ export interface PeerInfo {
   readonly messagesOut: number;
   /** Bytes that wait to be written. */
   readonly queuedBytes: number;
-  /** Room broadcasts that did not fit `maxQueuedBytes`, lost for this peer. */
+  /**
+   * Room broadcasts that this peer did not get: they did not fit `maxQueuedBytes`, or it cannot decode
+   * them.
+   */
   readonly dropped: number;
   /** Messages received that could not be decoded. */
   readonly malformed: number;

@@ -4,7 +4,10 @@ export interface MeshTotals {
   readonly published: number;
   /** Messages for members of rooms that have come from peers. */
   readonly received: number;
-  /** Messages that were meant for a peer and did not fit its queue; one for each peer. */
+  /**
+   * Messages that a peer did not get, because its queue was full or because it cannot decode them; one
+   * for each peer.
+   */
   readonly dropped: number;
   /** Messages that peers have said this node did not get. */
   readonly missed: number;

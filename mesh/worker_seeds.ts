@@ -32,9 +32,10 @@ export interface WorkerSeeds {
 /**
  * Seeds for servers that run in several workers of one process, as `deno serve --parallel` has them:
  * each worker starts a node of its own, and the nodes find each other through a `BroadcastChannel`.
- * The channel carries nothing but their names and where to dial them. Broadcasts travel over the links between the nodes, which are
- * several times faster. Within the process, links are plain TCP over the loopback interface, unless
- * the mesh has a `transport` of its own. All others are encrypted as `tls` says.
+ * The channel carries nothing but their names and where to dial them. Broadcasts travel over the
+ * links between the nodes, which are several times faster. Within the process, links are plain TCP
+ * over the loopback interface, unless the mesh has a `transport` of its own. All others are
+ * encrypted as `tls` says.
  *
  * All workers give the mesh the same name. The worker that can listen at the port of that name takes
  * it, and the others fall back to free ports, which then stand in their names. When the worker that
@@ -97,7 +98,8 @@ function openBroadcastChannel(name: string): WorkerChannel {
   const channel = new BroadcastChannel(name);
   // Whether the process stays alive is up to the mesh.
   channel.unref();
-  return channel;
+  // The cast is for programs that have the types of Node.js beside those of Deno.
+  return channel as WorkerChannel;
 }
 
 /** The seeds of one node: its siblings, and others. */

@@ -31,8 +31,10 @@ export interface Instance {
   isExtended: boolean;
   /** When to ask it for a snapshot. */
   askAt: number;
-  /** When it was last asked by name. */
+  /** When it was last asked. */
   askedAt: number;
+  /** Heartbeats so far that showed that an answer is overdue. */
+  hints: number;
   askDelayMs: number;
   /** It has been dropped. */
   isGone: boolean;

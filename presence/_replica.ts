@@ -15,14 +15,20 @@ import type { Entry, Roster } from "./_roster.ts";
 /** A question waits for a random part of this time, so that it names all instances in question. */
 export const ASK_GATHER_MS = 20;
 
-/** After a question to everybody, nobody is asked by name for this time. */
-export const ASK_ALL_MS = 100;
-
 /** Time after which a question without an answer is repeated. It doubles each time. */
 export const ASK_RETRY_MS = 2_000;
 
 /** Longest time between two questions. */
 export const MAX_ASK_RETRY_MS = 10_000;
+
+/**
+ * An answer takes less, and comes before any later heartbeat. So a heartbeat this long after a question
+ * shows that one of them was lost, or that the other node is very busy.
+ */
+export const ANSWER_MS = 100;
+
+/** Heartbeats that may lead to another question. A node that is busy must not be asked ever more. */
+const MAX_HINTS = 2;
 
 /** Lost messages lead to another question no sooner than this after the one before. */
 const MISSED_RETRY_MS = 250;
@@ -61,7 +67,7 @@ export class Replica {
   #refused = 0;
   #gaps = 0;
   #dueAt = Infinity;
-  #askedAllUntil = -Infinity;
+  #askedAllAt = -Infinity;
 
   /** Starts without any instance. */
   constructor(roster: Roster, options: ReplicaOptions) {
@@ -122,6 +128,7 @@ export class Replica {
     } finally {
       // A message that was refused is missed, like one that was lost.
       this.#wantIfBehind(instance, now);
+      if (head.kind === "heartbeat") this.#askIfOverdue(instance, now);
       this.#dueAt = Math.min(this.#dueAt, instance.deadline, instance.askAt);
     }
   }
@@ -131,6 +138,7 @@ export class Replica {
     for (const instance of this.#instances.values()) {
       if (instance.askAt === Infinity || now - instance.askedAt < MISSED_RETRY_MS) continue;
       instance.askDelayMs = ASK_RETRY_MS;
+      instance.hints = 0;
       instance.askAt = Math.min(instance.askAt, now + this.#options.random() * ASK_GATHER_MS);
       this.#dueAt = Math.min(this.#dueAt, instance.askAt);
     }
@@ -138,7 +146,7 @@ export class Replica {
 
   /** Notes that everybody has been asked. */
   askedAll(now: number): void {
-    this.#askedAllUntil = now + ASK_ALL_MS;
+    this.#askedAllAt = now;
   }
 
   /** Drops all instances of a node, which is down. */
@@ -212,6 +220,7 @@ export class Replica {
       isExtended: false,
       askAt: Infinity,
       askedAt: -Infinity,
+      hints: 0,
       askDelayMs: ASK_RETRY_MS,
       isGone: false,
     };
@@ -243,14 +252,26 @@ export class Replica {
       this.#resetQuestion(instance);
     } else if (instance.askAt === Infinity) {
       if (instance.number >= 0) this.#gaps++;
-      const isAsked = instance.number < 0 && now < this.#askedAllUntil;
-      const earliest = isAsked ? this.#askedAllUntil : now;
-      instance.askAt = earliest + this.#options.random() * ASK_GATHER_MS;
+      // A new instance may have heard the question to everybody.
+      const isAsked = instance.number < 0 && now < this.#askedAllAt + ASK_RETRY_MS;
+      if (isAsked) instance.askedAt = this.#askedAllAt;
+      instance.askAt = isAsked
+        ? this.#askedAllAt + ASK_RETRY_MS
+        : now + this.#options.random() * ASK_GATHER_MS;
     }
+  }
+
+  #askIfOverdue(instance: Instance, now: number): void {
+    const isDueSoon = instance.askAt <= now + ASK_GATHER_MS;
+    if (instance.askAt === Infinity || isDueSoon || instance.assembly !== undefined) return;
+    if (instance.hints >= MAX_HINTS || now - instance.askedAt < ANSWER_MS) return;
+    instance.hints++;
+    instance.askAt = Math.min(instance.askAt, now + this.#options.random() * ASK_GATHER_MS);
   }
 
   #resetQuestion(instance: Instance): void {
     instance.askAt = Infinity;
+    instance.hints = 0;
     instance.askDelayMs = ASK_RETRY_MS;
   }
 

@@ -1,6 +1,11 @@
-import { clearTimeout, setTimeout } from "node:timers";
-import { checkFunction, checkMethods, MAX_DELAY_MS, wholeNumber } from "../backplane/checks.ts";
-import { systemClock, systemRandom } from "../backplane/clock.ts";
+import {
+  checkFunction,
+  checkMethods,
+  checkObject,
+  MAX_DELAY_MS,
+  wholeNumber,
+} from "../backplane/checks.ts";
+import { backgroundClock, systemRandom } from "../backplane/clock.ts";
 import type { Clock, RandomBytes } from "../backplane/mod.ts";
 import { LIMITS } from "./_limits.ts";
 
@@ -17,7 +22,7 @@ export interface PresenceOptions {
   /**
    * A node that says nothing for this long counts as gone, in milliseconds; at least twice
    * `heartbeatIntervalMs`. Default: 20,000, which is more than the mesh needs to find out by itself
-   * (15,000), so there a node is gone with its `peerdown`. On a broker nothing else tells, and a
+   * (16,000), so there a node is gone with its `peerdown`. On a broker nothing else tells, and a
    * shorter time drops a killed node sooner. It must be longer than a node may be busy or frozen
    * without being taken for dead.
    */
@@ -37,12 +42,6 @@ export interface PresenceOptions {
 /** Options as `Presence` works with them. */
 export type PresenceSettings = Required<PresenceOptions>;
 
-const backgroundClock: Clock = {
-  now: systemClock.now,
-  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs).unref(),
-  clearTimeout: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
-};
-
 /**
  * Checks options, and fills in the defaults.
  *
@@ -50,6 +49,7 @@ const backgroundClock: Clock = {
  * @throws {RangeError} for an option out of range.
  */
 export function resolveOptions(options: PresenceOptions): PresenceSettings {
+  checkObject("options", options, "heartbeatIntervalMs and others");
   const { clock = backgroundClock, randomBytes = systemRandom } = options;
   checkMethods("clock", clock, "now", "setTimeout", "clearTimeout");
   checkFunction("randomBytes", randomBytes);

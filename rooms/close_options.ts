@@ -1,4 +1,4 @@
-import { describe } from "../backplane/checks.ts";
+import { checkObject, describe } from "../backplane/checks.ts";
 import { isCloseCode, MAX_CLOSE_REASON_BYTES } from "../codec/mod.ts";
 import type { CloseReason } from "./_closer.ts";
 
@@ -13,10 +13,12 @@ export interface CloseOptions {
 /**
  * Checks code and reason.
  *
- * @throws {TypeError} if the code is not a number or the reason not a string.
+ * @throws {TypeError} if the options are not an object, the code not a number or the reason not a
+ * string.
  * @throws {RangeError} for another code, or a reason that is too long.
  */
 export function readCloseOptions(options: CloseOptions, defaultCode: number): CloseReason {
+  checkObject("options", options, "code and reason");
   const { code = defaultCode, reason = "" } = options;
   if (typeof code !== "number") {
     throw new TypeError(`code must be a number, got ${describe(code)}`);

@@ -1,4 +1,10 @@
-import { checkFunction, checkMethods, oneOf, wholeNumber } from "../backplane/checks.ts";
+import {
+  checkFunction,
+  checkMethods,
+  checkObject,
+  oneOf,
+  wholeNumber,
+} from "../backplane/checks.ts";
 import { systemTimers } from "../backplane/clock.ts";
 import type { Backplane, Timers } from "../backplane/mod.ts";
 import { SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
@@ -53,6 +59,7 @@ export interface RoomsSettings {
  * @throws {RangeError} for an option out of range.
  */
 export function resolveOptions(options: RoomsOptions): RoomsSettings {
+  checkObject("options", options, "backplane and others");
   const { backplane, onError, timers = systemTimers } = options;
   if (backplane !== undefined) checkMethods("backplane", backplane, "publish", "subscribe");
   if (onError !== undefined) checkFunction("onError", onError);

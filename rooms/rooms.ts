@@ -1,4 +1,4 @@
-import { checkFunction, MAX_DELAY_MS, wholeNumber } from "../backplane/checks.ts";
+import { checkFunction, checkObject, MAX_DELAY_MS, wholeNumber } from "../backplane/checks.ts";
 import { MissedEvent } from "../backplane/mod.ts";
 import {
   BroadcastView,
@@ -225,7 +225,8 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
    *
    * @param room a name, or at most 64. A member of several rooms hears the message once.
    * @param message a text, or bytes, which are copied before this returns.
-   * @throws {TypeError} if a room is not a string, or the message neither text nor bytes.
+   * @throws {TypeError} if a room is not a string, the message neither text nor bytes, or `options`
+   * not an object.
    * @throws {RangeError} for more than 64 rooms or exceptions.
    * @throws {FrameError} `room-too-long`, or `message-too-long` above `maxMessageBytes` or the
    * backplane's limit. It is a `RangeError`.
@@ -247,6 +248,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     message: Message,
     options: BroadcastOptions<S> = {},
   ): BroadcastReport {
+    checkObject("options", options, "except");
     const names = targetNames(room);
     const content = messageContent(message, this.#settings.maxMessageBytes);
     const except = options.except === undefined ? NO_EXCEPTIONS : readExceptions(options.except);
@@ -306,7 +308,8 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
    * do sockets that join or open later.
    *
    * @returns a report like that of `broadcast`; `sent` are the sockets that were told to close.
-   * @throws {TypeError} if `room` or the reason is not a string, or the code not a number.
+   * @throws {TypeError} if `room` or the reason is not a string, the code not a number, or `options`
+   * not an object.
    * @throws {RangeError} for a code that is not allowed, or a reason above 123 bytes.
    * @throws {FrameError} `room-too-long`. It is a `RangeError`.
    *
@@ -334,7 +337,8 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
    *
    * @returns resolves with the number of sockets that have closed. A second call returns the same
    * promise.
-   * @throws {TypeError} if the time or the code is not a number, or the reason not a string.
+   * @throws {TypeError} if the time or the code is not a number, the reason not a string, or `options`
+   * not an object.
    * @throws {RangeError} for a time that is not a whole number of milliseconds up to 2³¹−1, a code
    * that is not allowed, or a reason above 123 bytes.
    *
@@ -349,8 +353,9 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
    */
   drain(options: DrainOptions = {}): Promise<number> {
     if (this.#drain !== undefined) return this.#drain.done;
-    const overMs = wholeNumber("overMs", options.overMs, DRAIN_MS, { min: 0, max: MAX_DELAY_MS });
+    // First, because it checks that there is an object to read from.
     const why = readCloseOptions(options, SERVICE_RESTART);
+    const overMs = wholeNumber("overMs", options.overMs, DRAIN_MS, { min: 0, max: MAX_DELAY_MS });
     const { timers } = this.#settings;
     this.#drain = new Drain({ overMs, why, owner: this }, this.#closer, timers);
     this.#drain.start(this.#members.sockets());

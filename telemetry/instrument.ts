@@ -1,5 +1,4 @@
-import { clearTimeout, setTimeout } from "node:timers";
-import { type Clock, systemClock } from "../backplane/clock.ts";
+import { backgroundClock, type Clock } from "../backplane/clock.ts";
 import type { Meter, ObservableResult } from "./meter.ts";
 
 /** How often the event loop is asked how late it is. */
@@ -22,7 +21,7 @@ const CONSUMED_MESSAGES: Definition = [
   "Messages received from other nodes.",
 ];
 const MESH_LOSSES: readonly (readonly ["dropped" | "missed" | "malformed", Definition])[] = [
-  ["dropped", ["roomcast.mesh.dropped", MESSAGES, "Messages that did not fit a peer's queue."]],
+  ["dropped", ["roomcast.mesh.dropped", MESSAGES, "Messages that peers did not get."]],
   ["missed", ["roomcast.mesh.missed", MESSAGES, "Messages that peers could not send here."]],
   ["malformed", ["roomcast.mesh.malformed", MESSAGES, "Messages that could not be decoded."]],
 ];
@@ -105,12 +104,6 @@ export interface InstrumentOptions {
   clock?: Clock;
 }
 
-const backgroundClock: Clock = {
-  now: systemClock.now,
-  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs).unref(),
-  clearTimeout: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
-};
-
 /**
  * Registers the metrics of a node with an OpenTelemetry meter. Counters never run backwards: they
  * outlive the sockets and links that they have counted. Reading them costs nothing between
@@ -120,7 +113,7 @@ const backgroundClock: Clock = {
  * | --- | --- | --- |
  * | `messaging.client.sent.messages` | counter, `{message}` | messages published, each once |
  * | `messaging.client.consumed.messages` | counter, `{message}` | messages received from peers |
- * | `roomcast.mesh.dropped` | counter, `{message}` | messages that did not fit a peer's queue |
+ * | `roomcast.mesh.dropped` | counter, `{message}` | messages that a peer did not get: its queue was full, or it cannot decode them |
  * | `roomcast.mesh.missed` | counter, `{message}` | messages that peers could not send to this node |
  * | `roomcast.mesh.malformed` | counter, `{message}` | messages that could not be decoded |
  * | `roomcast.mesh.io` | counter, `By` | bytes on links, by `network.io.direction` |
@@ -129,7 +122,7 @@ const backgroundClock: Clock = {
  * | `roomcast.rooms.deliveries` | counter, `{message}` | by `roomcast.outcome`: `sent`, `slow`, `failed` |
  * | `roomcast.rooms.published` | counter, `{message}` | broadcasts made on this node |
  * | `roomcast.rooms.received` | counter, `{message}` | messages that came over the backplane |
- * | `roomcast.rooms.missed` | counter, `{message}` | messages missed, where the number is known |
+ * | `roomcast.rooms.missed` | counter, `{message}` | messages of other nodes that were lost; one for each time that their number is unknown |
  * | `roomcast.rooms.open` | gauge, `{room}` | rooms with members here |
  * | `roomcast.sockets` | gauge, `{socket}` | sockets in a room |
  * | `roomcast.presence.entries` | gauge, `{entry}` | by `roomcast.place`: `local`, `remote` |

@@ -1,5 +1,4 @@
-import { clearTimeout, setTimeout } from "node:timers";
-import type { Timers } from "../backplane/clock.ts";
+import { backgroundTimers, type Timers } from "../backplane/clock.ts";
 import { describeEvent, LOGGED_TYPES } from "./_describe_event.ts";
 
 /** A flood is more than this many events of one kind ... */
@@ -13,12 +12,6 @@ const PERIOD_MS = 10_000;
  * so beyond these only the type and the code count.
  */
 const MAX_KINDS = 16;
-
-/** A log must not keep a process alive. */
-const backgroundTimers: Timers = {
-  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs).unref(),
-  clearTimeout: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
-};
 
 /** Options of {@linkcode logEvents}. */
 export interface LogEventsOptions {
@@ -87,10 +80,12 @@ export function logEvents(
     if (kinds.size > 0) timer = timers.setTimeout(onPeriod, PERIOD_MS);
   };
 
-  for (const type of LOGGED_TYPES) source.addEventListener(type, onEvent);
+  // The cast is for programs that have the types of Node.js beside those of Deno.
+  const listener = onEvent as Parameters<EventTarget["addEventListener"]>[1];
+  for (const type of LOGGED_TYPES) source.addEventListener(type, listener);
   return {
     [Symbol.dispose]() {
-      for (const type of LOGGED_TYPES) source.removeEventListener(type, onEvent);
+      for (const type of LOGGED_TYPES) source.removeEventListener(type, listener);
       timers.clearTimeout(timer);
       timer = undefined;
       sumUp();

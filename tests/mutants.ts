@@ -1,9 +1,13 @@
 /**
- * Shows that simulation and fuzzing have teeth: puts each fault of their `mutations.ts` into a copy of
- * the tree, and has them find it within a minute. `mutants.ts fuzz` tries those of one only. Ends with
- * 1 if one survives or no longer applies.
+ * Checks that simulation and fuzzing catch faults planted in the library. Each fault of their
+ * `mutations.ts` is put into a copy of the tree, and they must find it within a minute. Each core
+ * hunts one at a time.
+ *
+ * `mutants.ts fuzz` tries the faults of one only. With `--one-in 4` a run tries a quarter of the
+ * faults, another quarter each day. It ends with 1 if a fault survives or no longer applies.
  */
 
+import { parseArgs } from "node:util";
 import config from "../deno.json" with { type: "json" };
 import { MUTATIONS as FUZZ } from "./fuzz/mutations.ts";
 import { MUTATIONS as PRESENCE } from "./presence/mutations.ts";
@@ -77,16 +81,33 @@ async function hunt(
   }
 }
 
-const [only] = Deno.args;
-if (only !== undefined && !(only in HUNTS)) {
-  console.error(`only ${Object.keys(HUNTS).join(" or ")} can be chosen`);
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+const { values, positionals } = parseArgs({
+  // `deno task mutants -- --one-in 4` hands on its `--` as well.
+  args: Deno.args.filter((arg) => arg !== "--"),
+  options: { "one-in": { type: "string", default: "1" } },
+  allowPositionals: true,
+});
+const [only] = positionals;
+const oneIn = Number(values["one-in"]);
+if (only !== undefined && !(only in HUNTS) || !Number.isInteger(oneIn) || oneIn < 1) {
+  console.error(`Usage: mutants.ts [${Object.keys(HUNTS).join(" | ")}] [--one-in N]`);
   Deno.exit(2);
 }
+const today = Math.floor(Date.now() / DAY_MS);
+const waiting = Object.entries(HUNTS)
+  .filter(([name]) => only === undefined || name === only)
+  .flatMap(([name, { script, mutations }]) =>
+    mutations.map((mutation) => ({ name, script, mutation }))
+  )
+  .filter((_, i) => i % oneIn === today % oneIn)
+  .values();
 let found = 0;
 let survived = 0;
-for (const [name, { script, mutations }] of Object.entries(HUNTS)) {
-  if (only !== undefined && name !== only) continue;
-  for (const mutation of mutations) {
+
+async function huntAll(): Promise<void> {
+  for (const { name, script, mutation } of waiting) {
     const startedAt = performance.now();
     const violation = await hunt(script, mutation);
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1).padStart(5);
@@ -95,5 +116,7 @@ for (const [name, { script, mutations }] of Object.entries(HUNTS)) {
     console.log(`${seconds} s  ${name}: ${mutation.name}: ${violation ?? "SURVIVED"}`);
   }
 }
+
+await Promise.all(Array.from({ length: navigator.hardwareConcurrency }, huntAll));
 console.log(`${found} found, ${survived} survived`);
 if (survived > 0) Deno.exit(1);

@@ -1,3 +1,4 @@
+import { describe } from "./_describe.ts";
 import type { ServerWebSocket } from "./server_websocket.ts";
 
 /** The longest delay that a platform timer can wait. */
@@ -49,8 +50,8 @@ export interface AcceptOptions {
    */
   maxBufferedBytes?: number;
   /**
-   * How long a client may be silent before it is sent a ping, in milliseconds; `Infinity`: it is never sent one.
-   * Default: 30,000.
+   * How long a client may be silent before it is sent a ping, in milliseconds; `Infinity`: it is never
+   * sent one. Default: 30,000.
    */
   pingIntervalMs?: number;
   /**
@@ -211,8 +212,4 @@ function requireStrings(option: string, value: unknown): readonly string[] {
 function requireObject(option: string, value: unknown): void {
   if (typeof value === "object" && value !== null) return;
   throw new TypeError(`${option} must be an object, got ${describe(value)}`);
-}
-
-function describe(value: unknown): string {
-  return value === null ? "null" : typeof value;
 }

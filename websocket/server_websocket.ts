@@ -5,6 +5,7 @@ import {
   MAX_CLOSE_REASON_BYTES,
 } from "../codec/mod.ts";
 import { Connection, type Happening } from "./_connection.ts";
+import { describe } from "./_describe.ts";
 import { limitsOf } from "./_limits.ts";
 import { type Listener, Listeners } from "./_listeners.ts";
 import type {
@@ -335,8 +336,4 @@ function closePayload(code: unknown, reason: unknown = ""): Uint8Array {
       `reason must have at most ${MAX_CLOSE_REASON_BYTES} bytes of UTF-8: ${error.message}`,
     );
   }
-}
-
-function describe(value: unknown): string {
-  return value === null ? "null" : typeof value;
 }

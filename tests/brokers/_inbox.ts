@@ -106,9 +106,11 @@ export async function nextEvent<Found extends Event = Event>(
   matches: (event: Found) => boolean = () => true,
 ): Promise<Found> {
   const { promise, resolve } = Promise.withResolvers<Found>();
-  const listener = (event: Event) => {
+  const onEvent = (event: Event) => {
     if (matches(event as Found)) resolve(event as Found);
   };
+  // The cast is for the types of Node.js, which some npm package may bring in.
+  const listener = onEvent as Parameters<EventTarget["addEventListener"]>[1];
   target.addEventListener(type, listener);
   try {
     return await within(`an event ${type}`, promise);

@@ -96,7 +96,7 @@ function natureOf(code: string): Nature {
  * The blocks of TypeScript in a page of Markdown or in the comments of a module. A block of `diff`
  * counts as well: it stands for the block of TypeScript before it, with the changes made.
  */
-function* codeBlocks(text: string): Generator<{ line: number; code: string }> {
+export function* codeBlocks(text: string): Generator<{ line: number; code: string }> {
   let block: { language: string; start: number; lines: string[] } | undefined;
   let last = "";
   for (const [index, whole] of text.split("\n").entries()) {

@@ -3,7 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { within } from "./_chat_cluster.ts";
 import { ExampleProcess } from "./_example_process.ts";
-import { exampleOf } from "./_recipe.ts";
+import { exampleOf, programOf } from "./_recipe.ts";
 
 /** What logEvents prints when there is a link. */
 const LINKED = /chat-1@\S+ is linked/;
@@ -93,4 +93,29 @@ Deno.test("the recipe for signing out closes all sockets of that user, on all no
   }
   assertEquals(sockets[2].readyState, WebSocket.OPEN);
   await close(sockets[2]);
+});
+
+Deno.test("Server-Sent Events of the recipe carry what is posted to another node, until a node drains", async () => {
+  const program = await programOf("docs/recipes.md", /text\/event-stream/);
+  await using first = await ExampleProcess.start(program);
+  await using second = await ExampleProcess.start(program, { seeds: [first.address] });
+  await within("the link", Promise.all([first, second].map((node) => node.says(LINKED))));
+  const url = ({ port }: ExampleProcess) => `http://127.0.0.1:${port}/lobby`;
+  const stream = await fetch(url(second));
+  assertEquals(stream.headers.get("content-type"), "text/event-stream");
+  const post = async (body: string) => {
+    const response = await fetch(url(first), { method: "POST", body });
+    await response.body?.cancel();
+    return response.status;
+  };
+
+  assertEquals(await post("x".repeat(10_001)), 413);
+  assertEquals(await post("one\ntwo"), 204);
+  const reader = (stream.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())
+    .getReader();
+  assertEquals((await within("an event", reader.read())).value, "data: one\ndata: two\n\n");
+
+  const { code } = await second.stop();
+  assertEquals(code, 0, second.said.join("\n"));
+  assertEquals((await within("the end of the stream", reader.read())).done, true);
 });

@@ -24,7 +24,7 @@ interface NodeVector {
   readonly name: string;
   readonly creation: number;
   readonly challengeHex: string;
-  /** Left out, like the features, by a node of the original runtime. */
+  /** Left out, like the features, by a node of the Mesh runtime. */
   readonly incarnationHex?: string;
   readonly features?: number;
 }
@@ -34,7 +34,7 @@ interface HandshakeVector {
   readonly cookie: string;
   readonly initiator: NodeVector;
   readonly acceptor: NodeVector;
-  /** Left out, like the transcript, of a handshake with the original runtime. */
+  /** Left out, like the transcript, of a handshake with the Mesh runtime. */
   readonly bindingHex?: string;
   readonly transcriptHex?: string;
   readonly nameHex: string;
@@ -149,7 +149,7 @@ Deno.test("all features and creations survive, in each of their bits", () => {
   }
 });
 
-Deno.test("NAME or CHALLENGE without its extension is one of the original runtime", () => {
+Deno.test("NAME or CHALLENGE without its extension is one of the Mesh runtime", () => {
   const message = { name: "café@h:1", creation: 1, extension };
   const original = { name: message.name, creation: message.creation };
   const name = encodeName(message);

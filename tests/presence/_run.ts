@@ -38,6 +38,10 @@ function run(world: World): void {
   world.isLossy = false;
   pass(random.between(1, 2) * MAX_ASK_RETRY_MS);
   world.isBusy = false;
+  if (plan.faults === "losses") {
+    pass(1_000);
+    world.checkAgreement(true);
+  }
   world.heal();
   // 200 ms until the last link is up.
   pass(1_200);

@@ -26,8 +26,8 @@ export interface Plan {
   readonly changeEveryMs: number;
   readonly faultEveryMs: number;
   readonly maxMessageBytes: number;
-  /** Nothing but freezes, so that everything has to be as it was. */
-  readonly onlyFreezes: boolean;
+  /** Nothing but freezes, or but lost messages: so everything has to be as it was. */
+  readonly faults: "all" | "freezes" | "losses";
   /** Sockets of a site. */
   readonly maxTracked: number;
   /** When the mesh gives up on a node that does not answer. */
@@ -45,7 +45,7 @@ export function makePlan(random: Random): Plan {
     changeEveryMs: random.pick([20, 100, 400]),
     faultEveryMs: random.pick([300, 1_000, 3_000]),
     maxMessageBytes: random.pick([200, 400, 1_000_000]),
-    onlyFreezes: random.chance(0.15),
+    faults: random.chance(0.75) ? "all" : random.pick(["freezes", "losses"] as const),
     maxTracked: random.pick([8, 25]),
     detectMs: random.pick([500, 2_000]),
   };
@@ -474,7 +474,8 @@ export class World {
     const node = this.nodes.get(hosts[0]);
     if (node === undefined) return;
     const longMs = random.pick([100, plan.detectMs, 3 * plan.detectMs, 2 * TIMEOUT_MS]);
-    const fault = plan.onlyFreezes ? "freeze" : random.pick([
+    if (plan.faults === "losses") return;
+    const fault = plan.faults === "freezes" ? "freeze" : random.pick([
       ...["kill", "kill", "leave", "freeze", "freeze"],
       ...["cut", "cut", "replace"],
     ]);

@@ -196,13 +196,27 @@ Deno.test("a question is asked again, ever more rarely, until there is an answer
   const asked: number[] = [];
   for (let i = 0; i < 4_000; i++) {
     rig.pass(10);
-    if (i % 50 === 0) rig.hear(heartbeat(1));
+    // Changes show that the other node is there. They do not show that an answer is overdue.
+    if (i % 50 === 0) rig.hear(changes(1, 1));
     if (rig.take("ask").length > 0) asked.push(rig.now - START);
   }
   assertEquals(asked, [10, 2_010, 6_010, 14_010, 24_010, 34_010]);
   rig.hear(snapshot(1, []));
   rig.pass(4_000);
   assertEquals(rig.take("ask"), []);
+});
+
+Deno.test("a heartbeat without the answer before it shows that the question is to be asked again", () => {
+  const rig = new Rig();
+  rig.hear(heartbeat(1));
+  const asked: number[] = [];
+  for (let i = 0; i < 400; i++) {
+    rig.pass(10);
+    if (i % 5 === 0) rig.hear(heartbeat(1));
+    if (rig.take("ask").length > 0) asked.push(rig.now - START);
+  }
+  // Twice, as the other may only be busy; later as rarely as without heartbeats.
+  assertEquals(asked, [10, 120, 270]);
 });
 
 Deno.test("an instance that comes within reach again is asked at once", () => {
@@ -629,9 +643,12 @@ Deno.test("a node that has just asked everybody asks nobody by name until answer
   const rig = new Rig();
   rig.core.start(rig.now);
   rig.hear(heartbeat(3));
-  rig.pass(99);
+  rig.pass(50);
+  rig.hear(heartbeat(3));
+  rig.pass(400);
   assertEquals(rig.take("ask").length, 1);
-  rig.pass(21);
+  rig.hear(heartbeat(3));
+  rig.pass(20);
   assertEquals(rig.take("ask"), [
     { kind: "ask", instance: id(0), node: "self", instances: [id(1)] },
   ]);

@@ -69,12 +69,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "lateMs > 1_000 * timeoutMs",
   },
   {
-    name: "a question that is lost is never asked again",
-    file: "presence/_replica.ts",
-    find: "instance.askAt = now + instance.askDelayMs;",
-    replace: "instance.askAt = Number.MAX_VALUE;",
-  },
-  {
     name: "a meta that has changed is not noted",
     file: "presence/_replica.ts",
     find: "      entry.meta = meta;\n    } else {",

@@ -289,6 +289,7 @@ Deno.test("an option out of range is refused", () => {
   for (const [options, option] of wrong) {
     assertThrows(() => new Presence(rooms, options), RangeError, option);
   }
+  assertThrows(() => new Presence(rooms, 500 as never), TypeError, "options must be an object");
   assertThrows(() => new Presence(rooms, { clock: {} } as PresenceOptions), TypeError, "clock");
   assertThrows(() => new Presence({} as Rooms), TypeError, "rooms must be a Rooms");
   new Presence(rooms, { heartbeatIntervalMs: 60_000 })[Symbol.dispose]();

@@ -12,6 +12,21 @@ Deno.test("an option of the wrong type is a TypeError that names it", () => {
   assertThrows(wrong({ timers: {} }), TypeError, "timers must have a method setTimeout");
 });
 
+Deno.test("options that are no object are a TypeError, and not taken for none", () => {
+  const message = "options must be an object with";
+  assertThrows(
+    () => new Rooms(5 as never),
+    TypeError,
+    `${message} backplane and others, got number`,
+  );
+  assertThrows(() => new Rooms(null as never), TypeError, "got null");
+  const rooms = new Rooms();
+  assertThrows(() => rooms.broadcast("lobby", "x", "ann" as never), TypeError, `${message} except`);
+  assertThrows(() => rooms.disconnect("lobby", 4001 as never), TypeError, `${message} code`);
+  assertThrows(() => rooms.drain(5_000 as never), TypeError, "got number");
+  assertEquals(rooms.draining, false);
+});
+
 Deno.test("a backplane without a method is a TypeError that names the method", () => {
   assertThrows(wrong({ backplane: {} }), TypeError, "backplane must have a method publish");
   assertThrows(wrong({ backplane: { publish() {} } }), TypeError, "have a method subscribe");

@@ -35,7 +35,7 @@ async function serve(
   }
 }
 
-function next(target: EventTarget, type: string): Promise<Event> {
+function next(target: EventTarget, type: string): Promise<unknown> {
   return new Promise((resolve) => target.addEventListener(type, resolve, { once: true }));
 }
 

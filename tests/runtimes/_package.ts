@@ -14,6 +14,8 @@ const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 export async function writePackage(folder: string, types: string): Promise<void> {
   const paths: string[] = [];
   for (const entry of config.publish.include) {
+    // Nothing imports the examples, so JSR makes no declarations of them.
+    if (entry === "examples") continue;
     for await (const path of sources(entry)) paths.push(path);
   }
   for (const path of paths) {

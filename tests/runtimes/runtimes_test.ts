@@ -2,9 +2,11 @@ import { assert, assertEquals } from "@std/assert";
 import { Broker } from "../../examples/chat/broker.ts";
 import { isSkipped } from "../brokers/_servers.ts";
 import { killAndRestart } from "../cluster/_restart.ts";
+import { nextEvent, startNode } from "../mesh/_cluster.ts";
 import { findDrivers, findRuntime, type RuntimeName } from "./_find.ts";
 
 const RUN = decodeURIComponent(new URL("run.ts", import.meta.url).pathname);
+const UNREF = decodeURIComponent(new URL("_unref.ts", import.meta.url).pathname);
 const RUNTIMES = ["deno", "node", "bun"] as const;
 const OTHERS = ["node", "bun"] as const satisfies readonly RuntimeName[];
 
@@ -67,6 +69,22 @@ for (const security of ["tls", "plain"] as const) {
     Deno.test(`a cluster of Deno, Node.js and Bun, ${security}: ${victim} is killed and restarted`, async () => {
       const order = [RUNTIMES[(i + 2) % 3], victim, RUNTIMES[(i + 1) % 3]];
       await killAndRestart(await Promise.all(order.map(programOf)), security);
+    });
+  }
+}
+
+for (const security of ["tls", "plain"] as const) {
+  for (const name of OTHERS) {
+    Deno.test(`after unref a linked mesh lets its process end on ${name}, ${security}`, async () => {
+      const program = await findRuntime(name);
+      const tls = security === "tls" ? undefined : false;
+      await using mesh = await startNode("a", { tls });
+      const down = nextEvent(mesh, "peerdown");
+      const { code, stderr } = await new Deno.Command(program, {
+        args: [UNREF, security, mesh.name],
+      }).output();
+      assertEquals(code, 0, new TextDecoder().decode(stderr));
+      assertEquals((await down).reason === "goodbye", false);
     });
   }
 }

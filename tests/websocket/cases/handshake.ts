@@ -68,7 +68,11 @@ export const HANDSHAKE: Cases = {
   "another version of the protocol is refused with 426, which names the right one": async () => {
     for (const version of ["12", "8", "", "13, 13", "013", undefined]) {
       const { status, headers } = await answerTo({ "Sec-WebSocket-Version": version });
-      assert.deepEqual([status, headers.get("sec-websocket-version")], [426, "13"], version);
+      assert.deepEqual(
+        [status, headers.get("sec-websocket-version")],
+        [426, "13"],
+        String(version),
+      );
     }
   },
 
