@@ -337,7 +337,7 @@ function badWeather(samples: Samples): Made {
     text.push(table(
       [
         `clients that never read, ${rooms}`,
-        "KB for each, at most",
+        "KB for each, at most: heap / resident",
         "KB left",
         "free again after, ms",
         "a quiet room: p50 / p99 / most, ms",
@@ -348,7 +348,8 @@ function badWeather(samples: Samples): Made {
         const quiet = ["quietP50Ms", "quietP99Ms", "quietMaxMs"].map((q) => short(middle(q)));
         return [
           name,
-          short(middle("perClientBytes") / 1e3),
+          ["perClientBytes", "perClientResidentBytes"].map((size) => short(middle(size) / 1e3))
+            .join(" / "),
           short(middle("leftPerClientBytes") / 1e3),
           short(middle("freeAfterMs")),
           quiet.join(" / "),

@@ -188,11 +188,14 @@ async function flooded(running: Running, name: string, plan: JoinPlan, quick: bo
   await running.generator.run({ op: "join", ...plan });
   await running.collectGarbage();
   const before = await running.heapBytes();
+  const residentBefore = running.residentBytes();
   let peak = before;
+  let residentPeak = residentBefore;
   let isOver = false;
   const watch = async () => {
     while (!isOver) {
       peak = Math.max(peak, await running.heapBytes());
+      residentPeak = Math.max(residentPeak, running.residentBytes());
       await sleep(FLOOD_SAMPLE_MS);
     }
   };
@@ -214,6 +217,8 @@ async function flooded(running: Running, name: string, plan: JoinPlan, quick: bo
     case: { part: "flood", rooms: name },
     values: {
       perClientBytes: (peak - before) / clients,
+      // A socket of the runtime's own may hold what is not in JavaScript's memory.
+      perClientResidentBytes: (residentPeak - residentBefore) / clients,
       leftPerClientBytes: left / clients,
       freeAfterMs: performance.now() - closed,
       quietP50Ms: percentile(quietMs, 0.5),
