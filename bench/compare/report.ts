@@ -4,11 +4,6 @@ import { describe, type Section } from "./sections.ts";
 import { readResults, type Results } from "./results.ts";
 import { SCENARIOS } from "./scenarios/mod.ts";
 
-const README = new URL("../README.md", import.meta.url);
-/** Between these lines the README is written by this program. */
-const BEGIN = "<!-- bench:compare writes what follows -->";
-const END = "<!-- bench:compare wrote what precedes -->";
-
 /** Writes the report of what is in a folder. Returns where. */
 export async function writeReport(folder: string): Promise<string> {
   const results: Results[] = [];
@@ -22,15 +17,14 @@ export async function writeReport(folder: string): Promise<string> {
     for (const [name, svg] of pictures) await Deno.writeTextFile(`${folder}/${name}`, svg);
   }
   const path = `${folder}/report.md`;
-  await Deno.writeTextFile(path, textOf(sections, results, ""));
-  if (folder.endsWith("/results")) await writeReadme(textOf(sections, results, "results/"));
+  await Deno.writeTextFile(path, `# Results\n\n${textOf(sections, results)}\n`);
   return path;
 }
 
-function textOf(sections: readonly Section[], results: readonly Results[], to: string): string {
+function textOf(sections: readonly Section[], results: readonly Results[]): string {
   const parts = sections.map(({ title, text, pictures }) => {
-    const images = [...pictures.keys()].map((name) => `![${title}](${to}${name})`);
-    return [`### ${title}`, ...images, text].join("\n\n");
+    const images = [...pictures.keys()].map((name) => `![${title}](${name})`);
+    return [`## ${title}`, ...images, text].join("\n\n");
   });
   return [about(results), ...parts].join("\n\n");
 }
@@ -53,18 +47,4 @@ function about(results: readonly Results[]): string {
     (results.some(({ quick }) => quick) ? " **A quick run: to see that it works.**" : ""),
     ...absent.length > 0 ? [`Not measured:\n\n${absent.join("\n")}`] : [],
   ].join("\n\n");
-}
-
-async function writeReadme(text: string): Promise<void> {
-  const readme = await Deno.readTextFile(README);
-  const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
-  if (begin < 0 || end < begin) throw new Error(`bench/README.md has no place between ${BEGIN}`);
-  const before = readme.slice(0, begin + BEGIN.length);
-  await Deno.writeTextFile(README, `${before}\n\n${text}\n\n${readme.slice(end)}`);
-  await format(README.pathname);
-}
-
-async function format(path: string): Promise<void> {
-  const args = ["fmt", "--quiet", path];
-  await new Deno.Command(Deno.execPath(), { args, stderr: "null" }).output();
 }
