@@ -557,12 +557,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: '    this.#setEverything(peer, wish, op === "everything");\n',
   },
   {
-    name: "a node that wants everything keeps its rooms",
-    file: "mesh/wanted_rooms.ts",
-    find: "      wish.tooMany = false;\n      this.#removeAll(peer, wish);\n",
-    replace: "      wish.tooMany = false;\n",
-  },
-  {
     name: "a malformed announcement changes nothing",
     file: "mesh/interest.ts",
     find: "      this.#wanted.doubt(link);\n",
