@@ -7,25 +7,25 @@
  * NODE_NAME=hono-2@127.0.0.1:9002 PORT=8002 SEEDS=127.0.0.1:9001 deno run -A examples/hono/server.ts
  * ```
  *
+ * It runs on Node.js and Bun as well, with `hono` and `@hono/node-server` from npm.
+ *
  * @module
  */
 
 import { createServer } from "node:http";
-// deno-lint-ignore no-import-prefix
-import { getRequestListener } from "npm:@hono/node-server@2.1.9";
-// deno-lint-ignore no-import-prefix
-import { Hono } from "npm:hono@4.13.19";
-// deno-lint-ignore no-import-prefix
-import { bodyLimit } from "npm:hono@4.13.19/body-limit";
+import process from "node:process";
+import { getRequestListener } from "@hono/node-server";
+import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
 import { acceptWebSocket, logEvents, Rooms, startMesh } from "../../mod.ts";
 import { refuseUpgrade } from "../../websocket/mod.ts";
 
 const MAX_MESSAGE_BYTES = 10_000;
 
 const mesh = await startMesh({
-  name: Deno.env.get("NODE_NAME") ?? "hono-1@127.0.0.1:9001",
-  cookie: Deno.env.get("ROOMCAST_COOKIE") ?? "",
-  seeds: Deno.env.get("SEEDS")?.split(",").filter(Boolean),
+  name: process.env.NODE_NAME ?? "hono-1@127.0.0.1:9001",
+  cookie: process.env.ROOMCAST_COOKIE ?? "",
+  seeds: process.env.SEEDS?.split(",").filter(Boolean),
 });
 logEvents(mesh);
 const rooms = new Rooms({ backplane: mesh });
@@ -49,9 +49,9 @@ server.on("upgrade", (request, stream, head) => {
   rooms.join(socket, room);
   socket.onmessage = ({ data }) => rooms.broadcast(room, data, { except: socket });
 });
-server.listen(Number(Deno.env.get("PORT") ?? 8001));
+server.listen(Number(process.env.PORT ?? 8001));
 
-Deno.addSignalListener("SIGTERM", async () => {
+process.once("SIGTERM", async () => {
   await rooms.drain({ overMs: 2_000 });
   server.close();
   await mesh.shutdown();
