@@ -557,12 +557,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: '    this.#setEverything(peer, wish, op === "everything");\n',
   },
   {
-    name: "a malformed announcement changes nothing",
-    file: "mesh/interest.ts",
-    find: "      this.#wanted.doubt(link);\n",
-    replace: "",
-  },
-  {
     name: "a peer may have one entry more than the limit held",
     file: "presence/_limits.ts",
     find: "this.#entries >= this.#maxEntries",
