@@ -4,27 +4,27 @@ import type { ClusterMessage, ClusterResponse, Offset } from "socket.io-adapter"
 import { decode, encode } from "notepack.io";
 import { type Mesh, Rooms } from "../../mod.ts";
 
-/** What it needs of Socket.IO's `Namespace`. */
+/** The part of Socket.IO's `Namespace` that the adapter needs. */
 interface Namespace {
   readonly name: string;
 }
 
 /**
- * A client may choose a namespace's name, and a room's name has a limit. Namespaces whose names agree
- * so far share a room; each message says which it is for.
+ * A client may choose a namespace's name, and the length of a room's name is limited. Namespaces whose
+ * names begin with the same characters share a room. Each message says which namespace it is for.
  */
 const MAX_ROOM_LENGTH = 10_000;
 
-/** Where a message is kept for clients that reconnect. This adapter keeps none. */
+/** The place of a message in a history for clients that reconnect. This adapter keeps no history. */
 const NO_OFFSET: Offset = "";
 
 /**
  * An adapter that lets Socket.IO run on several servers, over the mesh:
  * `new Server(http, { adapter: meshAdapter(mesh) })`. Each Socket.IO server needs a mesh node of its own.
  *
- * The servers of a namespace share one room, and each has another in which it gets answers. Clients of
- * Socket.IO cannot reach either. Leave the option `connectionStateRecovery` off, because nothing is
- * kept.
+ * The servers of a namespace share one room. Each server also has a room of its own in which it gets
+ * answers. Clients of Socket.IO cannot reach either room. Leave the option `connectionStateRecovery`
+ * off, because the adapter keeps no messages.
  */
 export function meshAdapter(mesh: Mesh): new (namespace: Namespace) => MeshAdapter {
   return class extends MeshAdapter {
@@ -88,7 +88,7 @@ export class MeshAdapter extends ClusterAdapterWithHeartbeat {
 /** Servers send MessagePack, never text. */
 function read<Said extends ClusterMessage | ClusterResponse>(message: string | Uint8Array): Said {
   if (typeof message === "string") {
-    throw new TypeError("expected bytes from another server, got a text");
+    throw new TypeError("expected bytes from another server, got text");
   }
   return decode(Buffer.from(message.buffer, message.byteOffset, message.byteLength));
 }

@@ -175,8 +175,8 @@ Deno.test("the inspector says what is wrong, in words that help, and ends with 1
 
 Deno.test("the inspector explains its use when it is started wrongly, and ends with 2", async () => {
   const cases: [args: string[], cookie: string, part: string][] = [
-    [[], COOKIE, "one address is wanted"],
-    [["a:1", "b:1"], COOKIE, "one address is wanted"],
+    [[], COOKIE, "expected one address"],
+    [["a:1", "b:1"], COOKIE, "expected one address"],
     [["a:1"], "", "ROOMCAST_COOKIE is not set"],
     [["a:1"], "too short", "16 bytes"],
     [["a:1", "--wait", "never"], COOKIE, "--wait"],
