@@ -59,7 +59,9 @@ console.log(
 
 function fail({ seed, size, violation, history }: Outcome): void {
   console.error(`\nseed ${seed}, ${size} nodes. What happened last, in seconds:`);
-  if (history.length > HISTORY_LINES) console.error(`  (${history.length - HISTORY_LINES} earlier lines left out)`);
+  if (history.length > HISTORY_LINES) {
+    console.error(`  (${history.length - HISTORY_LINES} earlier lines left out)`);
+  }
   for (const line of history.slice(-HISTORY_LINES)) console.error(line);
   const isPlain = violation instanceof Error && violation.name === "Violation";
   console.error(
