@@ -203,7 +203,7 @@ Deno.test("the simulation for users' own tests can be imported by URL too", asyn
   assertEquals(requested.filter((path) => !allowed.test(path)), []);
 });
 
-Deno.test("the process that shows this could not have imported from anywhere else", async () => {
+Deno.test("the process of these tests can import from nowhere else", async () => {
   const { server, requested } = serveTree();
   await using _ = server;
   const host = `127.0.0.1:${server.addr.port}`;

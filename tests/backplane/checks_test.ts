@@ -18,7 +18,7 @@ Deno.test("wholeNumber gives the number, or the fallback if there is none", () =
   assertEquals(wholeNumber("delayMs", MAX_DELAY_MS, 1, { max: MAX_DELAY_MS }), 2 ** 31 - 1);
 });
 
-Deno.test("wholeNumber refuses what is no number with a TypeError", () => {
+Deno.test("wholeNumber refuses a value that is not a number with a TypeError", () => {
   for (const [value, described] of [["1", "string"], [null, "null"], [1n, "bigint"]]) {
     assertThrows(
       () => wholeNumber("limit", value, 1),
@@ -63,7 +63,7 @@ Deno.test("checkBoolean gives the boolean, or false if there is none", () => {
   }
 });
 
-Deno.test("checkFunction refuses what cannot be called", () => {
+Deno.test("checkFunction refuses a value that cannot be called", () => {
   checkFunction("callback", () => {});
   assertThrows(
     () => checkFunction("callback", {}),

@@ -7,7 +7,7 @@ Deno.test("toHex writes two lower-case digits for each byte", () => {
   assertEquals(toHex(new Uint8Array()), "");
 });
 
-Deno.test("fromHex reads what toHex has written", () => {
+Deno.test("fromHex reads the output of toHex", () => {
   fc.assert(
     fc.property(fc.uint8Array(), (bytes) => assertEquals(fromHex(toHex(bytes)), bytes)),
   );

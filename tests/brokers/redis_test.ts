@@ -125,7 +125,7 @@ function fakeNode(options: Partial<RedisOptions> = {}) {
   return { publisher, subscriber, timers, backplane };
 }
 
-Deno.test("redis: after any joins, leaves and broken connections, it is subscribed to the open rooms", async () => {
+Deno.test("redis: the backplane is subscribed to the open rooms after any joins, leaves and broken connections", async () => {
   const rooms = ["a", "b", "c", "d"];
   const step = fc.oneof(
     { weight: 6, arbitrary: fc.constantFrom(...rooms) },
@@ -244,7 +244,7 @@ Deno.test("redis: a message that is refused is counted as dropped and reported",
   assertEquals([backplane.stats.dropped, backplane.stats.queuedBytes], [1, 0]);
 });
 
-Deno.test("redis: a subscription that is refused is reported, and made again on the next connection", async () => {
+Deno.test("redis: a refused subscription is reported, and retried on the next connection", async () => {
   const { subscriber, backplane } = fakeNode();
   const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
   await turn();
@@ -260,7 +260,7 @@ Deno.test("redis: a subscription that is refused is reported, and made again on 
   assertEquals(subscriber.pending.map(({ args }) => args), [["roomcast.c"]]);
 });
 
-Deno.test("redis: one channel that is refused costs the others of its command nothing", async () => {
+Deno.test("redis: a refused channel does not affect the others of its command", async () => {
   const { subscriber, backplane } = fakeNode({ interest: "room" });
   const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
   for (const room of ["good", "bad", "fine"]) backplane.openRoom?.(room);
@@ -301,7 +301,7 @@ Deno.test("redis: a refused unsubscribe is not reported", async () => {
   assertEquals([refused.length, subscriber.pending.length], [0, 0]);
 });
 
-Deno.test("redis: if the connection breaks during shutdown, the client is told to forget its channels", async () => {
+Deno.test("redis: shutdown makes the client forget its channels if the connection breaks meanwhile", async () => {
   const { publisher, subscriber, backplane, timers } = fakeNode();
   await turn();
   await subscriber.step();
@@ -326,7 +326,7 @@ Deno.test("redis: shutdown takes two seconds if the server does not answer, and 
   assertEquals([publisher.listenerCount, subscriber.listenerCount, timers.pending], [0, 0, 0]);
 });
 
-Deno.test("redis: it is up once its subscriptions are in force, and not before", async () => {
+Deno.test("redis: the backplane is up once its subscriptions are in force, and not before", async () => {
   const { subscriber, backplane } = fakeNode();
   const ups = collect<BrokerEventMap["up"]>(backplane, "up");
   await turn();
@@ -370,7 +370,7 @@ Deno.test("redis: ready waits for the rooms that are open now, and for no later 
   await next;
 });
 
-Deno.test("redis: ready waits, while Redis is away, for the rooms that are open when it is back", async () => {
+Deno.test("redis: ready waits for the rooms that are open when Redis is back", async () => {
   const { subscriber, backplane } = fakeNode({ interest: "room" });
   subscriber.breakOff();
   for (let i = 0; i < 3; i++) backplane.openRoom?.(`room ${i}`);
@@ -402,7 +402,7 @@ Deno.test("redis: ready rejects once the client has been closed for good", async
   await another.shutdown();
 });
 
-Deno.test("redis: messages of channels that others have subscribed to are ignored", async () => {
+Deno.test("redis: messages of channels of other subscribers are ignored", async () => {
   const { subscriber, backplane } = fakeNode();
   const inbox = new Inbox(backplane);
   const malformed = collect<BrokerEventMap["malformed"]>(backplane, "malformed");
@@ -425,7 +425,7 @@ Deno.test("redis: shutdown takes every listener off the clients, which stay open
   assertEquals(timers.pending, 0);
 });
 
-Deno.test("redis: clients that would break a promise are refused, and the error says what is expected", () => {
+Deno.test("redis: clients that would break a promise are refused, and the error says what it expects", () => {
   const [publisher, subscriber] = [new FakePublisher(), new FakeSubscriber()];
   const resending = Object.assign(new FakePublisher(), {
     options: { autoResendUnfulfilledCommands: true },
@@ -484,7 +484,7 @@ async function settled(from: BrokerBackplane, to: BrokerBackplane): Promise<void
 
 for (const sharded of [false, true]) {
   Deno.test({
-    name: `redis: with interest in the room, a node without members is sent nothing${
+    name: `redis: a node with interest in the room and without members gets nothing${
       sharded ? ", sharded" : ""
     }`,
     ignore,
@@ -594,7 +594,7 @@ Deno.test({
   },
 });
 
-Deno.test("redis: a client of node-redis is refused with the client that is expected", () => {
+Deno.test("redis: a client of node-redis is refused, and the error names the expected client", () => {
   const publisher: unknown = createClient();
   const subscriber: unknown = createClient();
   for (const sharded of [false, true]) {
@@ -607,7 +607,7 @@ Deno.test("redis: a client of node-redis is refused with the client that is expe
 });
 
 Deno.test({
-  name: "redis: ioredis does not subscribe again by itself, the backplane does",
+  name: "redis: the backplane subscribes again after an outage, and ioredis does not",
   ignore,
   async fn() {
     await using broker = await Broker.start("redis");

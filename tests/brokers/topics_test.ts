@@ -37,7 +37,7 @@ Deno.test("topics: different rooms have different topics, all of safe characters
   );
 });
 
-Deno.test("envelopes: byte by byte", () => {
+Deno.test("envelopes: an envelope is the tag, the sender's id and the message", () => {
   const sender = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
   assertEquals(
     seal(sender, Uint8Array.of(0x1e, 9)),
@@ -45,7 +45,7 @@ Deno.test("envelopes: byte by byte", () => {
   );
 });
 
-Deno.test("envelopes: everybody but the sender can open it", () => {
+Deno.test("envelopes: every node but the sender can open an envelope", () => {
   const identity = fc.uint8Array({ minLength: 8, maxLength: 8 });
   fc.assert(
     fc.property(identity, identity, fc.uint8Array(), (sender, other, message) => {
@@ -57,7 +57,7 @@ Deno.test("envelopes: everybody but the sender can open it", () => {
   );
 });
 
-Deno.test("envelopes: a short one is truncated, another first byte is a wrong tag, and nothing else is thrown", () => {
+Deno.test("envelopes: a short envelope is truncated, and another first byte is a wrong tag", () => {
   const self = new Uint8Array(8);
   const code = (bytes: number[]) =>
     (assertThrows(() => open(Uint8Array.from(bytes), self), FrameError) as FrameError).code;

@@ -32,7 +32,7 @@ async function violations(page: Page): Promise<string[]> {
 }
 
 Deno.test({
-  name: "chat: a page whose node is killed is back, through another node, in under a second",
+  name: "chat: a page whose node is killed reconnects to another node in under a second",
   ignore: skipped,
   fn: () =>
     inBrowser(async (cluster, visit) => {

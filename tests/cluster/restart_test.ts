@@ -1,4 +1,4 @@
 import { killAndRestart } from "./_restart.ts";
 
-Deno.test("a node killed and restarted under load: the others go on, and it takes part again", () =>
+Deno.test("a node that is killed and restarted under load takes part again, and the others go on", () =>
   killAndRestart());

@@ -25,7 +25,7 @@ Deno.test("a ping is not taken for a pong, nor a pong for a ping", () => {
   assertFrameError(() => decodePing(encodePong(token)), "wrong-tag", 0);
 });
 
-Deno.test("a token that has not eight bytes is a mistake of the program, and named", () => {
+Deno.test("a token without eight bytes is a programming error, which names the token", () => {
   for (const encode of [encodePing, encodePong]) {
     for (const length of [0, 7, 9]) {
       const error = assertThrows(() => encode(new Uint8Array(length)), RangeError);

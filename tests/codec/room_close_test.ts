@@ -58,7 +58,7 @@ Deno.test("close codes are 1000, 1001, 1003, 1007 to 1014 and 3000 to 4999, and 
   }
 });
 
-Deno.test("a close code that is no whole number, or none of 16 bits, cannot be encoded", () => {
+Deno.test("a close code that is not a whole number of 16 bits cannot be encoded", () => {
   for (const code of [1000.5, NaN, Infinity, -1000, 65_536 + 1000]) {
     assertFrameError(() => encodeRoomClose("r", code, ""), "bad-close-code", 4);
   }
@@ -105,7 +105,7 @@ Deno.test("lengths are checked first, then the code, the reason's length and the
   assertEquals(checkRoomClose(shorter), 4);
 });
 
-Deno.test("decoding gives back any room close that was encoded", () => {
+Deno.test("any encoded room close is decoded to the same", () => {
   fc.assert(fc.property(text, closeCode, closeReason, (room, code, reason) => {
     const bytes = encodeRoomClose(room, code, reason);
     assertEquals(decodeRoomClose(bytes), { room, code, reason });

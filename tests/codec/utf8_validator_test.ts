@@ -88,7 +88,7 @@ Deno.test("the fault is found at the first byte that cannot stand there", () => 
   ) assertEquals(validate(Uint8Array.fromHex(`${hex}616161`), 1), { valid: false, taken: at }, hex);
 });
 
-Deno.test("a text that ends in the middle of a character is not complete, and may go on", () => {
+Deno.test("a text that ends in the middle of a character is incomplete, and may continue", () => {
   const validator = new Utf8Validator();
   assert(validator.isComplete);
   assert(validator.push(Uint8Array.of(0xf0, 0x9f)) && !validator.isComplete);

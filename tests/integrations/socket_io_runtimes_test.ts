@@ -25,7 +25,7 @@ async function folderWithPackages(): Promise<string> {
 }
 
 for (const runtime of ["node", "bun"] as const) {
-  Deno.test(`a Socket.IO server on ${runtime} and others on Deno are one`, async () => {
+  Deno.test(`a Socket.IO server on ${runtime} and others on Deno form one cluster`, async () => {
     await using stack = new AsyncDisposableStack();
     const tree = await folderWithPackages();
     stack.defer(() => Deno.remove(tree));

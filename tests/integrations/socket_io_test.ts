@@ -10,7 +10,7 @@ import { IoCluster } from "./_socket_io_cluster.ts";
 /** What each guest hears if all of them hear one event without arguments. */
 const ONCE = [[]];
 
-Deno.test("io.emit reaches the clients of all servers, with bytes, dates and what JSON has", async () => {
+Deno.test("io.emit reaches the clients of all servers, with bytes, dates and JSON values", async () => {
   await using cluster = await IoCluster.start();
   const bytes = Uint8Array.of(0, 1, 254, 255);
   const date = new Date(0);
@@ -54,7 +54,7 @@ Deno.test("except leaves a room out, wherever its members are", async () => {
   assertEquals(await cluster.heard("two"), [[], [], ONCE]);
 });
 
-Deno.test("a socket that speaks to everybody, or to a room of its own, does not hear itself", async () => {
+Deno.test("a socket that sends to everybody, or to a room of its own, does not hear itself", async () => {
   await using cluster = await IoCluster.start();
   cluster.guests[1].client.emit("relay");
   await within("guest 0 hearing guest 1", cluster.guests[0].hears("said"));
@@ -144,7 +144,7 @@ Deno.test("fetchSockets lists the sockets of all servers, with data, rooms and h
   assertEquals(await io.to("nobody's").fetchSockets(), []);
 });
 
-Deno.test("a socket of another server can be spoken to, moved and ended", async () => {
+Deno.test("a server can send to, move and disconnect a socket of another server", async () => {
   await using cluster = await IoCluster.start();
   const [{ io }] = cluster.servers;
   const [two] = await io.to(cluster.guests[1].id).fetchSockets();
@@ -161,7 +161,7 @@ Deno.test("a socket of another server can be spoken to, moved and ended", async 
   await within("guest 1 being gone", cluster.guests[1].isGone());
 });
 
-Deno.test("serverSideEmit reaches the other servers, and not the one that says it", async () => {
+Deno.test("serverSideEmit reaches the other servers, and not the sender", async () => {
   await using cluster = await IoCluster.start();
   const heard: unknown[][] = [[], [], []];
   for (const [i, { io }] of cluster.servers.entries()) {
@@ -185,7 +185,7 @@ Deno.test("namespaces do not hear each other", async () => {
   assertEquals(await io.fetchSockets(), []);
 });
 
-Deno.test("a server that has gone is not waited for", async () => {
+Deno.test("nobody waits for a server that has gone", async () => {
   await using cluster = await IoCluster.start();
   const [{ io }, two, three] = cluster.servers;
   // The third never answers. The question ends as soon as its node has gone, not after 5 s.

@@ -63,7 +63,7 @@ for (const vector of vectors.cases) {
   });
 }
 
-Deno.test("spoken to by the Mesh runtime, either role answers byte for byte as it does itself", async () => {
+Deno.test("either role answers the Mesh runtime byte for byte as that runtime does", async () => {
   const vector = vectors.cases.find(({ name }) => name === "original");
   if (vector === undefined) throw new Error("the vectors have lost the Mesh runtime's");
   const { initiator, acceptor, nameHex, challengeMessageHex, replyHex, ackHex } = vector;
@@ -96,7 +96,7 @@ Deno.test("spoken to by the Mesh runtime, either role answers byte for byte as i
   }
 });
 
-Deno.test("on plain TCP the binding is 32 zero bytes; another binding is another proof", async () => {
+Deno.test("the binding is 32 zero bytes on plain TCP, and another binding gives another proof", async () => {
   const cookies = new Cookies([COOKIE]);
   const self = (name: string) => ({ name, incarnation: "00".repeat(8), features: 1 });
   const shake = async (left: Uint8Array | undefined, right: Uint8Array | undefined) => {
@@ -169,12 +169,12 @@ Deno.test("an initiator refuses its own name, before it proves anything", async 
   assertEquals(await answerWith(mesh, challenge), "duplicate-name");
 });
 
-Deno.test("an initiator refuses what is no CHALLENGE", async () => {
+Deno.test("an initiator refuses a message that is not a CHALLENGE", async () => {
   await using mesh = await startPlainNode("a");
   assertEquals(await answerWith(mesh, Uint8Array.of(4, ...new Uint8Array(32))), "malformed");
 });
 
-Deno.test("a recorded handshake is worth nothing the next time", async () => {
+Deno.test("a recorded handshake is refused the next time", async () => {
   await using mesh = await startPlainNode("a");
   const self = rawIdentity("z@127.0.0.1:1");
   using recorded = await RawPeer.dial(mesh.address);
@@ -190,7 +190,7 @@ Deno.test("a recorded handshake is worth nothing the next time", async () => {
   assertEquals(mesh.peers.length, 1);
 });
 
-Deno.test("a reflected handshake is worth nothing: a node does not take its own words for a peer's", async () => {
+Deno.test("a reflected handshake is refused: a node does not accept its own messages as a peer's", async () => {
   // The node dials a stranger, who sends everything back to the node's own door, and the answers
   // to the node: without the cookie, with every byte of it genuine.
   await using mesh = await startPlainNode("a");

@@ -8,7 +8,7 @@ const SEEDS = 100;
 /** A seed with a whole mesh takes longer. */
 const MESH_SEEDS = 20;
 
-Deno.test("instances agree under loss, freezes, partitions and restarts, and when these are over", () => {
+Deno.test("instances agree after loss, freezes, partitions and restarts", () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
     const { violation, log } = runSeed(seed);
     assert(

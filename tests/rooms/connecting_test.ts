@@ -59,7 +59,7 @@ Deno.test("a connecting socket gets two listeners, however often it joins and le
   assertEquals(socket.listenersAdded, 2);
 });
 
-Deno.test("an open handler that ran before ours finds the socket a member already", () => {
+Deno.test("an open handler that runs before ours already finds the socket a member", () => {
   const rooms = new Rooms<FakeSocket>();
   const socket = new ConnectingSocket();
   const seen: unknown[] = [];

@@ -50,7 +50,7 @@ async function connect(url: string): Promise<WebSocket> {
   }
 }
 
-Deno.test("the hono example on Node.js and the one on Bun are one cluster", async () => {
+Deno.test("the hono example on Node.js and the one on Bun form one cluster", async () => {
   const tree = await copyTree();
   const meshPorts = [freePort(), freePort()];
   const ports = [freePort(), freePort()];

@@ -70,7 +70,7 @@ async function run(program: string, args: string[], cwd: string): Promise<string
   return decoder.decode(stdout);
 }
 
-Deno.test("the package that npm gets", async (t) => {
+Deno.test("the npm package works", async (t) => {
   const node = await findRuntime("node");
   const tsc = join(await install("compiler", COMPILER), "node_modules/typescript/bin/tsc");
   await withProject(async (folder) => {

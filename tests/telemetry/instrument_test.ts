@@ -94,7 +94,7 @@ Deno.test("instrument records in seconds how late the event loop is", () => {
   assertEquals(meter.recorded, [0, 0.25, 0]);
 });
 
-Deno.test("disposing ends every callback and the timer", () => {
+Deno.test("dispose ends every callback and the timer", () => {
   const meter = new FakeMeter();
   const clock = new FakeTimers();
   const metrics = instrument(meter, { mesh, rooms, presence }, { clock });

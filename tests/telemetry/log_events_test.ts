@@ -53,7 +53,7 @@ Deno.test("logEvents writes one clear line for each event", () => {
   ]);
 });
 
-Deno.test("a text that a stranger has had a hand in stays on one line", () => {
+Deno.test("a text that a stranger has influenced stays on one line", () => {
   const { source, lines } = setUp();
   source.dispatchEvent(new RefusedEvent("x", "malformed", new Error("a\r\nb\u2028c\u001b[31m")));
   assertEquals(lines.length, 1);
@@ -97,7 +97,7 @@ Deno.test("a flood from ever new ports is a bounded number of lines", () => {
   assertStringIncludes(lines.at(-1) ?? "", "more like this");
 });
 
-Deno.test("no timer is left once all has been quiet for a period", () => {
+Deno.test("no timer is left after a quiet period", () => {
   const { source, timers } = setUp();
   source.dispatchEvent(wrongCookie("10.0.0.3:9000"));
   assertEquals(timers.pending, 1);
@@ -105,7 +105,7 @@ Deno.test("no timer is left once all has been quiet for a period", () => {
   assertEquals(timers.pending, 0);
 });
 
-Deno.test("an event after a quiet period is logged at once again", () => {
+Deno.test("an event after a quiet period is again logged at once", () => {
   const { source, lines, timers } = setUp();
   source.dispatchEvent(wrongCookie("10.0.0.3:9000"));
   timers.advance(2 * PERIOD_MS);
@@ -113,7 +113,7 @@ Deno.test("an event after a quiet period is logged at once again", () => {
   assertEquals(lines.length, 2);
 });
 
-Deno.test("disposing writes what has been counted, and ends the log", () => {
+Deno.test("dispose writes the pending counts, and ends the log", () => {
   const { source, lines, timers, log } = setUp();
   for (let i = 0; i < 7; i++) source.dispatchEvent(wrongCookie("10.0.0.3:9000"));
   log[Symbol.dispose]();

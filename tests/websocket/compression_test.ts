@@ -8,7 +8,7 @@ for (const [name, run] of Object.entries(COMPRESSION)) Deno.test(name, run);
 
 const OFFER = { "sec-websocket-extensions": "permessage-deflate" };
 
-Deno.test("a broadcast is compressed once for all that can inflate it, and for the rest not at all", async () => {
+Deno.test("a broadcast is compressed once for all clients that can inflate it, and for no others", async () => {
   const plain = [accept({ compression: true }), accept({ compression: true })];
   const compressed = [1, 2, 3].map(() => accept({ compression: true }, OFFER));
   const frames = ["a", "b"].map((letter) => encodeWebSocketText(letter.repeat(2000)));
