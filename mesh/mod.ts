@@ -4,9 +4,10 @@
  *
  * **Forming.** Each node dials its seeds. Over every new link both sides send the names of their
  * peers, and each dials those that are new to it; so one address is enough. They do so again every
- * minute. A node that is lost is redialled with exponential backoff and full jitter (250 ms to 30 s)
- * until it says goodbye or has been away for `forgetAfterMs`; seeds are never given up. Two nodes have
- * one link, whoever dialled first, and a restarted node takes the place of its ghost at once.
+ * minute. A node that is lost is redialled with exponential backoff and full jitter, at most 0.5 s
+ * after the first failure and at most 30 s after many, until it says goodbye or has been away for
+ * `forgetAfterMs`. A node never gives up seeds. Two nodes have one link, whichever dialled first. A
+ * restarted node replaces its old link at once.
  *
  * **Delivery** is at most once. From one node, messages reach another in the order in which they
  * were published; between two senders there is no order. What was queued for a link that ends is
