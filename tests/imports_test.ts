@@ -206,7 +206,7 @@ function loadedBy(entry: string, files: ReadonlyMap<string, string>): Set<string
   return loaded;
 }
 
-Deno.test("every file of the library imports only what its place allows", () => {
+Deno.test("every file of the library imports only what its folder allows", () => {
   const files = readLibrary();
   assert(files.size > 30, `only ${files.size} files found`);
   const entries = Object.values<string>(config.exports).map((entry) => entry.replace("./", ""));

@@ -43,12 +43,12 @@ Deno.test("wholeNumber refuses a number out of range with a RangeError that name
   );
 });
 
-Deno.test("oneOf gives the word, or the first if there is none", () => {
+Deno.test("oneOf gives the word, or the first choice if there is none", () => {
   assertEquals(oneOf("mode", "b", ["a", "b"]), "b");
   assertEquals(oneOf("mode", undefined, ["a", "b"]), "a");
 });
 
-Deno.test("oneOf refuses other words with a RangeError, other types with a TypeError", () => {
+Deno.test("oneOf refuses other words with a RangeError, and other types with a TypeError", () => {
   const check = (value: unknown) => () => oneOf("mode", value, ["a", "b"]);
   assertThrows(check("c"), RangeError, 'mode must be "a" or "b", got "c"');
   assertThrows(check(1), TypeError, 'mode must be "a" or "b", got number');
@@ -98,7 +98,7 @@ Deno.test("checkMethods names the first method that is missing", () => {
   );
 });
 
-Deno.test("checkMethods accepts functions that have the methods", () => {
+Deno.test("checkMethods accepts a function that has the methods", () => {
   checkMethods("callable", Object.assign(() => {}, { on: () => {} }), "on");
 });
 

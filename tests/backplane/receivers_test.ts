@@ -28,7 +28,7 @@ Deno.test("receivers: a message from another node goes to every subscription, in
   ]);
 });
 
-Deno.test("receivers: the publisher does not hear its own message, the others on its node do", () => {
+Deno.test("receivers: the publisher does not hear its own message, and the others on its node do", () => {
   const { receivers, heard, subscriptions } = listening("a", "b", "c");
   receivers.deliverLocally(MESSAGE, "here", subscriptions[1]);
   assertEquals(heard.splice(0), ["a from here", "c from here"]);

@@ -1,14 +1,14 @@
 import { assertEquals } from "@std/assert";
 import { median, percentile, spread } from "../../bench/compare/stats.ts";
 
-Deno.test("the median is the middle, or lies between the two in the middle", () => {
+Deno.test("the median is the middle value, or lies between the two middle values", () => {
   assertEquals(median([3, 1, 2]), 2);
   assertEquals(median([4, 1, 2, 3]), 2.5);
   assertEquals(median([7]), 7);
   assertEquals(median([]), NaN);
 });
 
-Deno.test("the median leaves what it is given in order", () => {
+Deno.test("the median leaves its input in order", () => {
   const values = [3, 1, 2];
   median(values);
   assertEquals(values, [3, 1, 2]);

@@ -22,7 +22,7 @@ function decode(bytes: Uint8Array): RoomMessage {
   return { rooms: [room], except: [], message };
 }
 
-Deno.test("copies: a message for one room stays as it is", () => {
+Deno.test("copies: a message for one room stays unchanged", () => {
   const messages = [
     encodeRoomBroadcast("a", "hello"),
     encodeRoomClose("a", 1000, ""),

@@ -200,7 +200,7 @@ Deno.test("nats: the client gets no message after the connection is lost, even b
   assertEquals([connection.published.length, backplane.stats.queuedBytes], [0, 0]);
 });
 
-Deno.test("nats: a forbidden publish counts for the backplane whose subject it is", async () => {
+Deno.test("nats: a forbidden publish counts for the backplane that owns the subject", async () => {
   const connection = new FakeNats();
   const nodes = ["c", "c2"].map((cluster) => natsBackplane({ connection, cluster }));
   const refused = nodes.map((node) => collect<BrokerEventMap["refused"]>(node, "refused"));
@@ -244,7 +244,7 @@ Deno.test("nats: ready rejects once the connection has been closed", async () =>
   await assertRejects(() => backplane.ready(), Error, "closed");
 });
 
-Deno.test("nats: ready waits for subscriptions that were deferred", async () => {
+Deno.test("nats: ready waits for deferred subscriptions", async () => {
   const { connection, backplane } = fakeNode({ interest: "room" });
   for (let i = 0; i < 10_001; i++) backplane.openRoom?.(`room ${i}`);
   await turn();
@@ -258,7 +258,7 @@ Deno.test("nats: ready waits for subscriptions that were deferred", async () => 
   await ready;
 });
 
-Deno.test("nats: a publish that the client refuses is a dropped message, not an exception", async () => {
+Deno.test("nats: a publish that the client refuses counts as dropped, and throws nothing", async () => {
   const { connection, backplane } = fakeNode();
   const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
   connection.failure = new Error("draining");
@@ -431,7 +431,7 @@ Deno.test("nats: rooms that come and go while the server does not read do not pi
   assert(connection.subjects.has("roomcast.c.room=2099"));
 });
 
-Deno.test("nats: shutdown waits for confirmation, but not for ever, and lets go of the connection", async () => {
+Deno.test("nats: shutdown waits for confirmation, but not for ever, and releases the connection", async () => {
   const { connection, backplane, timers } = fakeNode();
   backplane.publish(broadcast("last words"));
   await turn();
@@ -671,7 +671,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "nats: two clusters on one connection do not hear each other, two nodes of one do",
+  name:
+    "nats: two clusters on one connection do not hear each other, and two nodes of one cluster do",
   ignore,
   async fn() {
     await using broker = await Broker.start("nats");

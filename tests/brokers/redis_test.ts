@@ -177,7 +177,7 @@ Deno.test("redis: the backplane is subscribed to the open rooms after any joins,
   );
 });
 
-Deno.test("redis: a room that closes while Redis is away and opens at once when it is back is subscribed to", async () => {
+Deno.test("redis: the backplane subscribes to a room that closes during an outage and opens right after it", async () => {
   const { subscriber, backplane } = fakeNode({ interest: "room" });
   backplane.openRoom?.("lobby");
   await turn();
@@ -192,7 +192,7 @@ Deno.test("redis: a room that closes while Redis is away and opens at once when 
   assertEquals([...subscriber.channels], ["roomcast.c.lobby"]);
 });
 
-Deno.test("redis: rooms that are opened in one turn are subscribed to in one command", async () => {
+Deno.test("redis: one command subscribes to all rooms that are opened in one turn", async () => {
   const { subscriber, backplane } = fakeNode({ interest: "room" });
   for (let i = 0; i < 20; i++) backplane.openRoom?.(`room ${i}`);
   await turn();
@@ -232,7 +232,7 @@ Deno.test("redis: unconfirmed messages have a limit, and are counted when the co
   assertEquals([backplane.stats.queuedBytes, backplane.stats.dropped], [0, 4]);
 });
 
-Deno.test("redis: a message that is refused is counted as dropped and reported", async () => {
+Deno.test("redis: a refused message counts as dropped and is reported", async () => {
   const { publisher, backplane } = fakeNode();
   const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
   backplane.publish(broadcast("hello"));
@@ -435,7 +435,7 @@ Deno.test("redis: messages of channels of other subscribers are ignored", async 
   await turn();
 });
 
-Deno.test("redis: shutdown takes every listener off the clients, which stay open", async () => {
+Deno.test("redis: shutdown removes every listener from the clients, which stay open", async () => {
   const { publisher, subscriber, backplane, timers } = fakeNode();
   await turn();
   await subscriber.step();

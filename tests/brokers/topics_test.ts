@@ -5,7 +5,7 @@ import { clusterTopic, roomTopic } from "../../brokers/_topics.ts";
 import { FrameError } from "../../mod.ts";
 import { text } from "../_arbitraries.ts";
 
-Deno.test("topics: characters that mean something to a broker are encoded", () => {
+Deno.test("topics: characters with a meaning to a broker are encoded", () => {
   assertEquals(clusterTopic("chat"), "roomcast.chat");
   const topics = ["lobby", "", "a b", "*", ">", "a.b", "{x}", "=", "é", "部"].map((room) =>
     roomTopic("c", room).slice("roomcast.c.".length)
@@ -15,7 +15,7 @@ Deno.test("topics: characters that mean something to a broker are encoded", () =
   ]);
 });
 
-Deno.test("topics: names of 200 characters are spelt out, longer ones are hashed", () => {
+Deno.test("topics: names of 200 characters are spelt out, and longer ones are hashed", () => {
   const length = (room: string) => roomTopic("c", room).length - "roomcast.c.".length;
   assertEquals([length("x".repeat(200)), length("x".repeat(201))], [200, 66]);
   assertEquals([length(" ".repeat(66)), length(" ".repeat(67))], [198, 66]);
@@ -23,7 +23,7 @@ Deno.test("topics: names of 200 characters are spelt out, longer ones are hashed
   assert(roomTopic("c", "x".repeat(201)).startsWith("roomcast.c.=h"));
 });
 
-Deno.test("topics: different rooms have different topics, all of safe characters", () => {
+Deno.test("topics: different rooms have different topics, with safe characters only", () => {
   const seen = new Map<string, string>();
   fc.assert(
     fc.property(text, (room) => {

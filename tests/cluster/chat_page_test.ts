@@ -84,7 +84,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "chat: the page fits a screen 320 px wide, also when a node is away",
+  name: "chat: the page fits a screen 320 px wide, even when a node is away",
   ignore: skipped,
   fn: () =>
     inBrowser(async (cluster, visit) => {

@@ -67,7 +67,7 @@ Deno.test("the rooms can be read although neither the excluded rooms nor the mes
   assertFrameError(() => view.message(), "invalid-utf8", messageAt);
 });
 
-Deno.test("a text passes the check if and only if it can be decoded, with or without the platform's help", () => {
+Deno.test("a text passes the check exactly if it can be decoded, with or without the platform's help", () => {
   fc.assert(
     fc.property(nearlyUtf8, (utf8) => {
       for (

@@ -174,7 +174,7 @@ for (const { name, tag, valid, decode, again, otherEnds, isOpenEnded } of messag
     }));
   });
 
-  Deno.test(`${name}: any bytes decode to what encodes to them, or are refused as a FrameError`, () => {
+  Deno.test(`${name}: any bytes decode to a value that encodes to them, or are refused with a FrameError`, () => {
     const noise = fc.oneof(
       { weight: 4, arbitrary: valid.chain(mutated) },
       {

@@ -41,7 +41,7 @@ Deno.test("a name in a peer list has up to 65,535 bytes", () => {
   }
 });
 
-Deno.test("a peer list whose count is too low has trailing bytes, too high is truncated", () => {
+Deno.test("a peer list has trailing bytes if its count is too low, and is truncated if it is too high", () => {
   const bytes = encodePeerList(["a", "b"]);
   bytes[1] = 1;
   assertFrameError(() => decodePeerList(bytes), "trailing-bytes", 6);

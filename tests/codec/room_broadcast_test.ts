@@ -63,7 +63,7 @@ Deno.test("malformed room broadcasts of the test vectors are refused with their 
   }
 });
 
-Deno.test("a room name of 65,535 bytes is accepted, in whatever script", () => {
+Deno.test("a room name of 65,535 bytes is accepted, in any script", () => {
   for (const room of roomsOf(MAX_ROOM_BYTES)) {
     checkRoom(room);
     const bytes = encodeRoomBroadcast(room, "end");
@@ -103,7 +103,7 @@ Deno.test("the message length uses all of its bytes", () => {
   }
 });
 
-Deno.test("message lengths from 2³¹ are read as unsigned: the message is truncated", () => {
+Deno.test("message lengths from 2³¹ are read as unsigned, so the message is truncated", () => {
   for (const length of [0x8000_0000, 0x8000_0001, 0xffff_ffff]) {
     const bytes = encodeRoomBroadcast("lobby", "hello");
     new DataView(bytes.buffer).setUint32(8, length, true);
@@ -148,7 +148,7 @@ Deno.test("the tag is checked before the lengths", () => {
   assertFrameError(() => decodeRoomBroadcast(new Uint8Array()), "truncated", 0);
 });
 
-Deno.test("a fault in the message is reported at its offset in the whole", () => {
+Deno.test("a fault in the message is reported at its offset in the payload", () => {
   const bytes = encodeRoomBroadcast("café", "hello");
   bytes[bytes.length - 1] = 0x80;
   assertFrameError(() => decodeRoomBroadcast(bytes), "invalid-utf8", bytes.length - 1);
@@ -241,7 +241,7 @@ Deno.test("a target of the exact size is enough, and a smaller one is refused wi
   );
 });
 
-Deno.test("targets may take turns, lie in each other and be used again", () => {
+Deno.test("targets may take turns, overlap and be used again", () => {
   const memory = new Uint8Array(20_000);
   const targets = [memory, memory.subarray(1), memory.subarray(0, 19_999), new Uint8Array(20_000)];
   const room = fc.string({ unit: fc.constantFrom("r", "é"), maxLength: 4 });

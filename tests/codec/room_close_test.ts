@@ -64,7 +64,7 @@ Deno.test("a close code that is not a whole number of 16 bits cannot be encoded"
   }
 });
 
-Deno.test("a close reason has up to 123 bytes, in whatever script", () => {
+Deno.test("a close reason has up to 123 bytes, in any script", () => {
   for (const longest of ["x".repeat(123), "é".repeat(61) + "x", "部".repeat(41), "🎉".repeat(30)]) {
     const bytes = encodeRoomClose("room", 1000, longest);
     assertEquals(decodeRoomClose(bytes).reason, longest);
@@ -113,7 +113,7 @@ Deno.test("any encoded room close is decoded to the same", () => {
   }));
 });
 
-Deno.test("a room close whose room has 65,536 bytes cannot be encoded, one of 65,535 can", () => {
+Deno.test("a room close can name a room of 65,535 bytes, but not of 65,536", () => {
   const room = "r".repeat(65_535);
   assertEquals(decodeRoomClose(encodeRoomClose(room, 1000, "bye")).room, room);
   assertFrameError(() => encodeRoomClose(`${room}r`, 1000, "bye"), "room-too-long", 3);

@@ -73,7 +73,7 @@ Deno.test("names take at most 64 KiB together", () => {
   assertFrameError(() => decodeRoomInterest(encoded), "frame-too-long", MAX_ROOM_INTEREST_BYTES);
 });
 
-Deno.test("one name may be as long as a name can be", () => {
+Deno.test("a single name may have the largest length of a name", () => {
   const rooms = ["r".repeat(65_535)];
   const bytes = encodeRoomInterest({ op: "only", rooms });
   assertEquals(bytes.length, 65_539);

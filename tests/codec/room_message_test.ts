@@ -163,7 +163,7 @@ Deno.test("the message length uses all of its bytes, and is unsigned", () => {
   }
 });
 
-Deno.test("a message of 4 GiB is refused: its length would not fit", () => {
+Deno.test("a message of 4 GiB is refused, because its length would not fit", () => {
   const message: Uint8Array = Object.create(Uint8Array.prototype, { length: { value: 2 ** 32 } });
   const target = new Uint8Array(100);
   const parts = { rooms: ["ab"], except: [], message };

@@ -117,7 +117,7 @@ Deno.test("a character that its text cuts off is not completed by the bytes afte
   }
 });
 
-Deno.test("a view of a larger buffer is read as if it were alone", () => {
+Deno.test("a view of a larger buffer is read as if it stood alone", () => {
   const bytesInBuffer = nearlyUtf8.chain((message) =>
     fc.tuple(fc.constant(message), embedded(frame(message)))
   );

@@ -93,7 +93,7 @@ Deno.test("a header is read at its offset, and a masked one needs its whole key"
   assertEquals(readWebSocketHeader(Uint8Array.fromHex("f300"), 0)?.rsv, 7);
 });
 
-Deno.test("a length that is longer than need be, or has its highest bit set, is refused", () => {
+Deno.test("a length that is not in its shortest form, or has its highest bit set, is refused", () => {
   for (
     const hex of [
       "827e0000",
@@ -109,7 +109,7 @@ Deno.test("a length that is longer than need be, or has its highest bit set, is 
   }
 });
 
-Deno.test("masking is the plain formula, wherever the bytes lie and however the payload is cut", () => {
+Deno.test("masking follows the formula, at any offset and however the payload is cut", () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ maxLength: 300 }),

@@ -32,7 +32,7 @@ for (const target of TARGETS) {
 }
 
 for (const { what, target: name, hex } of FOUND) {
-  Deno.test(`found by fuzzing ${name}, and mended: ${what}`, async () => {
+  Deno.test(`a fault once found by fuzzing ${name} stays fixed: ${what}`, async () => {
     const target = TARGETS.find((target) => target.name === name);
     if (target === undefined) throw new Error(`there is no target ${name}`);
     assertHeld(target, await new Fuzzer(target).run(Uint8Array.fromHex(hex)));

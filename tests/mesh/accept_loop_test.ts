@@ -54,7 +54,7 @@ function systemError(code: string): Error {
   return Object.assign(new Error(code), { code });
 }
 
-Deno.test("connections that ended before they were accepted cost no pause and are not reported", async () => {
+Deno.test("connections that end before they are accepted cause no pause and are not reported", async () => {
   const accepting = new Accepting();
   for (const code of ["ENOTCONN", "ECONNABORTED", "ECONNRESET", "EPROTO"]) {
     await accepting.comes(systemError(code), systemError(code), undefined);
@@ -75,7 +75,7 @@ Deno.test("thousands of failed accepts in a row do not block timers", async () =
   await accepting.stop();
 });
 
-Deno.test("a lack of descriptors pauses accepting, and is reported once for each episode, with its cause", async () => {
+Deno.test("a lack of descriptors pauses accepting, and is reported with its cause once per episode", async () => {
   const accepting = new Accepting();
   const { timers, refused } = accepting;
   const cause = systemError("EMFILE");

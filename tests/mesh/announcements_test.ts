@@ -65,7 +65,7 @@ Deno.test("a new link gets all rooms, and then the differences", () => {
   assertEquals(rig.deliver(link), ["remove a", "add c"]);
 });
 
-Deno.test("the first announcement keeps no broadcast waiting: the peer sends everything meanwhile", () => {
+Deno.test("the first announcement delays no broadcast, because the peer sends everything meanwhile", () => {
   const link = new Rig().link();
   assertEquals([link.isWaiting, link.isUrgent], [true, false]);
 });

@@ -52,7 +52,7 @@ Deno.test("a node among its own seeds does no harm", async () => {
   assertEquals(refused, []);
 });
 
-Deno.test("goodbye is reported down at once, and a node that was only learnt is not redialled", async () => {
+Deno.test("a goodbye is reported as peerdown at once, and a learnt node is not redialled", async () => {
   await using a = await startPlainNode("a");
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   using raw = await RawPeer.dial(a.address);

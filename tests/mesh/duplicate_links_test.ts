@@ -27,7 +27,7 @@ Deno.test("a node without a link is accepted, whatever happened before", () => {
   assertEquals(admit(undefined, contender(SMALLER), new Set(["1", "2"])), "accept");
 });
 
-Deno.test("another incarnation of a connected name replaces the old link, whoever dialled", () => {
+Deno.test("another incarnation of a linked name replaces the old link, whoever dialled", () => {
   for (const current of [SELF, SMALLER]) {
     for (const newcomer of [SELF, SMALLER]) {
       const admission = admit(contender(current, "1"), contender(newcomer, "2"), NONE);

@@ -15,7 +15,7 @@ function admitted(rate: HandshakeRate, tries: number, hostname: string, isKnown 
   return count;
 }
 
-Deno.test("a single unknown address may begin three quarters of a burst, then a quarter of the rate", () => {
+Deno.test("an unknown address may begin three quarters of a burst, and then a quarter of the rate", () => {
   const { rate, timers } = start(20);
   assertEquals(admitted(rate, 1_000, "10.0.0.1"), 150);
   timers.advance(1_000);

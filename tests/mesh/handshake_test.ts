@@ -28,7 +28,7 @@ const ignore = () => {};
 for (const vector of vectors.cases) {
   const { bindingHex, initiator, acceptor, cookie } = vector;
   if (bindingHex === undefined) continue; // The Mesh runtime's: neither side of it is all ours.
-  Deno.test(`initiator and acceptor say byte for byte what the vector says: ${vector.name}`, async () => {
+  Deno.test(`initiator and acceptor send the vector's bytes exactly: ${vector.name}`, async () => {
     const cookies = new Cookies([cookie]);
     const { ends, written } = pipe(fromHex(bindingHex));
     const [peer, accepted] = await Promise.all([
@@ -248,7 +248,7 @@ async function relay(one: RawPeer, two: RawPeer): Promise<void> {
   await Promise.all([oneWay(one, two), oneWay(two, one)]);
 }
 
-Deno.test("a connection that breaks while a node writes is closed to it, and the cause is kept", async () => {
+Deno.test("a connection that breaks during a write counts as closed, and keeps its cause", async () => {
   const cause = new Error("broken pipe");
   const { ends: [end] } = pipe();
   const connection = { ...end, write: () => Promise.reject(cause) };

@@ -157,7 +157,7 @@ Deno.test("each ping has its own second chance", () => {
   }
 });
 
-Deno.test("a node that oversleeps its own ping leaves the peer the whole time to answer", () => {
+Deno.test("a node that sends its ping late gives the peer the whole time to answer", () => {
   const heartbeat = begin();
   assertEquals(heartbeat.step(3_600_000), PING);
   assertEquals(heartbeat.step(3_600_000 + TIMEOUT - 1), wait(1));
@@ -166,7 +166,7 @@ Deno.test("a node that oversleeps its own ping leaves the peer the whole time to
 
 // Slow paths.
 
-Deno.test("a pong has its whole time again after each sign of life, as often as there is one", () => {
+Deno.test("a pong gets its whole time again after each sign of life", () => {
   const heartbeat = begin();
   heartbeat.step(INTERVAL);
   let at = INTERVAL;
@@ -187,7 +187,7 @@ Deno.test("a sign of life without a ping in flight neither delays nor hastens th
   assertEquals(heartbeat.step(INTERVAL), PING);
 });
 
-Deno.test("a pong that was long on its way is followed by a ping at once, signs of life or not", () => {
+Deno.test("a pong that took long is followed by a ping at once, with or without signs of life", () => {
   const heartbeat = begin();
   heartbeat.step(INTERVAL);
   for (let at = INTERVAL; at < 4 * INTERVAL; at += 1_000) heartbeat.moved(at);

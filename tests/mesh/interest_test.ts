@@ -97,7 +97,7 @@ Deno.test("a node announces every feature that it understands", async () => {
   assertEquals(await inbox.has(3), messages);
 });
 
-Deno.test("a peer that does not know a message does not get it, and one event says so", async () => {
+Deno.test("a peer that does not know a message does not get it, and one event reports that", async () => {
   await using a = await startPlainNode("a");
   using raw = await link(a, FEATURE_GOODBYE);
   const unsupported = collect(a, "unsupported");
@@ -188,7 +188,7 @@ Deno.test("a peer that asks for too many rooms gets everything until it sends a 
   assertEquals([a.publish(hello("another")).peers, a.publish(hello("a")).peers], [0, 1]);
 });
 
-Deno.test("a node announces its rooms to a new peer before anything else, in peerup too", async () => {
+Deno.test("a node announces its rooms to a new peer before anything else, even broadcasts made in peerup", async () => {
   await using a = await startPlainNode("a", { interest: "room" });
   for (const room of ["a", "b", "c"]) a.openRoom(room);
   a.closeRoom("b");
@@ -252,7 +252,7 @@ Deno.test("a room is announced when the first opens it and the last closes it, w
   assertEquals(decodeRoomInterest(await raw.expect()), { op: "remove", rooms: ["r"] });
 });
 
-Deno.test("a node with too many rooms asks for everything, and names them again below half", async () => {
+Deno.test("a node with too many rooms asks for everything, and for its rooms again below half", async () => {
   await using a = await startPlainNode("a", { interest: "room" });
   using raw = await link(a);
   const announced = new Announced();
@@ -317,7 +317,7 @@ Deno.test("ready waits for the seeds, for the nodes that they list, and until al
   assertEquals([a, b].map((node) => node.publish(hello("t")).peers), [0, 0]);
 });
 
-Deno.test("ready of a node without seeds resolves, and so does that of one that shuts down", async () => {
+Deno.test("ready resolves on a node without seeds, and on one that shuts down", async () => {
   await using a = await startPlainNode("a", { interest: "room" });
   await a.ready();
   using raw = await link(a); // Does not answer pings.

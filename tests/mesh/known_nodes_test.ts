@@ -129,7 +129,7 @@ Deno.test("a node that is being dialled is not dialled again until that is over"
   assertEquals(subject.dueIn, 500);
 });
 
-Deno.test("one address is one node, whether seed or learnt, with a name or without", () => {
+Deno.test("an address stands for one node, whether seed or learnt, with or without a name", () => {
   const subject = new Subject();
   subject.seeds(parseTarget("h1:9000"), A, parseTarget("h1"));
   subject.learn(A);
@@ -175,7 +175,7 @@ Deno.test("nodes wait independently of each other", () => {
 
 // Linked nodes.
 
-Deno.test("a linked node is not dialled, whoever dialled and however it got to be known", () => {
+Deno.test("a linked node is not dialled, whoever dialled and however it became known", () => {
   const subject = new Subject();
   subject.seeds(parseTarget("h1:9000"));
   subject.learn(B);
@@ -200,7 +200,7 @@ Deno.test("a seed that may stand for several nodes is dialled every 30 s, whoeve
   assertEquals([subject.due(), subject.dueIn], [[], 30_000]);
 });
 
-Deno.test("a seed whose address is not that in its name is dialled by both when its link is lost", () => {
+Deno.test("a seed with another address in its name is dialled by both when its link is lost", () => {
   const subject = new Subject();
   const alias = parseTarget("localhost:9000");
   subject.seeds(alias);

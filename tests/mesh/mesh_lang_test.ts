@@ -39,7 +39,7 @@ function restart({ name }: MeshLangPeer): Promise<MeshLangPeer> {
 for (const tls of [undefined, false] as const) {
   const over = tls === undefined ? "TLS" : "plain TCP";
 
-  Deno.test(`a node of the Mesh runtime joins as initiator, over ${over}`, async () => {
+  Deno.test(`a node of the Mesh runtime initiates a link over ${over}`, async () => {
     await using mesh = await startNode("a", { allowMeshLang: true, tls });
     await using peer = await MeshLangPeer.start("x", { tls: tls !== false });
     await peer.dial(mesh.name);
@@ -48,7 +48,7 @@ for (const tls of [undefined, false] as const) {
     assertEquals([incarnation, encrypted, direction], ["", tls !== false, "incoming"]);
   });
 
-  Deno.test(`a node of the Mesh runtime is joined, as acceptor, over ${over}`, async () => {
+  Deno.test(`a node of the Mesh runtime accepts a link over ${over}`, async () => {
     await using mesh = await startNode("a", { allowMeshLang: true, tls });
     await using peer = await MeshLangPeer.start("x", { tls: tls !== false });
     assertEquals((await mesh.connect(peer.name)).meshLang, true);
@@ -95,7 +95,7 @@ Deno.test("a node of the Mesh runtime with another cookie is refused in either r
   assertEquals(error.code, "not-accepted");
 });
 
-Deno.test("a cookie that the Mesh runtime's side dictates may be short", async () => {
+Deno.test("a cookie may be short with nodes of the Mesh runtime", async () => {
   const cookie = "ab";
   await assertRejects(() => startNode("a", { cookie }), RangeError, "16 bytes");
   await using mesh = await startNode("a", { cookie, allowMeshLang: true });
@@ -253,7 +253,7 @@ Deno.test("a node of the Mesh runtime that writes slowly is not considered dead"
   assertEquals(downs, []);
 });
 
-Deno.test("a broadcast of 16 MiB in all crosses both ways; a byte more is refused before it is sent", async () => {
+Deno.test("a broadcast of 16 MiB in all crosses both ways, and a byte more is refused before it is sent", async () => {
   const options = { allowMeshLang: true, maxMessageBytes: 32 * MIB, maxQueuedBytes: 64 * MIB };
   await using mesh = await startNode("a", options);
   await using peer = await MeshLangPeer.start("x");
@@ -287,7 +287,7 @@ Deno.test("a node of the Mesh runtime that sends more than the limit is cut off,
   await assertLinked(mesh, peer);
 });
 
-Deno.test("nodes of the Mesh runtime and ours learn of each other from peer lists, and form one mesh", async () => {
+Deno.test("nodes of the Mesh runtime and of roomcast learn of each other from peer lists, and form one mesh", async () => {
   const options = { allowMeshLang: true };
   await using a = await startNode("a", options);
   await using x = await MeshLangPeer.start("x");
@@ -389,7 +389,7 @@ Deno.test("a dial right after a start, or after the last link, gets its ACK when
   await inbox.has(1);
 });
 
-Deno.test("a write to a node of the Mesh runtime is whole frames of 48 KiB at most, or one long frame", async () => {
+Deno.test("a write to a node of the Mesh runtime has whole frames of at most 48 KiB, or one long frame", async () => {
   const writes: Uint8Array[] = [];
   const transport: Transport = {
     listen: (address) => tcpTransport.listen(address),

@@ -37,7 +37,7 @@ function assertRefused(...texts: string[]): void {
   for (const text of texts) assert(refusalOf(text), `${JSON.stringify(text)} was taken`);
 }
 
-Deno.test("an address is a host and a port, a name has a local part before them", () => {
+Deno.test("an address is a host and a port, and a name has a local part before them", () => {
   assertEquals(parseTarget("10.0.0.5:9001"), { hostname: "10.0.0.5", port: 9001 });
   assertEquals(parseTarget("chat.example.org:80"), { hostname: "chat.example.org", port: 80 });
   assertEquals(parseTarget("chat-1@10.0.0.5:9001"), {
@@ -72,7 +72,7 @@ Deno.test("a local part may be of any script", () => {
   }
 });
 
-Deno.test("ports go from 0 to 65535", () => {
+Deno.test("a port is from 0 to 65535", () => {
   for (const port of [0, 1, 65_535]) {
     assertEquals(parseTarget(`h:${port}`).port, port);
     assertEquals(parseTarget(`a@h:${port}`).name, `a@h:${port}`);
@@ -86,7 +86,7 @@ Deno.test("one port has one name, however its digits are written", () => {
   assertRefused("h:000080");
 });
 
-Deno.test("no part may be empty", () => {
+Deno.test("no part of a name may be empty", () => {
   assertRefused("", "@", ":", ":9000", "@h", "@h:9000", "a@", "a@:9000");
 });
 
@@ -105,7 +105,7 @@ Deno.test("a name contains no spaces, control characters or lone surrogates", ()
   }
 });
 
-Deno.test("a host holds nothing that a path or a URL could begin with", () => {
+Deno.test("a host contains no character that begins a path or a URL", () => {
   assertRefused("http://h:9000", "h/path", "h:9000/", "a@h/b:1");
 });
 
@@ -122,7 +122,7 @@ Deno.test("a name has at most 255 bytes of UTF-8", () => {
   assertRefused(`${"h".repeat(251)}:9000`);
 });
 
-Deno.test("the limit holds for the full name: a port that was left out counts", () => {
+Deno.test("the limit is that of the full name, so a port that was left out counts", () => {
   assertEquals(parseTarget(`${"a".repeat(248)}@h`).name?.length, 255);
   assertRefused(`${"a".repeat(249)}@h`, `${"a".repeat(253)}@h`, "h".repeat(251));
 });

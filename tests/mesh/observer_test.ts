@@ -129,7 +129,7 @@ Deno.test("a node that restarts under an observer's name becomes a peer", async 
   assertEquals((await up).peer.name, "b@127.0.0.1:1");
 });
 
-Deno.test("an observer is not dialled: `observer` says so", async () => {
+Deno.test("an observer is not dialled, and the code `observer` says so", async () => {
   await using a = await startNode("a");
   await using observer = await startNode("o", { observer: true });
   await assertMeshError("observer", a.connect(observer.name));

@@ -110,7 +110,7 @@ function allGiven(): Required<Omit<MeshOptions, "tls">> {
 
 // Name and place.
 
-Deno.test("a name without a port has 9000, which is where the node listens", () => {
+Deno.test("a name without a port has port 9000, where the node listens", () => {
   const { name, listen, local } = resolve({ name: "チャット@[::1]" });
   assertEquals(name, { name: "チャット@[::1]:9000", hostname: "::1", port: 9000 });
   assertEquals(listen, { hostname: "::1", port: 9000 });
@@ -252,7 +252,7 @@ Deno.test("a function of seeds is not asked before the node runs", () => {
   assertStrictEquals(resolve({ seeds }).seeds, seeds);
 });
 
-Deno.test("one bad seed is refused, with the seed", () => {
+Deno.test("a bad seed is refused, and the error names it", () => {
   for (const seed of ["", "@", "a b", "h:99999", "a@b@c"]) {
     assertRefused(RangeError, { seeds: ["10.0.0.6", seed] }, "seeds", JSON.stringify(seed));
   }

@@ -55,7 +55,7 @@ Deno.test("pushed payloads come out as frames, in order, several in one piece", 
   assertEquals(outbox.take(), undefined);
 });
 
-Deno.test("a payload is copied: its owner may use the memory again at once", () => {
+Deno.test("a payload is copied, so its owner may reuse the memory at once", () => {
   const outbox = new Outbox(MIB);
   const payload = Uint8Array.of(1, 2, 3);
   outbox.push(payload);

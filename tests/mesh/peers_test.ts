@@ -5,7 +5,7 @@ import { encodePing, encodePong, PING } from "../../codec/mod.ts";
 import { assertMeshError, nextEvent, startNode, startPlainNode } from "./_cluster.ts";
 import { rawIdentity, RawPeer } from "./_raw_peer.ts";
 
-Deno.test("two live nodes with one name do not take turns: the first is refused from then on", async () => {
+Deno.test("two live nodes with one name do not take turns, because the first is refused from then on", async () => {
   await using a = await startPlainNode("a");
   const name = "twin@127.0.0.1:1";
   const [first, second] = [rawIdentity(name), rawIdentity(name)];

@@ -319,7 +319,7 @@ Deno.test("a wait for the handshakes with a node ends at once if there are none"
   await pending.settled("b@h:1");
 });
 
-Deno.test("a handshake that is over counts as over only when its work is done", async () => {
+Deno.test("a handshake counts as over only when its work is done", async () => {
   const { pending } = setUp();
   const order: string[] = [];
   const handshake = new PendingHandshake(ADDRESS, true);

@@ -237,7 +237,7 @@ Deno.test("close wakes a waiting read, may be repeated, and ends writing", async
   await assertRejects(() => pair.dialler.write(Uint8Array.of(1)));
 });
 
-Deno.test("a stranger that speaks no TLS is told so by a TLS alert", async () => {
+Deno.test("a stranger that speaks no TLS gets a TLS alert", async () => {
   for (const beginning of [[42, 0, 0, 0, 1], [0x47, 0x45, 0x54, 0x20], [22, 0, 0, 0], [0]]) {
     const { heard, code } = await knock((stranger) => stranger.write(Uint8Array.from(beginning)));
     assertEquals([heard.slice(0, 2), code], [[21, 3], "peer-speaks-plain"]);
@@ -292,7 +292,7 @@ Deno.test("a dialler learns whether a listener speaks no TLS, closes or is silen
   assertEquals(await code(() => Promise.resolve(), 0), "closed");
 });
 
-Deno.test("a certificate without its key is refused, though nobody verifies it: no binding can be stolen", async () => {
+Deno.test("a certificate without its key is refused, although nobody verifies the certificate", async () => {
   const victim = await makeCertificate(systemRandom);
   const algorithm = { name: "ECDSA", namedCurve: "P-256" };
   const der = victim.key.replace(/-----.*-----|\s/g, "");
@@ -403,7 +403,7 @@ Deno.test("a dial that is cancelled just when TCP has connected ends at once", a
   (await silent.accept()).close();
 });
 
-Deno.test("a Deno that shows the wrong certificate for a resumed session is refused, a later one is not", async () => {
+Deno.test("a Deno that shows the wrong certificate for a resumed session is refused, and a later one is not", async () => {
   const actual = Deno.version;
   const pretend = (deno: string) =>
     Object.defineProperty(Deno, "version", { value: { ...actual, deno } });
@@ -423,7 +423,7 @@ Deno.test("a Deno that shows the wrong certificate for a resumed session is refu
   }
 });
 
-Deno.test("no TLS is begun on a connection that was closed in the turn in which the first bytes came", async () => {
+Deno.test("TLS does not begin on a connection that was closed in the turn of its first bytes", async () => {
   for (const isServer of [true, false]) {
     const bytes = Promise.withResolvers<number>();
     let opened = 0;

@@ -191,7 +191,7 @@ Deno.test("tcpTransport rejects when it cannot listen, and does not throw", asyn
   await assertRejects(() => listening, Deno.errors.AddrInUse);
 });
 
-Deno.test("a link that breaks says what broke it", async () => {
+Deno.test("a link that breaks reports the cause", async () => {
   await using a = await startPlainNode("a");
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));

@@ -21,7 +21,7 @@ function names(count: number, bytes: number): string[] {
   return Array.from({ length: count }, (_, i) => `${i}`.padStart(bytes, "x"));
 }
 
-Deno.test("a peer wants everything until it says otherwise", () => {
+Deno.test("a peer wants everything until it announces rooms", () => {
   const wanted = withPeer({ op: "add", rooms: ["a"] }, { op: "remove", rooms: ["b"] });
   assertEquals([isWanted(wanted, "a"), isWanted(wanted, "b")], [true, true]);
   assertEquals(wanted.isSelective, false);

@@ -282,7 +282,7 @@ Deno.test("siblings are found although the other seeds are never answered", asyn
   await machine.shutdown();
 });
 
-Deno.test("a fixed name port with a listening port of 0 is refused, as all workers would have one name", async () => {
+Deno.test("a fixed port in the name with a listening port of 0 is refused, because all workers would share one name", async () => {
   const error = await assertRejects(
     () => startNode("a", { name: "a@10.0.0.1:9000", listen: { port: 0 }, seeds: workerSeeds() }),
     RangeError,
@@ -349,7 +349,7 @@ class Process {
   }
 }
 
-Deno.test("the names of siblings come first, then the other seeds", async () => {
+Deno.test("the names of siblings come before the other seeds", async () => {
   const process = new Process();
   const [a, b] = [asker("x@h:1"), asker("x@h:2")];
   assertEquals(await process.ask(process.seeds({ seeds: ["10.0.0.2:9000"] }), a), [
@@ -369,7 +369,7 @@ Deno.test("the names of siblings come first, then the other seeds", async () => 
   assertEquals([process.channels.openCount, process.timers.pending], [0, 0]);
 });
 
-Deno.test("a node that says bye is forgotten at once, and a silent one after a minute", async () => {
+Deno.test("a sibling that says goodbye is forgotten at once, and a silent one after a minute", async () => {
   const process = new Process();
   const requests = [asker("x@h:1"), asker("x@h:2"), asker("x@h:3")];
   const seeds = requests.map(() => process.seeds());

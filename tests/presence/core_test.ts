@@ -206,7 +206,7 @@ Deno.test("a question is asked again, ever more rarely, until it is answered", (
   assertEquals(rig.take("ask"), []);
 });
 
-Deno.test("a heartbeat without the answer before it shows that the question is to be asked again", () => {
+Deno.test("a heartbeat without an answer before it causes the question to be asked again", () => {
   const rig = new Rig();
   rig.hear(heartbeat(1));
   const asked: number[] = [];
@@ -294,7 +294,7 @@ Deno.test("the snapshot after a large one comes later", () => {
   assert(times[1] - times[0] > 600, times.join());
 });
 
-Deno.test("a question to somebody else is not answered", () => {
+Deno.test("a question to another instance is not answered", () => {
   const rig = new Rig();
   rig.hear(ask([id(7)]));
   rig.pass(200);
@@ -426,7 +426,7 @@ Deno.test("an instance is gone after the timeout, its node's end, or its GONE", 
   }
 });
 
-Deno.test("a node that was frozen gives the others their time once more, but not twice", () => {
+Deno.test("a node that was frozen gives the others their time again, but only once", () => {
   const rig = new Rig();
   rig.hear(snapshot(1, [entry(1, "ann")]));
   rig.pass(100);
@@ -461,7 +461,7 @@ Deno.test("an id with sockets on two nodes leaves with the last of them", () => 
   assertEquals(rig.events, ["+lobby/annhere", "-lobby/ann"]);
 });
 
-Deno.test("messages in another's name are refused", () => {
+Deno.test("messages in the name of another node are refused", () => {
   const rig = new Rig();
   rig.hear(snapshot(1, [entry(1, "ann")]));
   for (const message of [gone, heartbeat(1), changes(2, 1)]) {

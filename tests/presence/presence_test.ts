@@ -116,7 +116,7 @@ Deno.test("track joins the room, and a socket that leaves it or closes is no lon
   for (const site of [a, b]) site[Symbol.dispose]();
 });
 
-Deno.test("untracking does not leave the room", () => {
+Deno.test("untrack does not leave the room", () => {
   const clock = new FakeTimers();
   using site = new Site(clock);
   const socket = new FakeSocket();
@@ -127,7 +127,7 @@ Deno.test("untracking does not leave the room", () => {
   assertEquals(site.ids(), "");
 });
 
-Deno.test("tracking again replaces id and meta", async () => {
+Deno.test("a second track replaces id and meta", async () => {
   const clock = new FakeTimers();
   const { a, b } = await pair(clock);
   const socket = new FakeSocket();

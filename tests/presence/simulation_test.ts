@@ -20,7 +20,7 @@ Deno.test("instances agree after loss, freezes, partitions and restarts", () => 
   }
 });
 
-Deno.test("presence on a mesh agrees within a second, and a node is gone with its end", async () => {
+Deno.test("presence on a mesh agrees within a second, and a node's ids are gone when it ends", async () => {
   for (let seed = 1; seed <= MESH_SEEDS; seed++) {
     const { violation, log } = await runMeshSeed(seed);
     const replay = `Replay: deno task simulate:presence --mesh --seed ${seed}`;

@@ -233,7 +233,7 @@ Deno.test("a lone surrogate in a name or a text becomes U+FFFD, so leave finds w
   assertEquals(other.closeCalls, [{ code: 1000, reason: "\ufffd" }]);
 });
 
-Deno.test("names that begin with U+0000 are reserved: nobody joins, hears or is disconnected", () => {
+Deno.test("names that begin with U+0000 are reserved, so nobody joins, hears or is disconnected", () => {
   const backplane = new FakeBackplane();
   const rooms = new Rooms<FakeSocket>({ backplane });
   const socket = new FakeSocket();
@@ -262,7 +262,7 @@ Deno.test("a message of exactly the limit is sent, and one more byte is refused,
   }
 });
 
-Deno.test("two Rooms on one backplane hear each other and not themselves", () => {
+Deno.test("two Rooms on one backplane hear each other, and not themselves", () => {
   const backplane = new FakeBackplane(undefined, 2);
   const [one, two] = [0, 1].map(() => new Rooms<FakeSocket>({ backplane }));
   const [a, b] = [new FakeSocket(), new FrameSocket()];

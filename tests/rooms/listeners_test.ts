@@ -7,7 +7,7 @@ import { FakeSocket } from "./_fake_socket.ts";
 /** Resolves when what was broadcast before has been heard by listeners. */
 const heardByListeners = () => new Promise<void>((resolve) => queueMicrotask(resolve));
 
-Deno.test("a listener hears its room in order, after broadcast has returned, and counts in sent", async () => {
+Deno.test("a listener hears its room in order after broadcast has returned, and counts in sent", async () => {
   const rooms = new Rooms<FakeSocket>();
   rooms.join(new FakeSocket(), "lobby");
   const heard: unknown[] = [];

@@ -119,7 +119,7 @@ Deno.test("an error of a watcher goes to onError", () => {
   assertEquals(errors, [fault, fault]);
 });
 
-Deno.test("the seam takes reserved names only, and belongs to a Rooms", () => {
+Deno.test("the internal seam accepts only reserved names, and only a Rooms", () => {
   const seam = seamOf(new Rooms());
   assertThrows(() => seam.openReserved("lobby", () => {}), RangeError, "begins with U+0000");
   assertThrows(() => seamOf({}), TypeError, "must be a Rooms");

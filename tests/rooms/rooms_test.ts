@@ -218,7 +218,7 @@ Deno.test('a slow socket with slowSocket "skip" misses the message, stays, and h
   assertEquals([socket.heard, socket.closeCalls], [["heard"], []]);
 });
 
-Deno.test("a slow socket whose close throws is still out, and the others still hear", () => {
+Deno.test("a slow socket whose close throws still leaves its rooms, and the others still hear", () => {
   const rooms = fakeRooms();
   const [slow, fast] = [new FakeSocket(), new FakeSocket()];
   for (const socket of [slow, fast]) rooms.join(socket, "lobby");
@@ -236,7 +236,7 @@ Deno.test("a slow socket whose close throws is still out, and the others still h
   assertEquals(rooms.members("lobby"), [fast]);
 });
 
-Deno.test("a slow socket that has terminate is terminated if it has not closed after 5 s", () => {
+Deno.test("a slow socket with a terminate method is terminated if it has not closed after 5 s", () => {
   const timers = new FakeTimers();
   const rooms = fakeRooms({ timers });
   const socket = new TerminableSocket();

@@ -79,7 +79,7 @@ Deno.test("the npm package works", async (t) => {
     const load = `for (const x of ${JSON.stringify(all)}) console.log(typeof await import(x));`;
     await Deno.writeTextFile(join(folder, "load.js"), load);
     for (const name of ["node", "bun"] as const) {
-      await t.step(`runs on ${name}, and all of it can be loaded`, async () => {
+      await t.step(`the package runs on ${name}, and all of it can be loaded`, async () => {
         const program = await findRuntime(name);
         assertEquals(await run(program, ["main.ts"], folder), expected);
         assertEquals(await run(program, ["load.js"], folder), "object\n".repeat(all.length));
@@ -87,7 +87,7 @@ Deno.test("the npm package works", async (t) => {
     }
 
     for (const [label, settings] of Object.entries(PROJECTS)) {
-      await t.step(`has types that tsc accepts under nodenext, ${label}`, async () => {
+      await t.step(`the types of the package pass tsc under nodenext, ${label}`, async () => {
         const compilerOptions = {
           ...settings,
           module: "nodenext",

@@ -69,7 +69,7 @@ Deno.test("missed reports each message that was dropped on a link that is up", (
   ]);
 });
 
-Deno.test("messages that were heard and not sent on that link are a violation", () => {
+Deno.test("messages that were heard on a link but not sent on it are a violation", () => {
   const beyond = settle([life("a", [SENDS]), life("b", [{ ...HEARS, heard: 11 }])]);
   assertEquals(beyond.violations, [
     "a to b: 10 messages were queued and 0 dropped, 11 were heard and 0 missed",

@@ -60,7 +60,7 @@ Deno.test("a text that a stranger has influenced stays on one line", () => {
   assert(!/[\p{Cc}\u2028]/u.test(lines[0]), lines[0]);
 });
 
-Deno.test("a circle of causes ends", () => {
+Deno.test("a cycle of causes is cut off", () => {
   const { source, lines } = setUp();
   const error = new Error("round");
   error.cause = error;

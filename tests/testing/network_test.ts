@@ -59,7 +59,7 @@ Deno.test("a stream arrives whole and in order, however it is cut and however sm
   assertEquals(read, bytes);
 });
 
-Deno.test("a writer waits for a reader who does not read", async () => {
+Deno.test("a writer waits while the reader does not read", async () => {
   const { simulation, dialler, acceptor } = await pair({ bufferBytes: 100 });
   const written = writeAll(dialler, new Uint8Array(101));
   assertEquals(await after(simulation, 1_000, written), "waits");
@@ -264,7 +264,7 @@ Deno.test("a connection that is closed is neither read nor written, and one read
   await simulation.run(10);
 });
 
-Deno.test("a listener takes its address for itself, and closes what nobody has accepted", async () => {
+Deno.test("a listener owns its address, and closes connections that nobody has accepted", async () => {
   const simulation = new Simulation({ seed: 1 });
   const [a, b] = ["a", "b"].map((name) => simulation.startHost(name));
   const address = { hostname: "b", port: 9000 };

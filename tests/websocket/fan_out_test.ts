@@ -24,7 +24,7 @@ Deno.test("the frames that a socket gets in a turn are one write when the turn e
   await endAll(socket);
 });
 
-Deno.test("sockets that are sent the same frames share one piece, others get their own", async () => {
+Deno.test("sockets with the same frames share one piece, and others get their own", async () => {
   const all = Array.from({ length: 4 }, () => accept());
   const frames = ["one", "two", "three"].map(encodeWebSocketText);
   // As a room does it: each frame to all members.
@@ -40,7 +40,7 @@ Deno.test("sockets that are sent the same frames share one piece, others get the
   await endAll(...all.map(({ socket }) => socket));
 });
 
-Deno.test("a single frame is written as it is, without a copy", async () => {
+Deno.test("a single frame is written without a copy", async () => {
   const { stream, socket } = accept();
   const frame = frameOf(100);
   socket.sendFrame(frame);

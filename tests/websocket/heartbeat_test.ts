@@ -190,7 +190,7 @@ Deno.test("one timer serves all sockets, as often as the shortest interval needs
   assertEquals([time.pending, sharedHeartbeat.size], [0, 0]);
 });
 
-Deno.test("all that are due are pinged in one turn with one frame, and each that is gone ends alone", async () => {
+Deno.test("all due clients are pinged in one turn with one frame, and each client that is gone ends alone", async () => {
   const time = new FakeTimers();
   using _clock = sharedHeartbeat.useClock(time);
   const all = Array.from(
