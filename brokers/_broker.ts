@@ -19,9 +19,7 @@ export interface Reach {
   readonly hears: boolean;
 }
 
-/**
- * What {@linkcode BrokerNode} needs of a broker. No method except `publish` and `ready` may throw.
- */
+/** What {@linkcode BrokerNode} needs of a broker. Only `publish`, `ready` and `sends` may throw. */
 export interface Broker {
   /** Largest payload that it carries, in bytes. */
   readonly maxPayloadBytes: number;
@@ -45,6 +43,11 @@ export interface Broker {
    * with a `BrokerError` if the client has been closed for good.
    */
   ready(): Promise<void>;
+  /**
+   * Resolves when messages can be handed over. Rejects with a `BrokerError` if the client has been
+   * closed for good.
+   */
+  sends(): Promise<void>;
   /**
    * Ends all subscriptions and removes all listeners from the client. Resolves when the broker has
    * confirmed it, or when `limit` has resolved.
