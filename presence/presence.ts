@@ -293,7 +293,7 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
     listener: (event: PresenceEventMap<Meta>[Type]) => void,
     options?: boolean | AddEventListenerOptions,
   ): void;
-  /** As on any event target. */
+  /** As any event target. */
   override addEventListener(
     type: string,
     listener: EventListenerOrEventListenerObject | null,
@@ -315,7 +315,7 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
     listener: (event: PresenceEventMap<Meta>[Type]) => void,
     options?: boolean | EventListenerOptions,
   ): void;
-  /** As on any event target. */
+  /** As any event target. */
   override removeEventListener(
     type: string,
     listener: EventListenerOrEventListenerObject | null,

@@ -294,8 +294,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the connection of who is refused stays open",
     file: "mesh/connector.ts",
-    find: "      this.#close(connection);\n      // A node that finds",
-    replace: "      // A node that finds",
+    find: "      this.#close(connection);\n      // A node hangs up",
+    replace: "      // A node hangs up",
   },
   {
     name: "what follows a goodbye is delivered",
