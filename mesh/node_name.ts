@@ -124,10 +124,8 @@ function wildcardName(text: string): MeshError {
   return new MeshError(
     "invalid-address",
     text,
-    `${
-      JSON.stringify(text)
-    } is not the name of a node: its host must be one that others can dial. To ` +
-      `listen on all addresses, use the option listen`,
+    `${JSON.stringify(text)} is not the name of a node: its host must be one that others can ` +
+      `dial. To listen on all addresses, use the option listen`,
   );
 }
 
