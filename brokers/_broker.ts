@@ -19,7 +19,7 @@ export interface Reach {
   readonly hears: boolean;
 }
 
-/** What {@linkcode BrokerNode} needs of a broker. Only `publish`, `ready` and `sends` may throw. */
+/** What {@linkcode BrokerNode} needs. Only `publish`, `ready` and `sends` may throw. */
 export interface Broker {
   /** Largest payload that it carries, in bytes. */
   readonly maxPayloadBytes: number;

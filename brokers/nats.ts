@@ -87,19 +87,19 @@ export type { BrokerBackplane, BrokerOptions, BrokerStats } from "./broker_backp
 export { BrokerError, type BrokerErrorCode } from "./broker_error.ts";
 export { type BrokerEventMap, type BrokerRefusedCode, DownEvent, UpEvent } from "./events.ts";
 
-/** What the backplane needs of a message. */
+/** What the backplane needs from a message. */
 export interface NatsMessage {
   /** The payload. */
   readonly data: Uint8Array;
 }
 
-/** What the backplane needs of a subscription. */
+/** What the backplane needs from a subscription. */
 export interface NatsSubscription {
   /** Ends it. */
   unsubscribe(): void;
 }
 
-/** What the backplane needs of a status event of the connection. */
+/** What the backplane needs from a status event of the connection. */
 export interface NatsStatus {
   /** `disconnect`, `reconnect`, `close` or `error`; others are ignored. */
   readonly type: string;
@@ -107,7 +107,7 @@ export interface NatsStatus {
   readonly error?: unknown;
 }
 
-/** What the backplane needs of a connection to NATS. nats-core has it. */
+/** What the backplane needs from a connection to NATS. nats-core has it. */
 export interface NatsConnection {
   /** What the server has announced; undefined while there is no connection. */
   readonly info?: { readonly max_payload: number };

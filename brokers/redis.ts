@@ -95,7 +95,7 @@ export type { BrokerBackplane, BrokerOptions, BrokerStats } from "./broker_backp
 export { BrokerError, type BrokerErrorCode } from "./broker_error.ts";
 export { type BrokerEventMap, type BrokerRefusedCode, DownEvent, UpEvent } from "./events.ts";
 
-/** What the backplane needs of both clients. `ioredis` has it. */
+/** What the backplane needs from both clients. `ioredis` has it. */
 export interface RedisClient {
   /** `"ready"` while commands are sent at once, `"end"` after it has been closed for good. */
   readonly status: string;
@@ -119,7 +119,7 @@ export interface RedisClient {
   off(event: "ready" | "close" | "end", listener: () => void): unknown;
 }
 
-/** What the backplane needs of the client that publishes. */
+/** What the backplane needs from the client that publishes. */
 export interface RedisPublisher extends RedisClient {
   /** PUBLISH. */
   publish(channel: string, message: Buffer): Promise<unknown>;
@@ -127,7 +127,7 @@ export interface RedisPublisher extends RedisClient {
   spublish?(channel: string, message: Buffer): Promise<unknown>;
 }
 
-/** What the backplane needs of the client that subscribes. */
+/** What the backplane needs from the client that subscribes. */
 export interface RedisSubscriber extends RedisClient {
   /** SUBSCRIBE. */
   subscribe(...channels: string[]): Promise<unknown>;

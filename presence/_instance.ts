@@ -27,7 +27,7 @@ export interface Instance {
   heardAt: number;
   /** When it counts as gone, unless a message comes first. */
   deadline: number;
-  /** The deadline has been extended since it was last heard. */
+  /** The deadline has been extended since its last message. */
   isExtended: boolean;
   /** When to ask it for a snapshot. */
   askAt: number;

@@ -256,7 +256,7 @@ export class Replica {
       this.#resetQuestion(instance);
     } else if (instance.askAt === Infinity) {
       if (instance.number >= 0) this.#gaps++;
-      // A new instance may have heard the question to everybody.
+      // A new instance may have received the question to everybody.
       const isAsked = instance.number < 0 && now < this.#askedAllAt + ASK_RETRY_MS;
       if (isAsked) instance.askedAt = this.#askedAllAt;
       instance.askAt = isAsked
