@@ -28,9 +28,9 @@ const ROOMS_START = 2;
  * | op | byte | flag | names |
  * | --- | --- | --- | --- |
  * | `"everything"` | 0 | set | cleared; the message carries none |
- * | `"only"` | 1 | cleared | those of the message are added |
- * | `"add"` | 2 | stays | those of the message are added |
- * | `"remove"` | 3 | stays | those of the message are removed |
+ * | `"only"` | 1 | cleared | the names in the message are added |
+ * | `"add"` | 2 | stays | the names in the message are added |
+ * | `"remove"` | 3 | stays | the names in the message are removed |
  */
 export type RoomInterestOp = "everything" | "only" | "add" | "remove";
 

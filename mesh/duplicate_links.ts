@@ -33,7 +33,7 @@ export function admit(
   if (newcomer.incarnation === "") return current.incarnation === "" ? "refuse" : "duplicate";
   if (current.incarnation !== newcomer.incarnation) {
     // A restarted node never returns to an old incarnation. If a replaced incarnation comes back,
-    // both are alive: two nodes have one name, and would replace each other for ever.
+    // both are alive: two nodes have the same name, and would replace each other for ever.
     return superseded.has(newcomer.incarnation) ? "duplicate" : "replace";
   }
   // The same node dialled twice. It does so only when the first link is dead on its side.

@@ -130,7 +130,7 @@ export class Link {
   #malformed = 0;
   #ignored = 0;
   #roundTripMs: number | undefined;
-  /** Resolves at the next pong that answers a ping of ours, or at the end. */
+  /** Resolves at the next pong that answers one of our pings, or at the end. */
   #alive = Promise.withResolvers<boolean>();
   /** Payloads delivered. */
   #delivered = 0;

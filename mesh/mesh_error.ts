@@ -19,7 +19,7 @@
  * | `own-name` | the other side is this node itself |
  * | `own-address` | the name of another node has the host and port of this node, so it cannot be dialled. Either it is an old name of this node, or a host like `127.0.0.1` in names leads every machine to itself |
  * | `loopback-name` | this node listens for other machines, and its name leads every machine to itself |
- * | `duplicate-name` | two live nodes have one name |
+ * | `duplicate-name` | two live nodes have the same name |
  * | `mesh-lang-handshake` | the other side is a node of the Mesh runtime, or poses as one; see `allowMeshLang` |
  * | `malformed` | what came is not a handshake; see `cause` |
  * | `already-linked` | a link to this node exists and stays |

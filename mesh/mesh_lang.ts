@@ -7,9 +7,9 @@
  *   gains nothing by removing the extension from a message.
  * - They take messages of up to 16 MiB, and lose the link for a longer one.
  * - They have no rule for two links. As acceptor they refuse a name that they have a session with;
- *   given two sessions, they may keep both and use one. So they are never given two. While a dial
- *   of ours is committed to such a node, or a link to it proves to be alive, its own dials get no
- *   ACK. They get one if our dial fails or the link is dead.
+ *   given two sessions, they may keep both and use one. So they are never given two. While one of
+ *   our dials is committed to such a node, or a link to it proves to be alive, its own dials get no
+ *   ACK. They get one if that dial fails or the link is dead.
  * - For up to 500 ms after a session has ended, they still list it. During that time they get no
  *   ACK either.
  * - Their names may lack the port, and have an IPv6 host without brackets.

@@ -68,7 +68,8 @@ export interface DrainOptions extends CloseOptions {
  * backplane, those on all other nodes.
  *
  * - Joining twice is one membership. Leaving a room that was never joined does nothing.
- * - Join and leave cost the same however many rooms there are. A broadcast costs its members.
+ * - Joining and leaving cost the same, however many rooms there are. The cost of a broadcast grows
+ *   with its members.
  * - A socket that closes leaves everything by itself. A closing socket cannot join.
  * - A socket that is still connecting may join. It becomes a member when it opens, and until then
  *   nothing keeps it.

@@ -20,7 +20,7 @@ export class Schedule {
     this.#now = now;
   }
 
-  /** The time, in milliseconds: that of the entry taken last. */
+  /** The current simulated time, in milliseconds. */
   get now(): number {
     return this.#now;
   }

@@ -74,7 +74,7 @@ export class FrameReader {
   #isCompressed = false;
   #held: Uint8Array = NOTHING;
   #heldSize = 0;
-  /** Checks texts in pieces. After a complete text it is as good as new. */
+  /** Checks texts in pieces. After a complete text it can check the next one. */
   #utf8: Utf8Validator | undefined;
   /** A control frame that spans chunks. */
   #control: Uint8Array | undefined;
