@@ -10,7 +10,7 @@ interface Subscription extends Disposable {
 
 /** The subscriptions on one backplane. */
 export class Receivers {
-  /** Replaced, never changed: receivers may subscribe and unsubscribe during a delivery. */
+  /** Replaced, never modified: receivers may subscribe and unsubscribe during a delivery. */
   #subscriptions: readonly Subscription[] = [];
   readonly #onError: (error: unknown) => void;
 
@@ -34,8 +34,8 @@ export class Receivers {
   }
 
   /**
-   * Hands a message from another node to every subscription. One that throws does not keep the
-   * message from the others.
+   * Hands a message from another node to every subscription. If one of them throws, the others
+   * still get the message.
    *
    * @throws {FrameError} what the first subscription that cannot decode the message throws.
    */

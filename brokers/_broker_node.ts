@@ -48,9 +48,9 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
   readonly #refused: RefusedTopics;
   readonly #overflow: Overflow;
   #outstanding: Outstanding = { messages: 0, bytes: 0, current: true };
-  /** What the broker says of itself. */
+  /** The state that the broker has reported. */
   #brokerReach: Reach;
-  /** What events have said. */
+  /** The state that events have reported. */
   #reach: Reach;
   /** True if messages may have been missed since the last `missed` event. */
   #mayHaveMissed = false;
@@ -167,8 +167,8 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
 
   #publish(message: Uint8Array): PublishReport {
     const parcels = this.#parcels(message);
-    // While they are cut off, clients keep whatever they are given, without a limit, and may or may
-    // not send it later. A message that is late by an outage is of no use to a room.
+    // While it is disconnected, a client keeps whatever it is given, without a limit, and may or
+    // may not send it later. A message that arrives after an outage is of no use to a room.
     if (!this.#reach.sends) return this.#drop();
     const { bytes } = this.#outstanding;
     const size = parcels.reduce((sum, parcel) => sum + sealedSize(parcel), 0);
@@ -198,7 +198,7 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
     try {
       isSent = this.#broker.publish(topic, seal(this.#self, message), outstanding);
     } catch (cause) {
-      // Later, so that a listener that publishes does not do so in the middle of a publish.
+      // In a microtask, so that a listener cannot publish in the middle of a publish.
       queueMicrotask(() => this.#reportRefused(topic, "publish-refused", cause));
     }
     if (isSent) {
@@ -246,13 +246,13 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
   #onReach(reach: Reach): void {
     const before = this.#brokerReach;
     this.#brokerReach = reach;
-    // All subscriptions are asked for on the next connection, the refused ones among them.
+    // The next connection asks for all subscriptions again, including the refused ones.
     if (before.hears && !reach.hears) this.#refused.beginRound();
     if (!before.hears && reach.hears) this.#refused.endRound();
     this.#update();
   }
 
-  /** Reports what has changed: a node whose only subscription is refused hears nothing. */
+  /** Reports what has changed. A node whose only subscription is refused receives nothing. */
   #update(): void {
     const before = this.#reach;
     const { sends } = this.#brokerReach;
@@ -275,9 +275,7 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
     if (sends && hears && this.#mayHaveMissed) this.#reportMissed();
   }
 
-  /**
-   * Starts to count from zero on the next connection. Returns the messages that are unconfirmed.
-   */
+  /** Starts a new count for the next connection. Returns how many messages are unconfirmed. */
   #breakOff(): number {
     const { messages } = this.#outstanding;
     this.#outstanding.current = false;

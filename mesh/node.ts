@@ -1,5 +1,5 @@
 /**
- * A node of the mesh. It holds the parts together and turns what they report into events:
+ * A node of the mesh. It connects the parts and turns what they report into events:
  *
  * ```text
  *   node ──┬── connector ── pending handshakes, handshake    connections become links
@@ -252,7 +252,7 @@ export class MeshNode extends EventTarget implements Mesh {
       this.#discovery.linked(link, target);
       return link.info;
     } finally {
-      // Known nodes may have been waiting for the place that the dial took.
+      // Known nodes may have been waiting for the place that the dial occupied.
       this.#discovery.dialDue();
     }
   }
@@ -295,7 +295,7 @@ export class MeshNode extends EventTarget implements Mesh {
       replaced?.end("replaced");
       return;
     }
-    // Of a link that this node has dialled, discovery hears when the dial is over.
+    // Discovery learns of a link that this node has dialled when the dial is over.
     if (link.direction === "incoming") this.#discovery.linked(link);
     this.#peerLists.introduce(link);
     replaced?.end("replaced");
@@ -323,8 +323,9 @@ export class MeshNode extends EventTarget implements Mesh {
     // A node that shuts down expects to be cut off.
     if (this.#tasks.stopped) return;
     const code = error instanceof MeshError ? error.code : "unexpected";
-    // That a link is there already is no refusal. A node may be among its own seeds, for example as
-    // one of several behind a name; where it stands in another's place, the code is `own-address`.
+    // An existing link is not a refusal. A node may be among its own seeds, for example as one of
+    // several behind a host name. If another node's name leads to this one, the code is
+    // `own-address`.
     if (code === "already-linked" || code === "own-name") return;
     this.dispatchEvent(new RefusedEvent(address, code, error));
   }
@@ -339,7 +340,7 @@ async function listenLocally({ localTransport }: MeshSettings): Promise<Listener
   try {
     return await localTransport?.listen({ hostname: "127.0.0.1", port: 0 });
   } catch {
-    // There is no such interface. The siblings dial the node as all others do.
+    // There is no such interface. The siblings dial the node like all others.
     return undefined;
   }
 }

@@ -45,7 +45,7 @@ export class Closer<S extends RoomSocket> implements Disposable {
     }
   }
 
-  /** Calls `end` if the socket has not closed within the grace. */
+  /** Calls `end` if the socket has not closed within the grace period. */
   watch(socket: S, end: () => void): void {
     this.#timers.clearTimeout(this.#closing.get(socket));
     const timer = this.#timers.setTimeout(() => {

@@ -1,7 +1,7 @@
 import { backgroundClock, type Clock } from "../backplane/clock.ts";
 import type { Meter, ObservableResult } from "./meter.ts";
 
-/** How often the event loop is asked how late it is. */
+/** How often the delay of the event loop is measured. */
 const LOOP_INTERVAL_MS = 100;
 
 const SYSTEM = { "messaging.system": "roomcast" };
@@ -31,7 +31,7 @@ const MESH_QUEUED: Definition = ["roomcast.mesh.queued", "By", "Bytes that wait 
 const DELIVERIES: Definition = [
   "roomcast.rooms.deliveries",
   MESSAGES,
-  "Messages for members on this node, by what became of them.",
+  "Messages for members on this node, by outcome.",
 ];
 const ROOMS_MESSAGES: readonly (readonly ["published" | "received" | "missed", Definition])[] = [
   ["published", ["roomcast.rooms.published", MESSAGES, "Broadcasts made on this node."]],
@@ -122,7 +122,7 @@ export interface InstrumentOptions {
  * | `roomcast.rooms.deliveries` | counter, `{message}` | by `roomcast.outcome`: `sent`, `slow`, `failed` |
  * | `roomcast.rooms.published` | counter, `{message}` | broadcasts made on this node |
  * | `roomcast.rooms.received` | counter, `{message}` | messages that came over the backplane |
- * | `roomcast.rooms.missed` | counter, `{message}` | messages of other nodes that were lost; one for each time that their number is unknown |
+ * | `roomcast.rooms.missed` | counter, `{message}` | messages of other nodes that were lost; each loss of unknown size counts as one |
  * | `roomcast.rooms.open` | gauge, `{room}` | rooms with members here |
  * | `roomcast.sockets` | gauge, `{socket}` | sockets in a room |
  * | `roomcast.presence.entries` | gauge, `{entry}` | by `roomcast.place`: `local`, `remote` |
@@ -134,7 +134,7 @@ export interface InstrumentOptions {
  *
  * @param meter an OpenTelemetry meter, such as `metrics.getMeter("roomcast")` of
  * `npm:@opentelemetry/api`.
- * @returns ends the measuring when it is disposed.
+ * @returns a handle that ends the measuring when it is disposed.
  *
  * @example
  * ```ts
@@ -209,7 +209,7 @@ export function instrument(
   };
 }
 
-/** Measures how late timers run. Returns what ends it. */
+/** Measures how late timers run. Returns a function that ends it. */
 function watchEventLoop(meter: Meter, clock: Clock): () => void {
   const [name, unit, description] = LOOP_DELAY;
   const delay = meter.createHistogram(name, {

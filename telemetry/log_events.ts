@@ -9,7 +9,7 @@ const PERIOD_MS = 10_000;
 
 /**
  * Kinds of events that are told apart by address. A stranger can connect from any number of ports,
- * so beyond these only the type and the code count.
+ * so further kinds are told apart only by type and code.
  */
 const MAX_KINDS = 16;
 
@@ -20,8 +20,8 @@ export interface LogEventsOptions {
 }
 
 /**
- * Logs the events of a mesh, of a broker's backplane or of `Rooms`: one line for each event. Of a
- * flood, five lines are written at once, and one line every 10 s sums up the others.
+ * Logs the events of a mesh, of a broker's backplane or of `Rooms`: one line for each event. During
+ * a flood, it writes five lines at once, and then one line every 10 s that sums up the others.
  *
  * | source | events |
  * | --- | --- |
@@ -30,7 +30,7 @@ export interface LogEventsOptions {
  * | `Rooms` | `slow`, `missed` |
  *
  * @param log writes a line. Default: `console.log`.
- * @returns ends the log when it is disposed, after a line for what has been counted.
+ * @returns a handle that ends the log when it is disposed, after summing up what has been counted.
  *
  * @example
  * ```ts
