@@ -9,7 +9,7 @@ import { type MeshOptions, resolveOptions } from "./options.ts";
 /**
  * A running node: its links to all other nodes of the cluster, and the backplane over them.
  *
- * {@linkcode MeshEventMap} lists its events.
+ * {@linkcode MeshEventMap} lists its events. What a listener throws goes to `console.error`.
  */
 export interface Mesh
   extends

@@ -1,4 +1,4 @@
-import { guarded, type OnError } from "./_errors.ts";
+import { guarded, type OnError } from "../backplane/errors.ts";
 import type { RoomListener } from "./_listeners.ts";
 import { type Entry, hasOneMember, isEmpty, Members } from "./_members.ts";
 import type { Outlet } from "./_outlet.ts";

@@ -9,8 +9,8 @@ export type OnError = (error: unknown) => void;
  * in Deno that ends the process.
  */
 export function guardOnError(onError: ((error: unknown) => unknown) | undefined): OnError {
-  if (onError === undefined) return print;
-  return (error) => guarded(() => onError(error), print);
+  if (onError === undefined) return printError;
+  return (error) => guarded(() => onError(error), printError);
 }
 
 /** Calls foreign code, and hands on what it throws or what its promise rejects with. */
@@ -23,7 +23,8 @@ export function guarded(call: () => unknown, onError: OnError): void {
   }
 }
 
-function print(error: unknown): void {
+/** Prints an error: what is done with those that nobody else takes. */
+export function printError(error: unknown): void {
   console.error("roomcast: an error in a handler, a listener or a backplane:", error);
 }
 
