@@ -1,4 +1,4 @@
-import { describe } from "../backplane/checks.ts";
+import { checkString, describe } from "../backplane/checks.ts";
 import { randomFraction } from "../backplane/clock.ts";
 import { toHex } from "../backplane/hex.ts";
 import { GuardedEventTarget, type NodeDownEvent } from "../backplane/mod.ts";
@@ -394,8 +394,8 @@ export class Presence<Meta = unknown> extends GuardedEventTarget<PresenceEventMa
 }
 
 function checkText(what: string, text: unknown): string {
-  if (typeof text === "string") return text.toWellFormed();
-  throw new TypeError(`${what} must be a string, got ${describe(text)}`);
+  checkString(what, text);
+  return text.toWellFormed();
 }
 
 function toJson(meta: unknown): string {

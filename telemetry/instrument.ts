@@ -1,3 +1,4 @@
+import { checkMethods, checkObject } from "../backplane/checks.ts";
 import { backgroundClock, type Clock } from "../backplane/clock.ts";
 import type { Meter, ObservableResult } from "./meter.ts";
 
@@ -134,6 +135,7 @@ export interface InstrumentOptions {
  *
  * @param meter an OpenTelemetry meter, such as `metrics.getMeter("roomcast")` of
  * `npm:@opentelemetry/api`.
+ * @throws {TypeError} if `meter` is no meter or `sources` no object.
  * @returns ends the measuring when it is disposed.
  *
  * @example
@@ -151,6 +153,14 @@ export function instrument(
   sources: InstrumentSources,
   { clock = backgroundClock }: InstrumentOptions = {},
 ): Disposable {
+  checkMethods(
+    "meter",
+    meter,
+    "createObservableCounter",
+    "createObservableGauge",
+    "createHistogram",
+  );
+  checkObject("sources", sources, "mesh, rooms or presence");
   const ends: (() => void)[] = [];
   const read = (
     kind: "createObservableCounter" | "createObservableGauge",
