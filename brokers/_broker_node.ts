@@ -5,7 +5,7 @@ import { systemRandom, systemTimers, type Timers } from "../backplane/clock.ts";
 import { printError } from "../backplane/errors.ts";
 import { MalformedEvent, MissedEvent, OverflowEvent, RefusedEvent } from "../backplane/events.ts";
 import { GuardedEventTarget } from "../backplane/guarded_event_target.ts";
-import { toHex } from "../backplane/hex.ts";
+import { toHex } from "../codec/hex.ts";
 import { OpenRooms } from "../backplane/open_rooms.ts";
 import { Overflow } from "../backplane/overflow.ts";
 import { Receivers } from "../backplane/receivers.ts";

@@ -1,6 +1,6 @@
 import { checkString, describe } from "../backplane/checks.ts";
 import { randomFraction } from "../backplane/clock.ts";
-import { toHex } from "../backplane/hex.ts";
+import { toHex } from "../codec/hex.ts";
 import { GuardedEventTarget, type NodeDownEvent } from "../backplane/mod.ts";
 import { checkRoom, PRESENCE_INSTANCE_BYTES } from "../codec/mod.ts";
 import type { RoomSocket } from "../rooms/mod.ts";
