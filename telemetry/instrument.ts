@@ -1,5 +1,7 @@
 import { checkMethods, checkObject } from "../backplane/checks.ts";
 import { backgroundClock, type Clock } from "../backplane/clock.ts";
+import type { MeshTotals } from "../mesh/mod.ts";
+import type { RoomsTotals } from "../rooms/mod.ts";
 import type { Meter, ObservableResult } from "./meter.ts";
 
 /** How often the event loop is asked how late it is. */
@@ -53,15 +55,7 @@ export interface MeshMetrics {
   /** One entry per link. */
   readonly peers: readonly { readonly queuedBytes: number }[];
   /** Counters since the mesh started. */
-  readonly totals: {
-    readonly published: number;
-    readonly received: number;
-    readonly dropped: number;
-    readonly missed: number;
-    readonly malformed: number;
-    readonly bytesIn: number;
-    readonly bytesOut: number;
-  };
+  readonly totals: MeshTotals;
 }
 
 /** What {@linkcode instrument} reads from `Rooms`. */
@@ -71,14 +65,7 @@ export interface RoomsMetrics {
   /** Sockets in a room. */
   readonly socketCount: number;
   /** Counters since the `Rooms` was made. */
-  readonly totals: {
-    readonly sent: number;
-    readonly slow: number;
-    readonly failed: number;
-    readonly published: number;
-    readonly received: number;
-    readonly missed: number;
-  };
+  readonly totals: RoomsTotals;
 }
 
 /** What {@linkcode instrument} reads from a `Presence`. */
