@@ -56,6 +56,7 @@ export interface Mesh
    * Dials a node, once, and resolves when the link is up; at once if it is up already.
    *
    * @param target `host:port`, or a full name, which must then be that of the node that answers.
+   * @throws {TypeError} rejects if `target` is not a string.
    * @throws {MeshError} rejects with a code that says why there is no link.
    */
   connect(target: string): Promise<PeerInfo>;

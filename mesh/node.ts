@@ -15,6 +15,7 @@
 
 import type { PublishReport } from "../backplane/backplane.ts";
 import { checkMessage } from "../backplane/check_message.ts";
+import { checkString } from "../backplane/checks.ts";
 import { printError } from "../backplane/errors.ts";
 import {
   MalformedEvent,
@@ -248,6 +249,7 @@ export class MeshNode extends GuardedEventTarget<MeshEventMap> implements Mesh {
   }
 
   async connect(text: string): Promise<PeerInfo> {
+    checkString("target", text);
     const target = parseTarget(text);
     if (this.#tasks.stopped) throw shutDown(this.name);
     try {

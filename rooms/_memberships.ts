@@ -123,13 +123,13 @@ export class Memberships<S extends RoomSocket> implements Disposable {
   }
 
   #introduce(socket: S): Entry<S> {
-    const entry = this.members.introduce(socket);
     // Nothing but the socket itself holds these, so nothing is left of one that never opens.
     socket.addEventListener("close", () => this.#closed(socket), { once: true });
     if (socket.readyState === CONNECTING) {
       socket.addEventListener("open", () => void this.#entryOf(socket), { once: true });
     }
-    return entry;
+    // Last: a socket that cannot be listened to is no member, however often it tries to join.
+    return this.members.introduce(socket);
   }
 
   #opened(entry: Entry<S>): void {
