@@ -151,6 +151,7 @@ export class Presence<Meta = unknown> extends GuardedEventTarget<PresenceEventMa
       send: (message) => {
         this.#peers = channel.publish(message).peers;
       },
+      onError: seam.onError,
       joined: (room, id, meta) => this.#joined(room, id, meta),
       left: (room, id) => this.#left(room, id),
     }, this.#now);
