@@ -144,7 +144,7 @@ export class BrokerNode extends GuardedEventTarget<BrokerEventMap> implements Br
 
   async ready(): Promise<void> {
     this.#checkRunning();
-    await this.#broker.ready();
+    await Promise.all([this.#broker.ready(), this.#broker.sends()]);
     this.#checkRunning();
     const refusal = this.#refused.first;
     // A room that is refused must not keep others waiting: its name may come from a client.
