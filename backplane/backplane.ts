@@ -83,14 +83,18 @@ export interface Backplane {
    * were open at the call.
    */
   ready?(): Promise<void>;
+  // Generic, so that a class that extends `EventTarget` implements these methods.
   /** Calls `listener` whenever this node has missed messages. */
-  addEventListener?(type: "missed", listener: (event: MissedEvent) => void): void;
+  addEventListener?<E extends MissedEvent>(type: "missed", listener: (event: E) => void): void;
   /** Calls `listener` whenever another node is gone. */
-  addEventListener?(type: "nodedown", listener: (event: NodeDownEvent) => void): void;
+  addEventListener?<E extends NodeDownEvent>(type: "nodedown", listener: (event: E) => void): void;
   /** Removes a listener. */
-  removeEventListener?(type: "missed", listener: (event: MissedEvent) => void): void;
+  removeEventListener?<E extends MissedEvent>(type: "missed", listener: (event: E) => void): void;
   /** Removes a listener. */
-  removeEventListener?(type: "nodedown", listener: (event: NodeDownEvent) => void): void;
+  removeEventListener?<E extends NodeDownEvent>(
+    type: "nodedown",
+    listener: (event: E) => void,
+  ): void;
 }
 
 /** What became of a published message. */

@@ -65,6 +65,16 @@ export function checkBoolean(option: string, value: unknown = false): boolean {
 }
 
 /**
+ * Checks that a value is a string.
+ *
+ * @throws {TypeError} if it is not.
+ */
+export function checkString(option: string, value: unknown): asserts value is string {
+  if (typeof value === "string") return;
+  throw new TypeError(`${option} must be a string, got ${describe(value)}`);
+}
+
+/**
  * Checks that a value is a function.
  *
  * @throws {TypeError} if it is not.

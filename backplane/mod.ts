@@ -40,5 +40,7 @@ export {
   OverflowEvent,
   RefusedEvent,
 } from "./events.ts";
+export type { OnError } from "./errors.ts";
+export { GuardedEventTarget } from "./guarded_event_target.ts";
 export { type Receive, Receivers } from "./receivers.ts";
 export type { TypedEventTarget } from "./typed_event_target.ts";

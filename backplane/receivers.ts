@@ -1,4 +1,5 @@
 import { FrameError } from "../codec/mod.ts";
+import { checkFunction } from "./checks.ts";
 
 /** Called with each message and the `nodeId` of the node that published it, if known. */
 export type Receive = (message: Uint8Array, from?: string) => void;
@@ -19,8 +20,13 @@ export class Receivers {
     this.#onError = onError;
   }
 
-  /** Adds a subscription, which lasts until it is disposed. */
+  /**
+   * Adds a subscription, which lasts until it is disposed.
+   *
+   * @throws {TypeError} if `receive` is not a function.
+   */
   add(receive: Receive): Disposable {
+    checkFunction("receive", receive);
     const subscription = {
       receive,
       ended: false,

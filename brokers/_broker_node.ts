@@ -2,8 +2,10 @@ import type { PublishReport } from "../backplane/backplane.ts";
 import { checkMessage } from "../backplane/check_message.ts";
 import { checkFunction, oneOf, wholeNumber } from "../backplane/checks.ts";
 import { systemRandom, systemTimers, type Timers } from "../backplane/clock.ts";
+import { printError } from "../backplane/errors.ts";
 import { MalformedEvent, MissedEvent, OverflowEvent, RefusedEvent } from "../backplane/events.ts";
-import { toHex } from "../backplane/hex.ts";
+import { GuardedEventTarget } from "../backplane/guarded_event_target.ts";
+import { toHex } from "../codec/hex.ts";
 import { OpenRooms } from "../backplane/open_rooms.ts";
 import { Overflow } from "../backplane/overflow.ts";
 import { Receivers } from "../backplane/receivers.ts";
@@ -16,7 +18,7 @@ import { RefusedTopics } from "./_refused_topics.ts";
 import { clusterTopic, isTopicOf, roomTopic } from "./_topics.ts";
 import type { BrokerBackplane, BrokerOptions, BrokerStats } from "./broker_backplane.ts";
 import { BrokerError } from "./broker_error.ts";
-import { type BrokerRefusedCode, DownEvent, UpEvent } from "./events.ts";
+import { type BrokerEventMap, type BrokerRefusedCode, DownEvent, UpEvent } from "./events.ts";
 
 /** How long the broker may take at shutdown to confirm what it was handed. */
 const LEAVE_LIMIT_MS = 2_000;
@@ -30,7 +32,7 @@ interface Parcel {
 }
 
 /** What NATS and Redis have in common: everything except how bytes get there. */
-export class BrokerNode extends EventTarget implements BrokerBackplane {
+export class BrokerNode extends GuardedEventTarget<BrokerEventMap> implements BrokerBackplane {
   readonly nodeId: string;
   readonly openRoom: ((room: string) => void) | undefined;
   readonly closeRoom: ((room: string) => void) | undefined;
@@ -67,7 +69,7 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
   #malformed = 0;
 
   constructor(options: BrokerOptions, start: (listener: BrokerListener) => Broker) {
-    super();
+    super(printError);
     const { timers = systemTimers, randomBytes = systemRandom } = options;
     this.#cluster = checkCluster(options.cluster);
     this.#byRoom = oneOf("interest", options.interest, ["cluster", "room"]) === "room";

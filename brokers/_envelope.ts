@@ -13,7 +13,7 @@
  * random and proves nothing.
  */
 
-import { toHex } from "../backplane/hex.ts";
+import { toHex } from "../codec/hex.ts";
 import { ENVELOPE, FrameError } from "../codec/mod.ts";
 
 const SENDER_START = 1;

@@ -30,7 +30,7 @@ export interface BrokerStats {
  * A backplane over a broker that stands between the nodes.
  *
  * {@linkcode BrokerEventMap} lists its events. There is no `nodedown`: a broker does not say which
- * nodes are connected to it.
+ * nodes are connected to it. What a listener throws goes to `console.error`.
  */
 export interface BrokerBackplane
   extends

@@ -31,10 +31,12 @@
  * @module
  */
 
+import { checkSize } from "./_check.ts";
 import { Reader, type TextSpan } from "./_reader.ts";
 import { checkWellFormed, utf8Length } from "./_text.ts";
 import { text16Length, Writer } from "./_writer.ts";
 import { FrameError } from "./frame_error.ts";
+import { fromHex, toHex } from "./hex.ts";
 
 /** Bytes of an instance's id. */
 export const PRESENCE_INSTANCE_BYTES = 8;
@@ -57,8 +59,6 @@ const NUMBER_BYTES = 6;
 const COUNT_BYTES = 2;
 const PART_BYTES = 4;
 const U32 = 2 ** 32;
-
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 /** One socket in one room, as its instance announces it. */
 export interface PresenceEntry {
@@ -172,6 +172,7 @@ export function presenceOverhead({ node }: Pick<PresenceSender, "node">): number
  * @throws {FrameError} `ill-formed-text` for a lone surrogate, `frame-too-long` for a text above
  * 65,535 bytes or more than {@linkcode PRESENCE_MAX_COUNT} entries, `bad-part` unless `part` is
  * below `parts`.
+ * @throws {RangeError} if an instance has not 16 digits.
  *
  * @example
  * ```ts
@@ -211,6 +212,7 @@ export function encodePresenceSnapshot(
  *
  * @throws {FrameError} `ill-formed-text` for a lone surrogate, `frame-too-long` for a text above
  * 65,535 bytes or more than {@linkcode PRESENCE_MAX_COUNT} changes.
+ * @throws {RangeError} if an instance has not 16 digits.
  *
  * @example
  * ```ts
@@ -244,6 +246,7 @@ export function encodePresenceChanges(
  *
  * @throws {FrameError} `ill-formed-text` for a lone surrogate, `frame-too-long` for a name above
  * 65,535 bytes or more than {@linkcode PRESENCE_MAX_COUNT} instances.
+ * @throws {RangeError} if an instance has not 16 digits.
  *
  * @example
  * ```ts
@@ -429,16 +432,12 @@ function readU48(reader: Reader): number {
 }
 
 function readInstance(reader: Reader): string {
-  let text = "";
-  for (let left = PRESENCE_INSTANCE_BYTES; left > 0; left--) text += HEX[reader.u8()];
-  return text;
+  return toHex(reader.copy(PRESENCE_INSTANCE_BYTES));
 }
 
 function instanceBytes(instance: string): Uint8Array {
-  const bytes = new Uint8Array(PRESENCE_INSTANCE_BYTES);
-  for (let i = 0; i < bytes.length; i++) {
-    bytes[i] = Number.parseInt(instance.slice(2 * i, 2 * i + 2), 16);
-  }
+  const bytes = fromHex(instance);
+  checkSize("instance", bytes, PRESENCE_INSTANCE_BYTES);
   return bytes;
 }
 

@@ -1,4 +1,5 @@
 import dns from "node:dns/promises";
+import { checkFunction, checkObject, checkString, wholeNumber } from "../backplane/checks.ts";
 import { formatAddress } from "./node_name.ts";
 import type { Seeds } from "./options.ts";
 import { isDeno } from "./platform.ts";
@@ -28,6 +29,7 @@ export interface DnsSeedsOptions {
  * @param hostname the name to look up. It must be a full name, because `/etc/hosts` and search
  * domains are not used.
  * @param port the port on which all these nodes listen.
+ * @throws {TypeError} if an argument has the wrong type.
  * @throws {RangeError} if `port` is not a whole number from 1 to 65,535.
  *
  * @example
@@ -46,10 +48,11 @@ export function dnsSeeds(
   port: number,
   options: DnsSeedsOptions = {},
 ): () => Promise<Seeds> {
+  checkString("hostname", hostname);
+  wholeNumber("port", port ?? null, 0, { min: 1, max: 0xffff });
+  checkObject("options", options, "resolve");
   const { resolve = isDeno ? Deno.resolveDns : resolveByNode } = options;
-  if (!Number.isInteger(port) || port < 1 || port > 0xffff) {
-    throw new RangeError(`port must be a whole number from 1 to 65535, got ${port}`);
-  }
+  checkFunction("resolve", resolve);
   let last: Seeds = [];
   return async () => {
     const answers = await Promise.allSettled([resolve(hostname, "A"), resolve(hostname, "AAAA")]);

@@ -45,7 +45,7 @@ import {
   type HandshakeReply,
 } from "../codec/mod.ts";
 import type { RandomBytes } from "../backplane/clock.ts";
-import { fromHex, toHex } from "../backplane/hex.ts";
+import { fromHex, toHex } from "../codec/hex.ts";
 import type { Cookies } from "./cookies.ts";
 import { malformedHandshake, readFrame, writeFrame } from "./handshake_frames.ts";
 import { MeshError } from "./mesh_error.ts";

@@ -9,7 +9,7 @@ import { type MeshOptions, resolveOptions } from "./options.ts";
 /**
  * A running node: its links to all other nodes of the cluster, and the backplane over them.
  *
- * {@linkcode MeshEventMap} lists its events.
+ * {@linkcode MeshEventMap} lists its events. What a listener throws goes to `console.error`.
  */
 export interface Mesh
   extends
@@ -58,6 +58,7 @@ export interface Mesh
    * once.
    *
    * @param target `host:port`, or a full name, which must then be that of the node that answers.
+   * @throws {TypeError} rejects if `target` is not a string.
    * @throws {MeshError} rejects with a code that says why there is no link.
    */
   connect(target: string): Promise<PeerInfo>;

@@ -15,6 +15,8 @@
 
 import type { PublishReport } from "../backplane/backplane.ts";
 import { checkMessage } from "../backplane/check_message.ts";
+import { checkString } from "../backplane/checks.ts";
+import { printError } from "../backplane/errors.ts";
 import {
   MalformedEvent,
   MissedEvent,
@@ -22,10 +24,12 @@ import {
   OverflowEvent,
   RefusedEvent,
 } from "../backplane/events.ts";
+import { GuardedEventTarget } from "../backplane/guarded_event_target.ts";
 import { Receivers } from "../backplane/receivers.ts";
 import { INCARNATION_BYTES } from "../codec/mod.ts";
 import { Cookies } from "./cookies.ts";
 import {
+  type MeshEventMap,
   PeerDownEvent,
   type PeerDownReason,
   type PeerInfo,
@@ -58,7 +62,7 @@ const MAX_OBSERVERS = 16;
 /** How long a link may take to write what waits and say goodbye. */
 const LEAVE_LIMIT_MS = 2_000;
 
-export class MeshNode extends EventTarget implements Mesh {
+export class MeshNode extends GuardedEventTarget<MeshEventMap> implements Mesh {
   readonly name: string;
   readonly incarnation: string;
   readonly address: Address;
@@ -109,7 +113,7 @@ export class MeshNode extends EventTarget implements Mesh {
     localListener: Listener | undefined,
     cookies: Cookies,
   ) {
-    super();
+    super(printError);
     const keepAlive = this.#keepAlive = new KeepAlive(options.clock);
     const settings = this.#settings = { ...options, clock: keepAlive };
     const { name, local, listen, sharesPort, clock, randomBytes, maxPeers, signal } = settings;
@@ -245,6 +249,7 @@ export class MeshNode extends EventTarget implements Mesh {
   }
 
   async connect(text: string): Promise<PeerInfo> {
+    checkString("target", text);
     const target = parseTarget(text);
     if (this.#tasks.stopped) throw shutDown(this.name);
     try {

@@ -1,5 +1,5 @@
 import { BroadcastChannel } from "node:worker_threads";
-import { checkFunction, describe } from "../backplane/checks.ts";
+import { checkFunction, checkObject, checkString, describe } from "../backplane/checks.ts";
 import { type Clock, systemClock } from "../backplane/clock.ts";
 import type { Seeds, SeedsFunction, SeedsRequest } from "./options.ts";
 import { Siblings, type WorkerChannel } from "./siblings.ts";
@@ -62,11 +62,10 @@ export interface WorkerSeeds {
  * ```
  */
 export function workerSeeds(options: WorkerSeedsOptions = {}): WorkerSeeds {
+  checkObject("options", options, "channel and seeds");
   const { channel = "roomcast", seeds = [], clock = systemClock } = options;
   const { openChannel = openBroadcastChannel } = options;
-  if (typeof channel !== "string") {
-    throw new TypeError(`channel must be a string, got ${describe(channel)}`);
-  }
+  checkString("channel", channel);
   if (typeof seeds !== "function" && !Array.isArray(seeds)) {
     throw new TypeError(`seeds must be a list of addresses or a function, got ${describe(seeds)}`);
   }

@@ -27,6 +27,8 @@ export interface CoreOptions extends RosterEvents {
   readonly limits: PresenceLimits;
   /** Sends a message to every other instance. */
   readonly send: (message: Uint8Array) => void;
+  /** Gets what is wrong with a message that had to wait, so that its sender is no longer there to hear. */
+  readonly onError: (error: unknown) => void;
   /** A number from 0 up to but not including 1. */
   readonly random: () => number;
 }
@@ -248,16 +250,23 @@ export class Core {
   #guard(act: () => void): void {
     if (this.#isBusy) return act();
     this.#isBusy = true;
-    let failure: { readonly error: unknown } | undefined;
-    for (let next: (() => void) | undefined = act; next; next = this.#inputs.shift()) {
+    try {
+      act();
+    } finally {
+      this.#catchUp();
+      this.#isBusy = false;
+    }
+  }
+
+  /** Handles what has waited. Whoever is here now has nothing to do with its faults. */
+  #catchUp(): void {
+    for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
       try {
         next();
       } catch (error) {
-        failure ??= { error };
+        this.#options.onError(error);
       }
     }
-    this.#isBusy = false;
-    if (failure !== undefined) throw failure.error;
   }
 }
 

@@ -53,7 +53,7 @@ export function resolveOptions(options: PresenceOptions): PresenceSettings {
   checkMethods("clock", clock, "now", "setTimeout", "clearTimeout");
   checkFunction("randomBytes", randomBytes);
   const heartbeatIntervalMs = wholeNumber("heartbeatIntervalMs", options.heartbeatIntervalMs, 500, {
-    max: MAX_DELAY_MS / 2,
+    max: Math.floor(MAX_DELAY_MS / 2),
   });
   const timeoutMs = wholeNumber(
     "timeoutMs",

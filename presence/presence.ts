@@ -1,10 +1,10 @@
-import { describe } from "../backplane/checks.ts";
+import { checkString, describe } from "../backplane/checks.ts";
 import { randomFraction } from "../backplane/clock.ts";
-import { toHex } from "../backplane/hex.ts";
-import type { NodeDownEvent } from "../backplane/mod.ts";
+import { toHex } from "../codec/hex.ts";
+import { GuardedEventTarget, type NodeDownEvent } from "../backplane/mod.ts";
 import { checkRoom, PRESENCE_INSTANCE_BYTES } from "../codec/mod.ts";
 import type { RoomSocket } from "../rooms/mod.ts";
-import { EventGuards, type ReservedRoom, type RoomsSeam, seamOf } from "../rooms/reserved.ts";
+import { type ReservedRoom, type RoomsSeam, seamOf } from "../rooms/reserved.ts";
 import { Core, type Texts, type Tracked } from "./_core.ts";
 import { LIMITS } from "./_limits.ts";
 import { type PresenceEventMap, PresenceJoinEvent, PresenceLeaveEvent } from "./events.ts";
@@ -94,11 +94,11 @@ interface Local {
  * }
  * ```
  */
-export class Presence<Meta = unknown> extends EventTarget implements Disposable {
+export class Presence<Meta = unknown> extends GuardedEventTarget<PresenceEventMap<Meta>>
+  implements Disposable {
   readonly #rooms: AnyRooms;
   readonly #seam: RoomsSeam;
   readonly #settings: PresenceSettings;
-  readonly #guards: EventGuards;
   readonly #core: Core;
   readonly #channel: ReservedRoom;
   readonly #watching: Disposable;
@@ -113,7 +113,7 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
     this.#arm();
   };
   readonly #ready: Promise<void>;
-  #listened = { join: false, leave: false };
+  readonly #listened: ReadonlySet<string>;
   #joins = 0;
   #leaves = 0;
   #peers = 0;
@@ -129,15 +129,16 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
    * @throws {RangeError} for an option out of range.
    */
   constructor(rooms: AnyRooms, options: PresenceOptions = {}) {
-    super();
     const settings = resolveOptions(options);
     const seam = seamOf(rooms);
+    const listened = new Set<string>();
+    super(seam.onError, listened);
     const { backplane } = seam;
     const { heartbeatIntervalMs, timeoutMs, maxIdBytes, maxMetaBytes, randomBytes } = settings;
     this.#rooms = rooms;
     this.#seam = seam;
     this.#settings = settings;
-    this.#guards = new EventGuards(seam.onError);
+    this.#listened = listened;
     const channel = seam.openReserved(ROOM, (message, from) => this.#receive(message, from));
     this.#channel = channel;
     this.#core = new Core({
@@ -153,6 +154,7 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
       send: (message) => {
         this.#peers = channel.publish(message).peers;
       },
+      onError: seam.onError,
       joined: (room, id, meta) => this.#joined(room, id, meta),
       left: (room, id) => this.#left(room, id),
     }, this.#now);
@@ -287,49 +289,6 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
     this.#endWaiting?.();
   }
 
-  /** Calls `listener` with each event of a type. What it throws goes to `onError` of the `Rooms`. */
-  override addEventListener<Type extends keyof PresenceEventMap<Meta> & string>(
-    type: Type,
-    listener: (event: PresenceEventMap<Meta>[Type]) => void,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  /** As any event target. */
-  override addEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  override addEventListener(
-    type: string,
-    listener: unknown,
-    options?: boolean | AddEventListenerOptions,
-  ): void {
-    if (type === "join" || type === "leave") this.#listened[type] = true;
-    const wrapped = this.#guards.wrap(listener as EventListenerOrEventListenerObject | null);
-    super.addEventListener(type, wrapped, options);
-  }
-
-  /** Removes a listener. */
-  override removeEventListener<Type extends keyof PresenceEventMap<Meta> & string>(
-    type: Type,
-    listener: (event: PresenceEventMap<Meta>[Type]) => void,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  /** As any event target. */
-  override removeEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  override removeEventListener(
-    type: string,
-    listener: unknown,
-    options?: boolean | EventListenerOptions,
-  ): void {
-    const wrapped = this.#guards.wrap(listener as EventListenerOrEventListenerObject | null);
-    super.removeEventListener(type, wrapped, options);
-  }
-
   get #now(): number {
     return this.#settings.clock.now();
   }
@@ -431,19 +390,19 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
 
   #joined(room: string, id: string, meta: string): void {
     this.#joins++;
-    if (!this.#listened.join) return;
+    if (!this.#listened.has("join")) return;
     this.dispatchEvent(new PresenceJoinEvent(room, id, fromJson<Meta>(meta)));
   }
 
   #left(room: string, id: string): void {
     this.#leaves++;
-    if (this.#listened.leave) this.dispatchEvent(new PresenceLeaveEvent(room, id));
+    if (this.#listened.has("leave")) this.dispatchEvent(new PresenceLeaveEvent(room, id));
   }
 }
 
 function checkText(what: string, text: unknown): string {
-  if (typeof text === "string") return text.toWellFormed();
-  throw new TypeError(`${what} must be a string, got ${describe(text)}`);
+  checkString(what, text);
+  return text.toWellFormed();
 }
 
 function toJson(meta: unknown): string {

@@ -1,5 +1,5 @@
 import type { Timers } from "../backplane/mod.ts";
-import { guarded, type OnError } from "./_errors.ts";
+import { guarded, type OnError } from "../backplane/errors.ts";
 import type { RoomSocket } from "./room_socket.ts";
 
 /** How long a socket may take to close before it is terminated. */

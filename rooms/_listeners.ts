@@ -1,4 +1,4 @@
-import { guarded, type OnError } from "./_errors.ts";
+import { guarded, type OnError } from "../backplane/errors.ts";
 
 /** A function that receives the messages of a room. */
 export type Listen = (message: string | Uint8Array, room: string) => void | Promise<void>;

@@ -1,4 +1,4 @@
-import { guarded, type OnError } from "./_errors.ts";
+import { guarded, type OnError } from "../backplane/errors.ts";
 import type { RoomListener } from "./_listeners.ts";
 import { type Entry, hasOneMember, isEmpty, Members } from "./_members.ts";
 import type { Outlet } from "./_outlet.ts";
@@ -124,13 +124,13 @@ export class Memberships<S extends RoomSocket> implements Disposable {
   }
 
   #introduce(socket: S): Entry<S> {
-    const entry = this.members.introduce(socket);
     // Only the socket itself holds these listeners, so nothing is left of one that never opens.
     socket.addEventListener("close", () => this.#closed(socket), { once: true });
     if (socket.readyState === CONNECTING) {
       socket.addEventListener("open", () => void this.#entryOf(socket), { once: true });
     }
-    return entry;
+    // Last: a socket that cannot be listened to is no member, however often it tries to join.
+    return this.members.introduce(socket);
   }
 
   #opened(entry: Entry<S>): void {

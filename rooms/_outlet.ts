@@ -1,6 +1,6 @@
 import type { Backplane, PublishReport, Receive } from "../backplane/mod.ts";
 import { FrameError, SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
-import type { OnError } from "./_errors.ts";
+import type { OnError } from "../backplane/errors.ts";
 
 const NOBODY: PublishReport = { peers: 0, dropped: 0 };
 const LOST: PublishReport = { peers: 0, dropped: 1 };

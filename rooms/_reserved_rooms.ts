@@ -1,6 +1,6 @@
 import type { Receive } from "../backplane/mod.ts";
 import { encodeRoomMessage, FrameError, roomMessageCapacity } from "../codec/mod.ts";
-import type { OnError } from "./_errors.ts";
+import type { OnError } from "../backplane/errors.ts";
 import type { Outlet } from "./_outlet.ts";
 import { isReserved } from "./_room_name.ts";
 import type { ReservedRoom } from "./reserved.ts";

@@ -1,4 +1,4 @@
-import { describe } from "../backplane/checks.ts";
+import { checkString } from "../backplane/checks.ts";
 import { checkRoom, MAX_ROOM_BYTES } from "../codec/mod.ts";
 
 /** Most rooms, and most exceptions, of one broadcast. */
@@ -11,7 +11,7 @@ const MAX_NAMES = 64;
  * @throws {TypeError} if it is not a string.
  */
 export function normalName(name: unknown): string {
-  if (typeof name !== "string") throw new TypeError(`room must be a string, got ${describe(name)}`);
+  checkString("room", name);
   return name.toWellFormed();
 }
 

@@ -8,7 +8,7 @@ import {
 import { systemTimers } from "../backplane/clock.ts";
 import type { Backplane, Timers } from "../backplane/mod.ts";
 import { SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
-import { guardOnError, type OnError } from "./_errors.ts";
+import { guardOnError, type OnError } from "../backplane/errors.ts";
 
 /** Options of {@linkcode Rooms}. */
 export interface RoomsOptions {

@@ -6,8 +6,6 @@
 import type { Backplane, PublishReport, Receive, Timers } from "../backplane/mod.ts";
 import type { RoomSocket } from "./room_socket.ts";
 
-export { EventGuards } from "./_event_guards.ts";
-
 /** A reserved room, open until it is disposed. */
 export interface ReservedRoom extends Disposable {
   /** Largest message in bytes that {@linkcode publish} takes. */

@@ -1,5 +1,5 @@
 import { checkFunction, checkObject, MAX_DELAY_MS, wholeNumber } from "../backplane/checks.ts";
-import { MissedEvent } from "../backplane/mod.ts";
+import { GuardedEventTarget, MissedEvent } from "../backplane/mod.ts";
 import {
   BroadcastView,
   decodeRoomClose,
@@ -11,7 +11,6 @@ import { Closer, type CloseReason } from "./_closer.ts";
 import { Delivery } from "./_delivery.ts";
 import { Drain } from "./_drain.ts";
 import { Encoder } from "./_encoder.ts";
-import { EventGuards, type Listener } from "./_event_guards.ts";
 import { NO_EXCEPTIONS, readExceptions } from "./_exceptions.ts";
 import { type Listen, ListenerCalls, RoomListener } from "./_listeners.ts";
 import type { Members, Recipients } from "./_members.ts";
@@ -77,7 +76,8 @@ export interface DrainOptions extends CloseOptions {
  * - A lone surrogate in a room's name or a text becomes U+FFFD, as in `WebSocket.send`.
  * - Names that begin with U+0000 are reserved: nobody can join, and nobody receives a broadcast.
  *
- * Events: `slow` when a member is too slow, `missed` when messages of other nodes did not arrive.
+ * Events: `slow` when a member is too slow, `missed` when messages of other nodes did not arrive. What
+ * a listener throws goes to `onError`.
  *
  * @example
  * ```ts
@@ -100,7 +100,8 @@ export interface DrainOptions extends CloseOptions {
  * }
  * ```
  */
-export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implements Disposable {
+export class Rooms<S extends RoomSocket = RoomSocket> extends GuardedEventTarget<RoomsEventMap<S>>
+  implements Disposable {
   readonly #settings: RoomsSettings;
   readonly #memberships: Memberships<S>;
   readonly #members: Members<S>;
@@ -110,7 +111,6 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
   readonly #closer: Closer<S>;
   readonly #delivery: Delivery<S>;
   readonly #listenerCalls: ListenerCalls;
-  readonly #guards: EventGuards;
   readonly #outlet: Outlet;
   readonly #reserved: ReservedRooms;
   readonly #hearMissed = (event: MissedEvent) => this.#missed(event);
@@ -124,8 +124,8 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
    * @throws {RangeError} for a limit that is not a whole number, or an unknown `slowSocket`.
    */
   constructor(options: RoomsOptions = {}) {
-    super();
     const settings = resolveOptions(options);
+    super(settings.onError);
     const { backplane, timers, onError } = settings;
     this.#settings = settings;
     this.#closer = new Closer(timers, onError);
@@ -133,7 +133,6 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
       slow: (socket, isFirst) => this.#slow(socket, isFirst),
     });
     this.#listenerCalls = new ListenerCalls(onError);
-    this.#guards = new EventGuards(onError);
     this.#outlet = new Outlet(backplane, (message, from) => this.#receive(message, from), onError);
     this.#memberships = new Memberships(this.#outlet, {
       opened: (socket) => this.#opened(socket),
@@ -377,46 +376,6 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     this.#delivery.clear();
     this.#memberships[Symbol.dispose]();
     this.#reserved[Symbol.dispose]();
-  }
-
-  /** Calls `listener` with each event of a type. What it throws goes to `onError`. */
-  override addEventListener<Type extends keyof RoomsEventMap<S> & string>(
-    type: Type,
-    listener: (event: RoomsEventMap<S>[Type]) => void,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  /** As any event target. */
-  override addEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  override addEventListener(
-    type: string,
-    listener: unknown,
-    options?: boolean | AddEventListenerOptions,
-  ): void {
-    super.addEventListener(type, this.#guards.wrap(listener as Listener | null), options);
-  }
-
-  /** Removes a listener. */
-  override removeEventListener<Type extends keyof RoomsEventMap<S> & string>(
-    type: Type,
-    listener: (event: RoomsEventMap<S>[Type]) => void,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  /** As any event target. */
-  override removeEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  override removeEventListener(
-    type: string,
-    listener: unknown,
-    options?: boolean | EventListenerOptions,
-  ): void {
-    super.removeEventListener(type, this.#guards.wrap(listener as Listener | null), options);
   }
 
   /** Takes a message from another node, or from another `Rooms` on this backplane. */

@@ -1,4 +1,7 @@
+import { checkMethods, checkObject } from "../backplane/checks.ts";
 import { backgroundClock, type Clock } from "../backplane/clock.ts";
+import type { MeshTotals } from "../mesh/mod.ts";
+import type { RoomsTotals } from "../rooms/mod.ts";
 import type { Meter, ObservableResult } from "./meter.ts";
 
 /** How often the delay of the event loop is measured. */
@@ -52,15 +55,7 @@ export interface MeshMetrics {
   /** One entry per link. */
   readonly peers: readonly { readonly queuedBytes: number }[];
   /** Counters since the mesh started. */
-  readonly totals: {
-    readonly published: number;
-    readonly received: number;
-    readonly dropped: number;
-    readonly missed: number;
-    readonly malformed: number;
-    readonly bytesIn: number;
-    readonly bytesOut: number;
-  };
+  readonly totals: MeshTotals;
 }
 
 /** What {@linkcode instrument} reads from `Rooms`. */
@@ -70,14 +65,7 @@ export interface RoomsMetrics {
   /** Sockets in a room. */
   readonly socketCount: number;
   /** Counters since the `Rooms` was made. */
-  readonly totals: {
-    readonly sent: number;
-    readonly slow: number;
-    readonly failed: number;
-    readonly published: number;
-    readonly received: number;
-    readonly missed: number;
-  };
+  readonly totals: RoomsTotals;
 }
 
 /** What {@linkcode instrument} reads from a `Presence`. */
@@ -134,6 +122,7 @@ export interface InstrumentOptions {
  *
  * @param meter an OpenTelemetry meter, such as `metrics.getMeter("roomcast")` of
  * `npm:@opentelemetry/api`.
+ * @throws {TypeError} if `meter` is no meter or `sources` no object.
  * @returns a handle that ends the measuring when it is disposed.
  *
  * @example
@@ -151,6 +140,14 @@ export function instrument(
   sources: InstrumentSources,
   { clock = backgroundClock }: InstrumentOptions = {},
 ): Disposable {
+  checkMethods(
+    "meter",
+    meter,
+    "createObservableCounter",
+    "createObservableGauge",
+    "createHistogram",
+  );
+  checkObject("sources", sources, "mesh, rooms or presence");
   const ends: (() => void)[] = [];
   const read = (
     kind: "createObservableCounter" | "createObservableGauge",

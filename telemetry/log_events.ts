@@ -1,3 +1,4 @@
+import { checkFunction, checkMethods } from "../backplane/checks.ts";
 import { backgroundTimers, type Timers } from "../backplane/clock.ts";
 import { describeEvent, LOGGED_TYPES } from "./_describe_event.ts";
 
@@ -30,6 +31,7 @@ export interface LogEventsOptions {
  * | `Rooms` | `slow`, `missed` |
  *
  * @param log writes a line. Default: `console.log`.
+ * @throws {TypeError} if `source` is no event target or `log` no function.
  * @returns a handle that ends the log when it is disposed, after summing up what has been counted.
  *
  * @example
@@ -47,6 +49,8 @@ export function logEvents(
   log: (line: string) => void = console.log,
   { timers = backgroundTimers }: LogEventsOptions = {},
 ): Disposable {
+  checkMethods("source", source, "addEventListener", "removeEventListener");
+  checkFunction("log", log);
   /** For each kind of event in this period: how many came, and the line of the last. */
   const kinds = new Map<string, { count: number; line: string }>();
   let timer: unknown;

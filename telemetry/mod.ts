@@ -19,6 +19,8 @@
  */
 
 export type { Clock, Timers } from "../backplane/mod.ts";
+export type { MeshTotals } from "../mesh/mod.ts";
+export type { RoomsTotals } from "../rooms/mod.ts";
 export {
   instrument,
   type InstrumentOptions,

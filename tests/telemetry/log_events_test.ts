@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { MalformedEvent, MissedEvent, OverflowEvent, RefusedEvent } from "../../backplane/mod.ts";
 import { DownEvent, UpEvent } from "../../brokers/nats.ts";
 import { type MeshErrorCode, PeerDownEvent, type PeerInfo, PeerUpEvent } from "../../mesh/mod.ts";
@@ -136,4 +136,14 @@ Deno.test("a log with the platform's timers does not keep the process alive", as
   assert(success);
   assertStringIncludes(new TextDecoder().decode(stdout), "a socket is slow");
   assert(performance.now() - startedAt < PERIOD_MS);
+});
+
+Deno.test("logEvents refuses a value that is not an event target, and one that cannot write lines", () => {
+  assertThrows(() => logEvents({} as never), TypeError, "source must have a method");
+  assertThrows(() => logEvents(null as never), TypeError, "source must be an object");
+  assertThrows(
+    () => logEvents(new EventTarget(), "out" as never),
+    TypeError,
+    "log must be a function",
+  );
 });

@@ -6,8 +6,8 @@ export type OnError = (error: unknown) => void;
  * is printed. Not `reportError`, which ends the process in Deno.
  */
 export function guardOnError(onError: ((error: unknown) => unknown) | undefined): OnError {
-  if (onError === undefined) return print;
-  return (error) => guarded(() => onError(error), print);
+  if (onError === undefined) return printError;
+  return (error) => guarded(() => onError(error), printError);
 }
 
 /** Calls foreign code, and passes on what it throws or what its promise rejects with. */
@@ -20,7 +20,8 @@ export function guarded(call: () => unknown, onError: OnError): void {
   }
 }
 
-function print(error: unknown): void {
+/** Prints an error: what is done with those that nobody else takes. */
+export function printError(error: unknown): void {
   console.error("roomcast: an error in a handler, a listener or a backplane:", error);
 }
 
