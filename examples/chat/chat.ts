@@ -18,7 +18,7 @@ const MAX_ROOMS_PER_CLIENT = 20;
 const BURST = 30;
 const FRAMES_PER_SECOND = 5;
 
-/** After so many refused frames in a row, the client's socket is closed. */
+/** After this many refused frames in a row, the node closes the client's socket. */
 const MAX_REFUSED = 60;
 
 /** How many bytes of answers may wait for one client. `Rooms` limits the broadcasts that wait. */
