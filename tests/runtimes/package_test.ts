@@ -65,7 +65,7 @@ export const wrong = (rooms: Rooms) => rooms.join("no socket", "lobby");
 
 const NODE_NEXT = { module: "nodenext", moduleResolution: "nodenext" } as const;
 
-/** Settings of projects, and what is compiled in them. The drivers' own types need @types/node. */
+/** Settings of projects, and what is compiled in them. The types of ioredis need @types/node. */
 const PROJECTS = {
   "with @types/node": {
     compilerOptions: { ...NODE_NEXT, target: "es2022", types: ["node"] },
