@@ -15,6 +15,14 @@ interface Namespace {
  */
 const MAX_ROOM_LENGTH = 10_000;
 
+const HEARTBEAT_MS = 5_000;
+
+/**
+ * Socket.IO's own timer for heartbeats starts itself again, and Deno 2.9 cannot stop such a timer: a
+ * server that is told to end would go on for up to 5 s. This is as late as a timer can be.
+ */
+const NEVER_MS = 2 ** 31 - 1;
+
 /** Where a message is kept for clients that reconnect. This adapter keeps none. */
 const NO_OFFSET: Offset = "";
 
@@ -42,10 +50,13 @@ export class MeshAdapter extends ClusterAdapterWithHeartbeat {
   readonly #rooms: Rooms;
   readonly #room: string;
   readonly #hearing: Disposable;
+  readonly #heartbeat = setInterval(() => {
+    this.publish({ type: MessageType.HEARTBEAT });
+  }, HEARTBEAT_MS);
 
   /** Socket.IO makes one for each namespace. */
   constructor(namespace: Namespace, mesh: Mesh) {
-    super(namespace, {});
+    super(namespace, { heartbeatInterval: NEVER_MS });
     this.uid = mesh.nodeId;
     this.#mesh = mesh;
     this.#rooms = new Rooms({ backplane: mesh });
@@ -60,6 +71,7 @@ export class MeshAdapter extends ClusterAdapterWithHeartbeat {
   /** Socket.IO calls it when the server or the namespace closes. */
   override close(): void {
     super.close();
+    clearInterval(this.#heartbeat);
     this.#mesh.removeEventListener("peerup", this.#greet);
     this.#mesh.removeEventListener("nodedown", this.#forget);
     this.#rooms[Symbol.dispose]();
