@@ -20,7 +20,8 @@ export interface Reach {
 }
 
 /**
- * What {@linkcode BrokerNode} needs of a broker. No method except `publish` and `ready` may throw.
+ * What {@linkcode BrokerNode} needs of a broker. No method except `publish`, `ready` and
+ * `sends` may throw.
  */
 export interface Broker {
   /** Largest payload that it carries, in bytes. */
@@ -45,6 +46,11 @@ export interface Broker {
    * with a `BrokerError` if the client has been closed for good.
    */
   ready(): Promise<void>;
+  /**
+   * Resolves when messages can be handed over. Rejects with a `BrokerError` if the client has been
+   * closed for good.
+   */
+  sends(): Promise<void>;
   /**
    * Ends all subscriptions and removes all listeners from the client. Resolves when the broker has
    * confirmed it, or when `limit` has resolved.

@@ -142,7 +142,7 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
 
   async ready(): Promise<void> {
     this.#checkRunning();
-    await this.#broker.ready();
+    await Promise.all([this.#broker.ready(), this.#broker.sends()]);
     this.#checkRunning();
     const refusal = this.#refused.first;
     // A room that is refused must not keep others waiting: its name may come from a client.

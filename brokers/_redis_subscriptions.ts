@@ -219,6 +219,7 @@ export class RedisSubscriptions {
   }
 }
 
-function noConnection(): BrokerError {
+/** The client has ended, so it will never answer. */
+export function noConnection(): BrokerError {
   return new BrokerError("closed", "the connection to Redis has been closed");
 }

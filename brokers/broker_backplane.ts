@@ -70,10 +70,10 @@ export interface BrokerBackplane
    */
   subscribe(receive: (message: Uint8Array, from?: string) => void): Disposable;
   /**
-   * Resolves when the broker has confirmed the subscriptions of this node: to the cluster, or to every
-   * room that is open now. What another node publishes from then on is heard. While the broker is out
-   * of reach, this waits. With `interest: "room"`, it does not wait for a room that is refused, which a
-   * `refused` event has reported by then.
+   * Resolves when this node can publish and the broker has confirmed its subscriptions: to the
+   * cluster, or to every room that is open now. What another node publishes from then on is heard.
+   * While the broker is out of reach, this waits. With `interest: "room"`, it does not wait for a
+   * room that is refused, which a `refused` event has reported by then.
    *
    * @throws {BrokerError} `subscribe-refused` if the broker refuses the subscription to the cluster.
    * The backplane goes on asking, so calling this again later may succeed. `closed` if the client has

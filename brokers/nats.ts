@@ -233,6 +233,11 @@ class NatsBroker implements Broker {
     throw new BrokerError("closed", "the connection to NATS has been closed");
   }
 
+  /** One connection serves both directions, so `ready` waits for this as well. */
+  sends(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async close(limit: Promise<void>): Promise<void> {
     this.#closed = true;
     this.#ended.resolve();

@@ -75,7 +75,7 @@ import { Buffer } from "node:buffer";
 import { checkBoolean, checkMethods, describe } from "../backplane/checks.ts";
 import type { Broker, BrokerListener, Outstanding, Reach } from "./_broker.ts";
 import { BrokerNode } from "./_broker_node.ts";
-import { RedisSubscriptions } from "./_redis_subscriptions.ts";
+import { noConnection, RedisSubscriptions } from "./_redis_subscriptions.ts";
 import type { BrokerBackplane, BrokerOptions } from "./broker_backplane.ts";
 
 export type {
@@ -266,7 +266,13 @@ class RedisBroker implements Broker {
   readonly #subscriptions: RedisSubscriptions;
   readonly #messageEvent: "messageBuffer" | "smessageBuffer";
   readonly #decoder = new TextDecoder();
-  readonly #onChange = () => this.#listener.onReach(this.reach);
+  #changed = Promise.withResolvers<void>();
+  #closed = false;
+  readonly #onChange = () => {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+    this.#listener.onReach(this.reach);
+  };
   /** False until Redis has answered the subscriptions of a new connection. */
   #hears = false;
   readonly #onReady = () => {
@@ -295,7 +301,7 @@ class RedisBroker implements Broker {
       subscribe: (channels) => this.#command("subscribe", channels),
       unsubscribe: (channels) => this.#command("unsubscribe", channels),
     }, (channel, cause) => listener.onRefused(channel, cause));
-    for (const event of ["ready", "close"] as const) publisher.on(event, this.#onChange);
+    for (const event of ["ready", "close", "end"] as const) publisher.on(event, this.#onChange);
     subscriber.on("ready", this.#onReady);
     subscriber.on("close", this.#onClose);
     subscriber.on("end", this.#onEnd);
@@ -344,8 +350,19 @@ class RedisBroker implements Broker {
     return this.#subscriptions.ready();
   }
 
+  async sends(): Promise<void> {
+    while (this.#publisher.status !== "ready" && !this.#closed) {
+      if (this.#publisher.status === "end") throw noConnection();
+      await this.#changed.promise;
+    }
+  }
+
   async close(limit: Promise<void>): Promise<void> {
-    for (const event of ["ready", "close"] as const) this.#publisher.off(event, this.#onChange);
+    this.#closed = true;
+    this.#changed.resolve();
+    for (const event of ["ready", "close", "end"] as const) {
+      this.#publisher.off(event, this.#onChange);
+    }
     this.#subscriber.off("ready", this.#onReady);
     this.#subscriber.off(this.#messageEvent, this.#onMessage);
     try {

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { createClient } from "redis";
 import {
   type BrokerBackplane,
+  BrokerError,
   type BrokerEventMap,
   redisBackplane,
   type RedisOptions,
@@ -381,6 +382,29 @@ Deno.test("redis: ready waits, while Redis is away, for the rooms that are open 
   await subscriber.step();
   await ready;
   assertEquals([...subscriber.channels], ["roomcast.c.room=202"]);
+});
+
+Deno.test("redis: ready waits for the client that publishes", async () => {
+  const publisher = new FakePublisher();
+  publisher.status = "connect";
+  const { backplane } = fakeNode({ publisher, interest: "room" });
+  let isReady = false;
+  const ready = backplane.ready().then(() => isReady = true);
+  await turn();
+  assertEquals(isReady, false);
+  publisher.change("ready");
+  await ready;
+  assertEquals(backplane.publish(broadcast("hello")), { peers: 1, dropped: 0 });
+
+  publisher.change("close");
+  const closed = assertRejects(() => backplane.ready(), BrokerError, "closed");
+  publisher.change("end");
+  await closed;
+  publisher.change("close");
+  const shutDown = assertRejects(() => backplane.ready(), BrokerError, "shut down");
+  await backplane.shutdown();
+  await shutDown;
+  assertEquals(publisher.listenerCount, 0);
 });
 
 Deno.test("redis: ready rejects once the client has been closed for good", async () => {
