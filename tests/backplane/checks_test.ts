@@ -4,6 +4,7 @@ import {
   checkFunction,
   checkMethods,
   checkObject,
+  checkString,
   describe,
   MAX_DELAY_MS,
   oneOf,
@@ -107,4 +108,10 @@ Deno.test("describe gives the type of a value in a word", () => {
   assertEquals(values.map(describe), [
     ...["null", "undefined", "number", "string", "Array", "Object", "Map", "object", "function"],
   ]);
+});
+
+Deno.test("checkString refuses what is no string, and names it", () => {
+  checkString("channel", "");
+  assertThrows(() => checkString("channel", 1), TypeError, "channel must be a string, got number");
+  assertThrows(() => checkString("channel", null), TypeError, "got null");
 });

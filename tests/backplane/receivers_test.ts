@@ -107,3 +107,8 @@ Deno.test("receivers: a receiver may subscribe others and end itself and others"
   receivers.deliver(MESSAGE);
   assertEquals(heard, ["new"]);
 });
+
+Deno.test("receivers: what is no function cannot subscribe", () => {
+  const { receivers } = listening();
+  assertThrows(() => receivers.add(1 as never), TypeError, "receive must be a function");
+});

@@ -299,6 +299,25 @@ for (const kind of RIGS) {
     assertEquals(inbox.messages, ["as if nothing had happened"]);
   });
 
+  test("what a listener of an event throws is printed, and costs nobody else anything", async ({ nodes, inject }) => {
+    const [{ backplane, events }, other] = nodes;
+    const inbox = new Inbox(backplane);
+    const fault = new Error("a fault of the application");
+    events.addEventListener("malformed", () => {
+      throw fault;
+    });
+    const reported = nextEvent<MalformedEvent>(events, "malformed");
+    const printed: unknown[][] = [];
+    const { error } = console;
+    console.error = (...values: unknown[]) => void printed.push(values);
+    using _restored = { [Symbol.dispose]: () => void (console.error = error) };
+    await inject(broadcastOf([0xff], []));
+    await reported;
+    assertEquals(printed.map((values) => values.at(-1)), [fault]);
+    new Inbox(other.backplane).say(ROOM, "as if nothing had happened");
+    await inbox.has(1);
+  });
+
   test("in an outage under load, losses are reported, and messages flow again after it", async (rig) => {
     const [first, , receiver] = rig.nodes;
     const [sender, inbox] = inboxesOf([first, receiver]);

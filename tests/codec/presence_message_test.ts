@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   decodePresenceChanges,
@@ -228,4 +228,11 @@ Deno.test("what does not fit a message is refused before it is sent", () => {
     0,
   );
   assertFrameError(() => encodePresenceSnapshot({ ...head, part: 1 }, []), "bad-part", 0);
+});
+
+Deno.test("an instance that has not 16 digits is a RangeError", () => {
+  for (const instance of ["", INSTANCE.slice(2), `${INSTANCE}00`]) {
+    const encode = () => encodePresence({ kind: "gone", ...SENDER, instance });
+    assertThrows(encode, RangeError, "instance must have 8 bytes");
+  }
 });

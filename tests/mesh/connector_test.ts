@@ -31,6 +31,7 @@ Deno.test("connect says why there is no link", async () => {
   await using a = await startPlainNode("a");
   await using b = await startPlainNode("b");
   await assertMeshError("invalid-address", a.connect("no address"));
+  await assertRejects(() => a.connect(9000 as never), TypeError, "target must be a string");
   const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = free.addr;
   free.close();

@@ -59,8 +59,16 @@ Deno.test("a look-up that fails is a failure, unless the other kind of address i
   }
 });
 
-Deno.test("a port that is none is refused at once", () => {
-  for (const port of [0, 65_536, 1.5, NaN]) assertThrows(() => dnsSeeds(HOST, port), RangeError);
+Deno.test("an argument of the wrong type or range is refused at once, by its name", () => {
+  for (const port of [0, 65_536, 1.5, NaN]) {
+    assertThrows(() => dnsSeeds(HOST, port), RangeError, "port must be");
+  }
+  for (const port of [undefined, "9000"]) {
+    assertThrows(() => dnsSeeds(HOST, port as never), TypeError, "port must be a number");
+  }
+  assertThrows(() => dnsSeeds(1 as never, 9000), TypeError, "hostname must be a string");
+  assertThrows(() => dnsSeeds(HOST, 9000, null as never), TypeError, "options must be an object");
+  assertThrows(() => dnsSeeds(HOST, 9000, { resolve: 1 as never }), TypeError, "resolve must be");
 });
 
 Deno.test("a node finds the cluster by such a name, and goes on looking while there is nobody", async () => {

@@ -360,7 +360,11 @@ Deno.test("a certificate that is none, and a key that is another's, are refused 
   ) {
     assertThrows(() => tlsTransport(options), RangeError, "in PEM");
   }
-  assertThrows(() => tlsTransport({ ...loopback, key: cluster.key }), RangeError, "another");
+  assertThrows(
+    () => tlsTransport({ ...loopback, key: cluster.key }),
+    RangeError,
+    "private key of tls.cert",
+  );
 });
 
 // X.509 version 1, as openssl makes it without -extfile; Deno does not have its key proven.

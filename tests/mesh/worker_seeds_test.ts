@@ -466,6 +466,7 @@ Deno.test("siblings tell each other where they can be dialled within the process
 Deno.test("options of the wrong shape are refused at once", () => {
   const wrong: Record<string, unknown>[] = [{ channel: 1 }, { seeds: "h:1" }, { openChannel: 1 }];
   for (const options of wrong) assertThrows(() => workerSeeds(options), TypeError);
+  assertThrows(() => workerSeeds(null as never), TypeError, "options must be an object with");
 });
 
 // The platform's channel

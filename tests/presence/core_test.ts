@@ -24,6 +24,7 @@ type Sent = PresenceHead & { list?: readonly PresenceChange[] };
 class Rig {
   readonly sent: Sent[] = [];
   readonly events: string[] = [];
+  readonly errors: unknown[] = [];
   readonly core: Core;
   now = START;
   /** Called with each event. */
@@ -51,6 +52,7 @@ class Rig {
           : undefined;
         this.sent.push(list ? { ...head, list } : head);
       },
+      onError: (error) => this.errors.push(error),
       joined: (room, id, meta) => event(`+${room}/${id}${meta}`),
       left: (room, id) => event(`-${room}/${id}`),
       ...options,
@@ -628,6 +630,20 @@ Deno.test("what an event leads to waits until the message is applied", () => {
   assertEquals(rig.events, [
     ...["+lobby/ann", "+lobby/here", "+lobby/bob", "-lobby/ann", "-lobby/bob"],
   ]);
+});
+
+Deno.test("a message that waited and cannot be read is reported, and is no fault of what it waited for", () => {
+  const rig = new Rig();
+  rig.onEvent = () => {
+    rig.hear(Uint8Array.of(0));
+    rig.onEvent = () => {};
+  };
+  rig.hear(snapshot(2, [entry(1, "ann"), entry(2, "bob")]));
+  assertEquals(rig.events, ["+lobby/ann", "+lobby/bob"]);
+  assertEquals(rig.errors.length, 1);
+  assertFrameError(() => {
+    throw rig.errors[0];
+  }, "wrong-tag");
 });
 
 Deno.test("a newcomer says that it is there, and asks everybody", () => {

@@ -289,6 +289,8 @@ Deno.test("an option out of range is refused", () => {
   for (const [options, option] of wrong) {
     assertThrows(() => new Presence(rooms, options), RangeError, option);
   }
+  const tooLong = { heartbeatIntervalMs: 2 ** 30 };
+  assertThrows(() => new Presence(rooms, tooLong), RangeError, "from 1 to 1073741823, got");
   assertThrows(() => new Presence(rooms, 500 as never), TypeError, "options must be an object");
   assertThrows(() => new Presence(rooms, { clock: {} } as PresenceOptions), TypeError, "clock");
   assertThrows(() => new Presence({} as Rooms), TypeError, "rooms must be a Rooms");

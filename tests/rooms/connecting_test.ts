@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { Rooms } from "../../rooms/mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 import { collectGarbage } from "./_collect.ts";
@@ -101,4 +101,11 @@ Deno.test("a socket that never opens can be collected", async () => {
   await collectGarbage();
   assertEquals([connecting.deref(), open.deref()?.readyState], [undefined, 1]);
   assertEquals(rooms.socketCount, 1);
+});
+
+Deno.test("what cannot be listened to never becomes a member, however often it tries", () => {
+  const rooms = new Rooms();
+  const deaf = { ...new FakeSocket(), addEventListener: undefined } as unknown as FakeSocket;
+  for (let i = 0; i < 2; i++) assertThrows(() => rooms.join(deaf, "lobby"), TypeError);
+  assertEquals([rooms.socketCount, rooms.roomCount], [0, 0]);
 });

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { instrument, type Meter, type ObservableResult } from "../../telemetry/mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 import { SOURCES } from "./_prometheus.ts";
@@ -102,4 +102,14 @@ Deno.test("disposing ends every callback and the timer", () => {
   metrics[Symbol.dispose]();
   assertEquals(meter.collect(), {});
   assertEquals(clock.pending, 0);
+});
+
+Deno.test("instrument refuses what is no meter, and sources that are no object", () => {
+  const meter = {
+    createObservableCounter: () => {},
+    createObservableGauge: () => {},
+    createHistogram: () => {},
+  };
+  assertThrows(() => instrument({} as never, {}), TypeError, "meter must have a method");
+  assertThrows(() => instrument(meter as never, null as never), TypeError, "sources must be");
 });

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { MalformedEvent, MissedEvent, OverflowEvent, RefusedEvent } from "../../backplane/mod.ts";
 import { DownEvent, UpEvent } from "../../brokers/nats.ts";
 import { type MeshErrorCode, PeerDownEvent, type PeerInfo, PeerUpEvent } from "../../mesh/mod.ts";
@@ -46,8 +46,8 @@ Deno.test("logEvents writes one clear line for each event", () => {
     "roomcast: refused: seeds: seeds-failed: seeds failed: the vault is sealed",
     "roomcast: a malformed message (truncated) came from b@10.0.0.2:9000",
     "roomcast: the queue for b@10.0.0.2:9000 is full; 3 messages dropped so far",
-    "roomcast: this node has missed 2 messages of b@10.0.0.2:9000",
-    "roomcast: this node has missed messages of other nodes",
+    "roomcast: this node has missed 2 messages from b@10.0.0.2:9000",
+    "roomcast: this node has missed messages from other nodes",
     "roomcast: the broker is within reach; 1 message dropped meanwhile",
     "roomcast: the broker is away",
   ]);
@@ -136,4 +136,14 @@ Deno.test("a log with the platform's timers does not keep the process alive", as
   assert(success);
   assertStringIncludes(new TextDecoder().decode(stdout), "a socket is slow");
   assert(performance.now() - startedAt < PERIOD_MS);
+});
+
+Deno.test("logEvents refuses what is no event target, and what cannot write lines", () => {
+  assertThrows(() => logEvents({} as never), TypeError, "source must have a method");
+  assertThrows(() => logEvents(null as never), TypeError, "source must be an object");
+  assertThrows(
+    () => logEvents(new EventTarget(), "out" as never),
+    TypeError,
+    "log must be a function",
+  );
 });

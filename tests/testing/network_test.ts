@@ -217,7 +217,7 @@ Deno.test("both ends of an encrypted connection have one binding, that no other 
 Deno.test("impossible options and hosts are refused, and the message says what was given", () => {
   const simulation = new Simulation({ seed: 1 });
   simulation.startHost("a");
-  assertThrows(() => simulation.startHost("a"), RangeError, "a already");
+  assertThrows(() => simulation.startHost("a"), RangeError, "a is already up");
   assertThrows(() => new Simulation({ seed: -1 }), RangeError, "got -1");
   assertThrows(() => new Simulation({ seed: 1, bufferBytes: 0 }), RangeError, "got 0");
   assertThrows(() => new Simulation({ seed: 1, maxChunkBytes: 1.5 }), RangeError, "got 1.5");

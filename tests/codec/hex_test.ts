@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { fromHex, toHex } from "../../backplane/hex.ts";
+import { fromHex, toHex } from "../../codec/hex.ts";
 
 Deno.test("toHex writes two lower-case digits for each byte", () => {
   assertEquals(toHex(Uint8Array.of(0, 1, 0x0f, 0x10, 0xab, 0xff)), "00010f10abff");
