@@ -121,10 +121,10 @@ export interface RedisClient {
 
 /** What the backplane needs from the client that publishes. */
 export interface RedisPublisher extends RedisClient {
-  /** PUBLISH. */
-  publish(channel: string, message: Buffer): Promise<unknown>;
-  /** SPUBLISH. */
-  spublish?(channel: string, message: Buffer): Promise<unknown>;
+  /** PUBLISH. Bytes are given as a `Buffer` of Node.js, because ioredis takes nothing else. */
+  publish(channel: string, message: string | Uint8Array): Promise<unknown>;
+  /** SPUBLISH, with a `Buffer` as well. */
+  spublish?(channel: string, message: string | Uint8Array): Promise<unknown>;
 }
 
 /** What the backplane needs from the client that subscribes. */

@@ -15,6 +15,15 @@ interface Namespace {
  */
 const MAX_ROOM_LENGTH = 10_000;
 
+const HEARTBEAT_MS = 5_000;
+
+/**
+ * Socket.IO's own timer for heartbeats restarts itself, and Deno 2.9 cannot stop such a timer. A server
+ * would take up to 5 s to end. So the adapter has a timer of its own, and sets Socket.IO's to the
+ * longest time that a timer can have.
+ */
+const NEVER_MS = 2 ** 31 - 1;
+
 /** The place of a message in a history for clients that reconnect. This adapter keeps no history. */
 const NO_OFFSET: Offset = "";
 
@@ -42,10 +51,13 @@ export class MeshAdapter extends ClusterAdapterWithHeartbeat {
   readonly #rooms: Rooms;
   readonly #room: string;
   readonly #hearing: Disposable;
+  readonly #heartbeat = setInterval(() => {
+    this.publish({ type: MessageType.HEARTBEAT });
+  }, HEARTBEAT_MS);
 
   /** Socket.IO makes one for each namespace. */
   constructor(namespace: Namespace, mesh: Mesh) {
-    super(namespace, {});
+    super(namespace, { heartbeatInterval: NEVER_MS });
     this.uid = mesh.nodeId;
     this.#mesh = mesh;
     this.#rooms = new Rooms({ backplane: mesh });
@@ -60,6 +72,7 @@ export class MeshAdapter extends ClusterAdapterWithHeartbeat {
   /** Socket.IO calls it when the server or the namespace closes. */
   override close(): void {
     super.close();
+    clearInterval(this.#heartbeat);
     this.#mesh.removeEventListener("peerup", this.#greet);
     this.#mesh.removeEventListener("nodedown", this.#forget);
     this.#rooms[Symbol.dispose]();

@@ -29,6 +29,7 @@ export interface RemoteSocket {
   readonly rooms: ReadonlySet<string>;
   readonly data: Record<string, unknown>;
   emit(event: string, ...args: unknown[]): void;
+  timeout(ms: number): { emitWithAck(event: string, ...args: unknown[]): Promise<unknown> };
   join(rooms: Names): void | Promise<void>;
   leave(room: string): void | Promise<void>;
   disconnect(close?: boolean): void;

@@ -1,6 +1,18 @@
-// From below the range of ephemeral ports: after a load test, thousands of connections in TIME_WAIT
-// hold those, and a server that listens on all addresses cannot get them.
-export { freePort } from "../../examples/chat/cluster_plan.ts";
+/**
+ * A loopback port that nobody listens at, as of now. It is below those that Linux gives to outgoing
+ * connections, one of which could take the port before the server does.
+ */
+export function freePort(): number {
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
+}
 
 /** A process that says on its standard output what happens, a JSON value a line. */
 export class NodeProcess {

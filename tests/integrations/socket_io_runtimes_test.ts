@@ -58,7 +58,7 @@ for (const runtime of ["node", "bun"] as const) {
     });
     const { value } = await within("the other server listening", output.next());
     const guest: Guest = await cluster.connectTo(Number(value));
-    stack.defer(() => void guest.client.close());
+    stack.defer(() => guest.end());
 
     const found = await io.to("red").fetchSockets();
     assertEquals(found.map(({ id, data }) => [id, data]), [[guest.id, { name }]]);
