@@ -118,7 +118,7 @@ async function withProject(
 
 Deno.test("the package that npm gets from JSR works", async (t) => {
   await withProject(async (folder, { dependencies }) => {
-    await t.step("depends on nothing", () => assertEquals(dependencies, {}));
+    await t.step("the package depends on nothing", () => assertEquals(dependencies, {}));
 
     for (const name of ["node", "bun"] as const) {
       await t.step(`the package runs on ${name}, and all of it can be loaded`, async () => {
@@ -133,7 +133,7 @@ Deno.test("the package that npm gets from JSR works", async (t) => {
       const compiler = await install("compiler", { typescript });
       const tsc = join(compiler, "node_modules", ".bin", "tsc");
       for (const [label, { compilerOptions, include }] of Object.entries(PROJECTS)) {
-        await t.step(`has types that tsc ${typescript} accepts, ${label}`, async () => {
+        await t.step(`tsc ${typescript} accepts the types of the package, ${label}`, async () => {
           const common = { strict: true, noEmit: true, skipLibCheck: false };
           const project = { compilerOptions: { ...common, ...compilerOptions }, include };
           await Deno.writeTextFile(join(folder, "tsconfig.json"), JSON.stringify(project));
