@@ -12,7 +12,7 @@ import { Receivers } from "../backplane/receivers.ts";
 import { FrameError, RoomNames, SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
 import type { Broker, BrokerListener, Outstanding, Reach } from "./_broker.ts";
 import { checkCluster } from "./_cluster.ts";
-import { copiesByRoom } from "./_copies.ts";
+import { copiesByRoom } from "./_copies_by_room.ts";
 import { ENVELOPE_BYTES, open, seal, SENDER_BYTES, senderOf } from "./_envelope.ts";
 import { RefusedTopics } from "./_refused_topics.ts";
 import { clusterTopic, isTopicOf, roomTopic } from "./_topics.ts";

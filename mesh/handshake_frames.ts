@@ -101,8 +101,9 @@ async function answerTls(connection: Connection, header: Uint8Array): Promise<Me
 
 function notAccepted(connection: Connection, cause: unknown): MeshError {
   const address = formatAddress(connection.remoteAddress);
-  const message = `${address} closed the connection after our proof: it has another cookie, ` +
-    `a link to another node with our name, or no place for us`;
+  const message =
+    `${address} closed the connection after our proof of the cookie: it has another ` +
+    `cookie, a link to another node with our name, or as many peers as it takes (maxPeers)`;
   return new MeshError("not-accepted", address, message, { cause });
 }
 

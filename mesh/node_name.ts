@@ -49,21 +49,32 @@ export interface Target extends Address {
 export function parseTarget(text: string): Target {
   const at = text.indexOf("@");
   const local = text.slice(0, Math.max(at, 0));
-  const match = HOST_AND_PORT.exec(text.slice(at + 1));
-  if (match !== null && (at < 0 || LOCAL.test(local))) {
-    const address = { hostname: match[1] ?? match[2], port: Number(match[3] ?? DEFAULT_PORT) };
-    if (at >= 0 && isWildcardHost(address.hostname)) throw wildcardName(text);
-    // The full form is what is sent, so the limit applies to it.
-    const full = at < 0 ? formatAddress(address) : formatName(local, address);
-    if (address.port <= 0xffff && encoder.encode(full).length <= MAX_NAME_BYTES) {
-      return at < 0 ? address : { ...address, name: full };
-    }
+  if (at >= 0 && !LOCAL.test(local)) {
+    throw invalid(
+      text,
+      'the part before "@" must not be empty, and must have no space or control character',
+    );
   }
-  throw new MeshError(
+  const match = HOST_AND_PORT.exec(text.slice(at + 1));
+  if (match === null) {
+    throw invalid(text, "the host must be a name, an IPv4 address, or an IPv6 address in brackets");
+  }
+  const address = { hostname: match[1] ?? match[2], port: Number(match[3] ?? DEFAULT_PORT) };
+  if (at >= 0 && isWildcardHost(address.hostname)) throw wildcardName(text);
+  if (address.port > 0xffff) throw invalid(text, "a port is 65535 or less");
+  // The full form is what is sent, so the limit applies to it.
+  const full = at < 0 ? formatAddress(address) : formatName(local, address);
+  if (encoder.encode(full).length > MAX_NAME_BYTES) {
+    throw invalid(text, `it has more than ${MAX_NAME_BYTES} bytes with its port`);
+  }
+  return at < 0 ? address : { ...address, name: full };
+}
+
+function invalid(text: string, reason: string): MeshError {
+  return new MeshError(
     "invalid-address",
     text,
-    `${JSON.stringify(text)} is not an address: expected "host:port", "[v6]:port" or one of ` +
-      `these after "local@", up to ${MAX_NAME_BYTES} bytes with the port`,
+    `${JSON.stringify(text)} is not like "host:port" or "local@host:port": ${reason}`,
   );
 }
 

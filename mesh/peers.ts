@@ -66,8 +66,8 @@ export class Peers implements Iterable<Link> {
       throw new MeshError(
         "duplicate-name",
         peer.name,
-        `${peer.name} is linked, and its incarnation ${peer.incarnation} is refused after ` +
-          `${superseded.size} others were replaced: several live nodes have this name`,
+        `several live nodes have the name ${peer.name}: one is linked, and the one with ` +
+          `incarnation ${peer.incarnation} is refused`,
       );
     }
     if (current === undefined && this.free <= 0) throw this.tooMany(peer.name);

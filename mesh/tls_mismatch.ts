@@ -43,6 +43,7 @@ export function peerSpeaksPlain(remote: Address): MeshError {
   return new MeshError(
     "peer-speaks-plain",
     peer,
-    `${peer} does not speak TLS, which this node does: is it started with tls: false?`,
+    `${peer} does not speak TLS, which this node does: is it started with tls: false, or is this ` +
+      `another port?`,
   );
 }

@@ -73,8 +73,10 @@ export function describeEvent(event: Event): EventDescription {
     case "missed": {
       const { peer, from, count: messages } = event as MissedEvent<PeerInfo | undefined>;
       const source = peer?.name ?? from ?? "other nodes";
-      const lost = messages === undefined ? "messages" : count(messages);
-      return about(source, `this node has missed ${lost} from ${source}`);
+      const missed = messages === undefined
+        ? "may have missed messages"
+        : `has missed ${count(messages)}`;
+      return about(source, `this node ${missed} from ${source}`);
     }
     case "unsupported": {
       const { peer, tag } = event as Event & { peer?: PeerInfo; tag: number };

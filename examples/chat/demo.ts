@@ -90,7 +90,8 @@ function readArgs(): { restart?: boolean; backplane?: string } {
     // `deno task demo -- --restart` passes the `--` on as well.
     return parseArgs({ args: Deno.args.filter((arg) => arg !== "--"), options }).values;
   } catch (error) {
-    return fail(error instanceof Error ? error.message : String(error));
+    const message = error instanceof Error ? error.message : String(error);
+    return fail(`${message}. The options are --restart and --backplane nats or redis.`);
   }
 }
 

@@ -5,7 +5,7 @@
  * `deno task demo` starts three nodes on one machine. To start two of them by hand:
  *
  * ```sh
- * export ROOMCAST_COOKIE=$(openssl rand -hex 16)
+ * export ROOMCAST_COOKIE="a secret of at least 16 bytes" # in both terminals
  * deno run --allow-net --allow-env=ROOMCAST_COOKIE --allow-read=examples/chat \
  *   examples/chat/server.ts --name chat-1@127.0.0.1:9001 --http 8001
  * deno run --allow-net --allow-env=ROOMCAST_COOKIE --allow-read=examples/chat \

@@ -2,7 +2,7 @@
  * crossws on several servers: a chat that uses the path of the URL as the room.
  *
  * ```sh
- * export ROOMCAST_COOKIE=$(openssl rand -base64 32)
+ * export ROOMCAST_COOKIE="a secret of at least 16 bytes" # in both terminals
  * NODE_NAME=ws-1@127.0.0.1:9001 PORT=8001 deno run -A examples/crossws/server.ts
  * NODE_NAME=ws-2@127.0.0.1:9002 PORT=8002 SEEDS=127.0.0.1:9001 deno run -A examples/crossws/server.ts
  * ```

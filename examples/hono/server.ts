@@ -2,10 +2,12 @@
  * Rooms and a Hono app on one port.
  *
  * ```sh
- * export ROOMCAST_COOKIE=$(openssl rand -base64 32)
+ * export ROOMCAST_COOKIE="a secret of at least 16 bytes" # in both terminals
  * NODE_NAME=hono-1@127.0.0.1:9001 PORT=8001 deno run -A examples/hono/server.ts
  * NODE_NAME=hono-2@127.0.0.1:9002 PORT=8002 SEEDS=127.0.0.1:9001 deno run -A examples/hono/server.ts
  * ```
+ *
+ * WebSockets are at `/rooms/NAME`: `npx --yes wscat -c ws://127.0.0.1:8001/rooms/lobby`.
  *
  * It runs on Node.js and Bun as well, with `hono` and `@hono/node-server` from npm.
  *

@@ -73,7 +73,7 @@ async function inspect(
   console.log(formatPeers(mesh.peers));
   const reports = await ask(mesh);
   if (reports.size > 0) console.log(`\n${formatReports(mesh.peers, reports)}`);
-  else console.log("\nNo node reports its rooms: see answerInspections in the README.");
+  else console.log("\nNo node reports its rooms: see answerInspections in examples/inspect.");
   const missing = [...refused].filter(([address]) => !isLinked(mesh, address));
   if (missing.length > 0) console.log("\nNodes that others know but that cannot be reached:");
   for (const [address, code] of missing) console.log(`  ${address}  ${code}  ${advice(code)}`);

@@ -11,7 +11,8 @@ const ADVICE: Partial<Record<MeshErrorCode, string>> = {
   "closed": "Something accepts the connection and closes it: another service, or a stopping node?",
   "not-accepted": "Is ROOMCAST_COOKIE the one that the node was started with?",
   "wrong-cookie": "Is ROOMCAST_COOKIE the one that the node was started with?",
-  "peer-speaks-plain": "The node runs with tls: false: try --plain.",
+  "peer-speaks-plain":
+    "Is this the port for other nodes? If the node runs with tls: false, try --plain.",
   "peer-speaks-tls": "The node speaks TLS: leave --plain out.",
   "mesh-lang-handshake": "It is a node of the Mesh language runtime: try --allow-mesh-lang.",
   "observer": "It is an inspector like this one.",

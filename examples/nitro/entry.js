@@ -4,7 +4,7 @@
  *
  * ```sh
  * npm install && npm run build
- * export ROOMCAST_COOKIE=$(openssl rand -base64 32)
+ * export ROOMCAST_COOKIE="a secret of at least 16 bytes" # in both terminals
  * NODE_NAME=nitro-1@127.0.0.1:9001 PORT=8001 node .output/server/index.mjs
  * NODE_NAME=nitro-2@127.0.0.1:9002 PORT=8002 SEEDS=127.0.0.1:9001 node .output/server/index.mjs
  * ```

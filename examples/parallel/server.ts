@@ -2,7 +2,7 @@
  * Rooms on all cores, and on other machines: one process with a worker for each core.
  *
  * ```sh
- * export ROOMCAST_COOKIE=$(openssl rand -base64 32)
+ * export ROOMCAST_COOKIE="a secret of at least 16 bytes" # in both terminals
  * NODE_NAME=chat@127.0.0.1:9001 PORT=8001 deno serve --parallel --allow-net --allow-env \
  *   --port 8011 examples/parallel/server.ts
  * NODE_NAME=chat@127.0.0.1:9002 PORT=8002 SEEDS=127.0.0.1:9001 deno serve --parallel --allow-net \

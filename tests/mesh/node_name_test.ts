@@ -47,6 +47,20 @@ Deno.test("an address is a host and a port, and a name has a local part before t
   });
 });
 
+Deno.test("the refusal of an address says which part of it is wrong", () => {
+  for (
+    const [text, reason] of [
+      ["chat 1@10.0.0.5:9001", 'the part before "@" must not be empty, and must have no space'],
+      ["@10.0.0.5:9001", 'the part before "@" must not be empty'],
+      ["chat-1@http://10.0.0.5:9001", "the host must be a name, an IPv4 address, or"],
+      ["fe80::1", "an IPv6 address in brackets"],
+      ["chat-1@10.0.0.5:65536", "a port is 65535 or less"],
+      [`${"a".repeat(250)}@b:9000`, "it has more than 255 bytes with its port"],
+      ["chat-1@0.0.0.0:9000", "its host must be one that others can dial"],
+    ]
+  ) assertStringIncludes(refusalOf(text)?.message ?? "", reason);
+});
+
 Deno.test("the port is 9000 if left out, and the full name says so", () => {
   assertEquals(DEFAULT_PORT, 9000);
   assertEquals(parseTarget("localhost"), { hostname: "localhost", port: 9000 });

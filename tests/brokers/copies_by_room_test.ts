@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { copiesByRoom } from "../../brokers/_copies.ts";
+import { copiesByRoom } from "../../brokers/_copies_by_room.ts";
 import {
   decodeRoomBroadcast,
   decodeRoomMessage,
