@@ -48,6 +48,8 @@ export interface Recipients<S> {
   readonly listeners: readonly RoomListener[];
 }
 
+const NOBODY: Recipients<never> = { sockets: [], listeners: NO_LISTENERS };
+
 /** True if a room has no members. */
 export function isEmpty<S>(room: Room<S>): boolean {
   return room.sockets.length === 0 && !room.listeners?.size;
@@ -165,9 +167,10 @@ export class Members<S extends object> {
   recipients(names: readonly string[], except: Exceptions): Recipients<S> {
     if (names.length === 1) {
       const room = this.#rooms.get(names[0]);
+      if (room === undefined) return NOBODY;
       return {
-        sockets: room === undefined ? [] : this.#without(room.sockets, except),
-        listeners: room?.listeners === undefined
+        sockets: this.#without(room.sockets, except),
+        listeners: room.listeners === undefined
           ? NO_LISTENERS
           : withoutMembers([...room.listeners], except.members),
       };
@@ -197,6 +200,7 @@ export class Members<S extends object> {
   /** A copy without the exceptions. */
   #without(sockets: readonly S[], { rooms, members }: Exceptions): S[] {
     const others = withoutMembers(sockets, members);
+    if (rooms.length === 0) return others;
     const excepted = rooms.map((name) => this.#rooms.get(name)).filter((room) =>
       room !== undefined
     );

@@ -257,7 +257,8 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     const recipients = this.#members.recipients(rooms, except);
     if (this.#outlet.backplane === undefined) {
       const delivery = this.#deliver(recipients, new OutgoingPayload(content));
-      return { ...delivery, peers: 0, dropped: 0 };
+      const { sent, slow, failed } = delivery;
+      return { sent, slow, failed, peers: 0, dropped: 0 };
     }
     const encoded = this.#encoder.encode({ rooms, except: except.rooms, message: content });
     this.#outlet.check(encoded);
@@ -434,7 +435,8 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     }
     const excepted = view.except(this.#names);
     const rooms = withoutRooms(names.length === 1 ? names : [...new Set(names)], excepted);
-    const recipients = this.#members.recipients(rooms, { rooms: excepted, members: [] });
+    const except = excepted.length === 0 ? NO_EXCEPTIONS : { rooms: excepted, members: [] };
+    const recipients = this.#members.recipients(rooms, except);
     const { sockets, listeners } = recipients;
     // Most messages may be for rooms that have no member here: they are never decoded.
     if (sockets.length > 0 || listeners.length > 0) {
