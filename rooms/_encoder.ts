@@ -26,11 +26,18 @@ export class Encoder {
    *
    * @throws {FrameError} what `encodeRoomMessage` throws.
    */
-  encode(broadcast: RoomMessage): Uint8Array {
-    const { rooms, except, message } = broadcast;
+  encode(
+    rooms: readonly string[],
+    except: readonly string[],
+    message: string | Uint8Array,
+  ): Uint8Array {
     if (rooms.length === 1 && except.length === 0 && typeof message === "string") {
       return this.#encodePlain(rooms[0], message);
     }
+    return this.#encodeOther({ rooms, except, message });
+  }
+
+  #encodeOther(broadcast: RoomMessage): Uint8Array {
     const capacity = roomMessageCapacity(broadcast);
     if (capacity > MAX_IN_SLAB_BYTES) return encodeRoomMessage(broadcast);
     this.#reserve(capacity);

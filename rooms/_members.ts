@@ -165,16 +165,21 @@ export class Members<S extends object> {
 
   /** The members of some rooms, each socket once, without the exceptions. */
   recipients(names: readonly string[], except: Exceptions): Recipients<S> {
-    if (names.length === 1) {
-      const room = this.#rooms.get(names[0]);
-      if (room === undefined) return NOBODY;
-      return {
-        sockets: this.#without(room.sockets, except),
-        listeners: room.listeners === undefined
-          ? NO_LISTENERS
-          : withoutMembers([...room.listeners], except.members),
-      };
-    }
+    return names.length === 1 ? this.#ofRoom(names[0], except) : this.#ofRooms(names, except);
+  }
+
+  #ofRoom(name: string, except: Exceptions): Recipients<S> {
+    const room = this.#rooms.get(name);
+    if (room === undefined) return NOBODY;
+    return {
+      sockets: this.#without(room.sockets, except),
+      listeners: room.listeners === undefined
+        ? NO_LISTENERS
+        : withoutMembers([...room.listeners], except.members),
+    };
+  }
+
+  #ofRooms(names: readonly string[], except: Exceptions): Recipients<S> {
     const sockets = new Set<S>();
     const listeners: RoomListener[] = [];
     for (const name of names) {

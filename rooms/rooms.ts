@@ -246,12 +246,12 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
   broadcast(
     room: string | readonly string[],
     message: Message,
-    options: BroadcastOptions<S> = {},
+    options?: BroadcastOptions<S>,
   ): BroadcastReport {
-    checkObject("options", options, "except");
+    if (options !== undefined) checkObject("options", options, "except");
     const names = targetNames(room);
     const content = messageContent(message, this.#settings.maxMessageBytes);
-    const except = options.except === undefined ? NO_EXCEPTIONS : readExceptions(options.except);
+    const except = options === undefined ? NO_EXCEPTIONS : readExceptions(options.except);
     const rooms = withoutRooms(names, except.rooms);
     if (rooms.length === 0 || this.#disposed) return { ...NOTHING_SENT };
     const recipients = this.#members.recipients(rooms, except);
@@ -260,7 +260,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
       const { sent, slow, failed } = delivery;
       return { sent, slow, failed, peers: 0, dropped: 0 };
     }
-    const encoded = this.#encoder.encode({ rooms, except: except.rooms, message: content });
+    const encoded = this.#encoder.encode(rooms, except.rooms, content);
     this.#outlet.check(encoded);
     const delivery = this.#deliver(recipients, new OutgoingPayload(content, encoded));
     return this.#publish(encoded, delivery);
