@@ -25,7 +25,8 @@ interface Segment {
  *
  * Bound: `maxBytes` of frames, or one frame of any size (so that no message is too large for an
  * empty outbox), and 64 urgent ones, which are short. What comes by {@linkcode Outbox.pushFrame} is
- * bounded by the caller.
+ * bounded by the caller. The memory of written segments is kept while others wait, so there is never
+ * more of it than the longest queue has taken.
  */
 export class Outbox {
   readonly #maxBytes: number;
