@@ -229,7 +229,9 @@ Deno.test("while something waits, the memory of written segments is used again",
   const written = new Set([write(), write(), write()]);
   for (let i = 0; i < 3; i++) outbox.push(segment);
   write();
-  assertEquals(new Set([write(), write(), write()]), written);
+  const again = new Set([write(), write(), write()]);
+  // Not compared by what they hold.
+  assertEquals([written.size, again.size, written.intersection(again).size], [3, 3, 3]);
   assertEquals(outbox.take(), undefined);
 });
 
