@@ -27,7 +27,8 @@ interface Segment {
  *
  * Limits: `maxBytes` of frames, or one frame of any size (so that no message is too large for an
  * empty outbox), and 64 urgent frames, which are short. The caller limits what it adds by
- * {@linkcode Outbox.pushFrame}.
+ * {@linkcode Outbox.pushFrame}. An outbox reuses the memory of written segments while others wait, so
+ * it never keeps more than the longest queue has taken.
  */
 export class Outbox {
   readonly #maxBytes: number;
@@ -36,8 +37,8 @@ export class Outbox {
   readonly #segments: Segment[] = [];
   /** The segment that is being written. */
   #taken: Segment | undefined;
-  /** A written segment, kept so that two segments take turns while the link keeps up. */
-  #spare: Segment | undefined;
+  /** Written segments, to be used again. All but one are dropped when nothing waits any more. */
+  readonly #spares: Segment[] = [];
   #queuedBytes = 0;
   #unboundedBytes = 0;
 
@@ -121,7 +122,8 @@ export class Outbox {
     this.#taken = undefined;
     this.#queuedBytes -= segment.bounded;
     this.#unboundedBytes -= segment.end - segment.bounded;
-    if (segment.isReusable) this.#spare = segment;
+    if (segment.isReusable) this.#spares.push(segment);
+    if (this.#segments.length === 0) this.#spares.length = Math.min(this.#spares.length, 1);
   }
 
   #segmentFor(size: number): Segment {
@@ -133,12 +135,12 @@ export class Outbox {
   }
 
   #newSegment(size: number): Segment {
-    const spare = this.#spare;
-    if (spare === undefined || size > this.#segmentBytes) {
+    const isReusable = size <= this.#segmentBytes;
+    const spare = isReusable ? this.#spares.pop() : undefined;
+    if (spare === undefined) {
       const bytes = new Uint8Array(Math.max(size, this.#segmentBytes));
-      return { bytes, end: 0, bounded: 0, isReusable: size <= this.#segmentBytes };
+      return { bytes, end: 0, bounded: 0, isReusable };
     }
-    this.#spare = undefined;
     spare.end = 0;
     spare.bounded = 0;
     return spare;

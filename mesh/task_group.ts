@@ -5,6 +5,7 @@ export class TaskGroup {
   readonly #clock: Clock;
   readonly #running = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
+  #stopped = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -12,7 +13,7 @@ export class TaskGroup {
 
   /** True once the group has been stopped. */
   get stopped(): boolean {
-    return this.#stopping.signal.aborted;
+    return this.#stopped;
   }
 
   /** Aborted when the group is stopped. */
@@ -28,6 +29,7 @@ export class TaskGroup {
 
   /** Ends everything that waits in {@linkcode delay} or {@linkcode within}. */
   stop(): void {
+    this.#stopped = true;
     this.#stopping.abort();
   }
 

@@ -101,8 +101,7 @@ export class WantedRooms<Peer> {
 
   /** The peers that want one of the rooms, each once. */
   wanting(rooms: readonly string[]): readonly Peer[] {
-    const [first] = rooms;
-    const chosen = rooms.length === 1 ? this.#byRoom.get(first) : this.#wantingAny(rooms);
+    const chosen = rooms.length === 1 ? this.#byRoom.get(rooms[0]) : this.#wantingAny(rooms);
     if (chosen === undefined || chosen.length === 0) return this.#everything;
     if (this.#everything.length === 0) return chosen;
     // A peer that is in the middle of a list has rooms and still wants everything.

@@ -10,6 +10,9 @@ import {
 
 const SLAB_BYTES = 64 * 1024;
 
+/** A larger message would waste the rest of a slab, and small ones would keep it alive. */
+const MAX_IN_SLAB_BYTES = SLAB_BYTES / 4;
+
 /**
  * Encodes broadcasts one after the other into slabs, so most cost no allocation of their own. The
  * bytes are never overwritten, so a backplane may keep them.
@@ -23,24 +26,40 @@ export class Encoder {
    *
    * @throws {FrameError} what `encodeRoomMessage` throws.
    */
-  encode(broadcast: RoomMessage): Uint8Array {
-    const { rooms, except, message } = broadcast;
-    const isPlain = rooms.length === 1 && except.length === 0 && typeof message === "string";
-    const capacity = isPlain
-      ? roomBroadcastCapacity(rooms[0], message)
-      : roomMessageCapacity(broadcast);
-    // A large message would waste the rest of a slab, and small ones would keep it alive.
-    if (capacity > SLAB_BYTES / 4) {
-      return isPlain ? encodeRoomBroadcast(rooms[0], message) : encodeRoomMessage(broadcast);
+  encode(
+    rooms: readonly string[],
+    except: readonly string[],
+    message: string | Uint8Array,
+  ): Uint8Array {
+    if (rooms.length === 1 && except.length === 0 && typeof message === "string") {
+      return this.#encodePlain(rooms[0], message);
     }
-    if (capacity > this.#slab.length - this.#used) {
-      this.#slab = new Uint8Array(SLAB_BYTES);
-      this.#used = 0;
-    }
+    return this.#encodeOther({ rooms, except, message });
+  }
+
+  #encodeOther(broadcast: RoomMessage): Uint8Array {
+    const capacity = roomMessageCapacity(broadcast);
+    if (capacity > MAX_IN_SLAB_BYTES) return encodeRoomMessage(broadcast);
+    this.#reserve(capacity);
+    return this.#taken(encodeRoomMessageInto(broadcast, this.#slab, this.#used));
+  }
+
+  #encodePlain(room: string, message: string): Uint8Array {
+    const capacity = roomBroadcastCapacity(room, message);
+    if (capacity > MAX_IN_SLAB_BYTES) return encodeRoomBroadcast(room, message);
+    this.#reserve(capacity);
+    return this.#taken(encodeRoomBroadcastInto(room, message, this.#slab, this.#used));
+  }
+
+  #reserve(bytes: number): void {
+    if (bytes <= this.#slab.length - this.#used) return;
+    this.#slab = new Uint8Array(SLAB_BYTES);
+    this.#used = 0;
+  }
+
+  #taken(bytes: number): Uint8Array {
     const start = this.#used;
-    this.#used += isPlain
-      ? encodeRoomBroadcastInto(rooms[0], message, this.#slab, start)
-      : encodeRoomMessageInto(broadcast, this.#slab, start);
+    this.#used += bytes;
     return this.#slab.subarray(start, this.#used);
   }
 }

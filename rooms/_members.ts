@@ -48,6 +48,8 @@ export interface Recipients<S> {
   readonly listeners: readonly RoomListener[];
 }
 
+const NOBODY: Recipients<never> = { sockets: [], listeners: NO_LISTENERS };
+
 /** True if a room has no members. */
 export function isEmpty<S>(room: Room<S>): boolean {
   return room.sockets.length === 0 && !room.listeners?.size;
@@ -163,15 +165,21 @@ export class Members<S extends object> {
 
   /** The members of some rooms, each socket once, without the exceptions. */
   recipients(names: readonly string[], except: Exceptions): Recipients<S> {
-    if (names.length === 1) {
-      const room = this.#rooms.get(names[0]);
-      return {
-        sockets: room === undefined ? [] : this.#without(room.sockets, except),
-        listeners: room?.listeners === undefined
-          ? NO_LISTENERS
-          : withoutMembers([...room.listeners], except.members),
-      };
-    }
+    return names.length === 1 ? this.#ofRoom(names[0], except) : this.#ofRooms(names, except);
+  }
+
+  #ofRoom(name: string, except: Exceptions): Recipients<S> {
+    const room = this.#rooms.get(name);
+    if (room === undefined) return NOBODY;
+    return {
+      sockets: this.#without(room.sockets, except),
+      listeners: room.listeners === undefined
+        ? NO_LISTENERS
+        : withoutMembers([...room.listeners], except.members),
+    };
+  }
+
+  #ofRooms(names: readonly string[], except: Exceptions): Recipients<S> {
     const sockets = new Set<S>();
     const listeners: RoomListener[] = [];
     for (const name of names) {
@@ -197,6 +205,7 @@ export class Members<S extends object> {
   /** A copy without the exceptions. */
   #without(sockets: readonly S[], { rooms, members }: Exceptions): S[] {
     const others = withoutMembers(sockets, members);
+    if (rooms.length === 0) return others;
     const excepted = rooms.map((name) => this.#rooms.get(name)).filter((room) =>
       room !== undefined
     );

@@ -246,20 +246,21 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends GuardedEventTarget
   broadcast(
     room: string | readonly string[],
     message: Message,
-    options: BroadcastOptions<S> = {},
+    options?: BroadcastOptions<S>,
   ): BroadcastReport {
-    checkObject("options", options, "except");
+    if (options !== undefined) checkObject("options", options, "except");
     const names = targetNames(room);
     const content = messageContent(message, this.#settings.maxMessageBytes);
-    const except = options.except === undefined ? NO_EXCEPTIONS : readExceptions(options.except);
+    const except = options === undefined ? NO_EXCEPTIONS : readExceptions(options.except);
     const rooms = withoutRooms(names, except.rooms);
     if (rooms.length === 0 || this.#disposed) return { ...NOTHING_SENT };
     const recipients = this.#members.recipients(rooms, except);
     if (this.#outlet.backplane === undefined) {
       const delivery = this.#deliver(recipients, new OutgoingPayload(content));
-      return { ...delivery, peers: 0, dropped: 0 };
+      const { sent, slow, failed } = delivery;
+      return { sent, slow, failed, peers: 0, dropped: 0 };
     }
-    const encoded = this.#encoder.encode({ rooms, except: except.rooms, message: content });
+    const encoded = this.#encoder.encode(rooms, except.rooms, content);
     this.#outlet.check(encoded);
     const delivery = this.#deliver(recipients, new OutgoingPayload(content, encoded));
     return this.#publish(encoded, delivery);
@@ -394,7 +395,8 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends GuardedEventTarget
     }
     const excepted = view.except(this.#names);
     const rooms = withoutRooms(names.length === 1 ? names : [...new Set(names)], excepted);
-    const recipients = this.#members.recipients(rooms, { rooms: excepted, members: [] });
+    const except = excepted.length === 0 ? NO_EXCEPTIONS : { rooms: excepted, members: [] };
+    const recipients = this.#members.recipients(rooms, except);
     const { sockets, listeners } = recipients;
     // Most messages may be for rooms that have no member here: they are never decoded.
     if (sockets.length > 0 || listeners.length > 0) {

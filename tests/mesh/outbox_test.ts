@@ -216,6 +216,42 @@ Deno.test("two segments take turns while a link keeps up", () => {
   assertEquals(buffers.size, 2);
 });
 
+Deno.test("the memory of written segments is used again while something waits", () => {
+  const outbox = new Outbox(2 * MIB);
+  const segment = filled(250 * KIB, 1);
+  /** Writes one of those that wait, and tells which memory it lies in. */
+  const write = () => {
+    const memory = outbox.take()?.buffer;
+    outbox.written();
+    return memory;
+  };
+  for (let i = 0; i < 4; i++) outbox.push(segment);
+  const written = new Set([write(), write(), write()]);
+  for (let i = 0; i < 3; i++) outbox.push(segment);
+  write();
+  const again = new Set([write(), write(), write()]);
+  // Not compared by what they hold.
+  assertEquals([written.size, again.size, written.intersection(again).size], [3, 3, 3]);
+  assertEquals(outbox.take(), undefined);
+});
+
+Deno.test("one segment is kept after a long queue has been written", () => {
+  const outbox = new Outbox(2 * MIB);
+  const segment = filled(250 * KIB, 1);
+  /** Queues four segments, writes them, and gives the memory they lie in. */
+  const fillAndWrite = () => {
+    for (let i = 0; i < 4; i++) outbox.push(segment);
+    const memories = new Set<ArrayBufferLike>();
+    for (let bytes = outbox.take(); bytes; bytes = outbox.take()) {
+      memories.add(bytes.buffer);
+      outbox.written();
+    }
+    return memories;
+  };
+  const [first, second] = [fillAndWrite(), fillAndWrite()];
+  assertEquals([first.size, second.size, first.intersection(second).size], [4, 4, 1]);
+});
+
 Deno.test("the memory of a very long message is not kept", () => {
   const outbox = new Outbox(10 * MIB);
   outbox.push(filled(5 * MIB, 1));
