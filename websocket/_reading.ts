@@ -4,13 +4,21 @@
  * limit, one client could hold up all others, their heartbeats and the application's timers.
  */
 
+import { sharedFlush } from "./_flush.ts";
 import { systemTiming, type Timing } from "./_timing.ts";
 
 /** What the clients of a turn may take together. */
 const TURN_MS = 10;
 
-/** What one client may take before it is the next one's turn. */
+/** What one client may take before it is the next one's turn; all of them, while writing is behind. */
 const SLICE_MS = 2;
+
+/**
+ * The clock takes 0.2 µs to look at on some machines. While frames take less than this together, fewer of
+ * them are followed by a look: every second, fourth, and at last every eighth.
+ */
+const QUICK_MS = 0.1;
+const MAX_FRAMES_BETWEEN_LOOKS = 8;
 
 /** What has been read and waits. */
 export interface Reader {
@@ -20,6 +28,7 @@ export interface Reader {
 
 export class Reading {
   readonly #timing: Timing;
+  readonly #isBehind: () => boolean;
   /** Those that have not been read since they wait. They want little, as far as is known. */
   #fresh: Reader[] = [];
   /** Those that have been read, and want more. */
@@ -30,10 +39,14 @@ export class Reading {
   #isPlanned = false;
   #endsAt = 0;
   #sliceEndsAt = 0;
-  readonly #isSliceOver = () => this.#timing.now() >= this.#sliceEndsAt;
+  #lookedAt = 0;
+  #framesBetweenLooks = 1;
+  #framesToLook = 1;
 
-  constructor(timing: Timing = systemTiming) {
+  /** `isBehind` says that more has been read already than could be written in a turn. */
+  constructor(timing: Timing = systemTiming, isBehind: () => boolean = () => false) {
     this.#timing = timing;
+    this.#isBehind = isBehind;
   }
 
   /** True if this turn has read enough. */
@@ -41,12 +54,25 @@ export class Reading {
     return this.#isOpen && this.#timing.now() >= this.#endsAt;
   }
 
-  /** Begins to count for one client; gives what says when it is enough. */
+  /** Begins to count for one client; gives what is to be asked after each frame whether it is enough. */
   begin(): () => boolean {
     if (!this.#isOpen) this.#open();
-    this.#sliceEndsAt = this.#timing.now() + SLICE_MS;
+    this.#lookedAt = this.#timing.now();
+    this.#sliceEndsAt = this.#lookedAt + SLICE_MS;
+    this.#framesBetweenLooks = this.#framesToLook = 1;
     return this.#isSliceOver;
   }
+
+  readonly #isSliceOver = (): boolean => {
+    if (--this.#framesToLook > 0) return false;
+    const now = this.#timing.now();
+    this.#framesBetweenLooks = now - this.#lookedAt < QUICK_MS
+      ? Math.min(2 * this.#framesBetweenLooks, MAX_FRAMES_BETWEEN_LOOKS)
+      : 1;
+    this.#framesToLook = this.#framesBetweenLooks;
+    this.#lookedAt = now;
+    return now >= this.#sliceEndsAt;
+  };
 
   /** Has `reader` read on in a later turn; `isGreedy` if it has just been read. */
   wait(reader: Reader, isGreedy: boolean): void {
@@ -58,7 +84,7 @@ export class Reading {
 
   #open(): void {
     this.#isOpen = true;
-    this.#endsAt = this.#timing.now() + TURN_MS;
+    this.#endsAt = this.#timing.now() + (this.#isBehind() ? SLICE_MS : TURN_MS);
     this.#timing.endOfTurn(() => this.#isOpen = false);
   }
 
@@ -86,4 +112,4 @@ export class Reading {
 }
 
 /** The one of this process. */
-export const sharedReading: Reading = new Reading();
+export const sharedReading: Reading = new Reading(systemTiming, () => sharedFlush.isBehind);
