@@ -24,6 +24,46 @@ Deno.test("a turn has read enough after 10 ms, one client after 2 ms; the next t
   assertEquals([reading.isOver, timing.endTurn()], [false, false]);
 });
 
+Deno.test("while writing is behind, a turn has read enough after 2 ms", () => {
+  const timing = new FakeTiming();
+  let isBehind = true;
+  const reading = new Reading(timing, () => isBehind);
+  reading.begin();
+  timing.nowMs += 1.9;
+  assertEquals(reading.isOver, false);
+  timing.nowMs += 0.1;
+  assertEquals(reading.isOver, true);
+  timing.endTurn();
+  isBehind = false;
+  reading.begin();
+  timing.nowMs += 9;
+  assertEquals(reading.isOver, false);
+  timing.endTurn();
+});
+
+Deno.test("the clock is looked at after each frame that takes long, and less often after quick ones", () => {
+  const timing = new FakeTiming();
+  const reading = new Reading(timing);
+  let looks = 0;
+  timing.now = () => {
+    looks++;
+    return timing.nowMs;
+  };
+  const looksOf = (frames: number, ms: number) => {
+    const isOver = reading.begin();
+    looks = 0;
+    for (let i = 0; i < frames; i++) {
+      timing.nowMs += ms;
+      isOver();
+    }
+    return looks;
+  };
+  assertEquals(looksOf(10, 0.15), 10);
+  // After frame 1, 3, 7, and then every eighth.
+  assertEquals(looksOf(8 * 100, 0.001), 3 + 99);
+  timing.endTurn();
+});
+
 Deno.test("those that want more take turns of 2 ms, and one that has just come is before them", () => {
   const timing = new FakeTiming();
   const reading = new Reading(timing);
@@ -90,6 +130,23 @@ Deno.test("a client that sends much at once is read over several turns, in order
   await later();
   assertEquals(greedy.stream.paused, false);
   await endAll(greedy.socket, modest.socket);
+});
+
+Deno.test("short chunks count as well: handlers may take long", async () => {
+  const all = Array.from({ length: 12 }, () => accept());
+  await turn();
+  const heard: number[] = [];
+  for (const [i, { socket }] of all.entries()) {
+    socket.onmessage = () => {
+      heard.push(i);
+      burn(4);
+    };
+  }
+  for (const { stream } of all) stream.receive(clientFrame(OPCODE.TEXT, "x"));
+  assert(heard.length >= 1 && heard.length <= 3, `${heard.length} in the first turn`);
+  while (heard.length < all.length) await later();
+  assertEquals(heard, all.map((_, i) => i));
+  await endAll(...all.map(({ socket }) => socket));
 });
 
 Deno.test("what waits to be read is forgotten when its socket ends", async () => {
