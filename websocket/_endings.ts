@@ -4,6 +4,7 @@
  * in the same turn of the event loop: without a limit, everybody else would wait for that.
  */
 
+import { Queue } from "./_queue.ts";
 import { systemTiming, type Timing } from "./_timing.ts";
 
 /** What the ends of a turn may take together. */
@@ -16,9 +17,7 @@ export interface Endable {
 
 export class Endings {
   readonly #timing: Timing;
-  /** In the order in which they came, from the end that is to be read next. */
-  #waiting: Endable[] = [];
-  #ended = 0;
+  readonly #waiting = new Queue<Endable>();
   #isOpen = false;
   #isPlanned = false;
   #spentMs = 0;
@@ -29,7 +28,7 @@ export class Endings {
 
   /** Streams that wait for their end. */
   get waiting(): number {
-    return this.#waiting.length - this.#ended;
+    return this.#waiting.length;
   }
 
   /** Destroys a stream: at once if this turn has time for it, else in one of the next. */
@@ -60,12 +59,12 @@ export class Endings {
 
   #goOn(): void {
     this.#isPlanned = false;
-    while (this.waiting > 0) {
-      if (this.#spentMs >= TURN_MS) return this.#plan();
-      this.#destroy(this.#waiting[this.#ended++]);
+    while (this.#spentMs < TURN_MS) {
+      const stream = this.#waiting.shift();
+      if (stream === undefined) return;
+      this.#destroy(stream);
     }
-    this.#waiting = [];
-    this.#ended = 0;
+    if (this.waiting > 0) this.#plan();
   }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { FrameList } from "./_frame_list.ts";
+import { Queue } from "./_queue.ts";
 import { systemTiming, type Timing } from "./_timing.ts";
 
 /** How long a flush may keep the event loop from timers and other input. */
@@ -21,9 +22,6 @@ const EARLY_MS = 10;
 /** Sockets between two looks at the clock. A write may take 0.2 ms if the kernel has to make room. */
 const SOCKETS_BETWEEN_LOOKS = 8;
 
-/** Places of a queue that may be empty before the others move up. */
-const MAX_SPARE_PLACES = 1024;
-
 /** What is flushed. */
 export interface Flushable {
   /** Bytes that a flush would write. */
@@ -37,9 +35,9 @@ export interface Flushable {
 export class Flush {
   readonly #timing: Timing;
   /** Sockets that have been added and not looked at yet. */
-  readonly #added = new Line();
+  readonly #added = new Queue<Flushable>();
   /** Those that were found to have much to send. */
-  readonly #heavy = new Line();
+  readonly #heavy = new Queue<Flushable>();
   #isScheduled = false;
   #isBehind = false;
   /** How long sockets have been written before this turn ended. */
@@ -119,7 +117,7 @@ export class Flush {
   #flushLight(startedAt: number): void {
     for (let looked = 1; this.#added.length > 0; looked++) {
       const socket = this.#added.shift();
-      if (socket === undefined) continue;
+      if (socket === undefined) return;
       if (socket.collectedBytes > LIGHT_BYTES) this.#heavy.push(socket);
       else socket.flush();
       if (looked % SOCKETS_BETWEEN_LOOKS !== 0) continue;
@@ -134,33 +132,6 @@ export class Flush {
       if (flushed % SOCKETS_BETWEEN_LOOKS !== 0) continue;
       if (this.#timing.now() - startedAt >= PAUSE_AFTER_MS) return;
     }
-  }
-}
-
-/** A queue that takes constant time at both ends. */
-class Line {
-  #sockets: (Flushable | undefined)[] = [];
-  #first = 0;
-
-  get length(): number {
-    return this.#sockets.length - this.#first;
-  }
-
-  push(socket: Flushable): void {
-    this.#sockets.push(socket);
-  }
-
-  shift(): Flushable | undefined {
-    const socket = this.#sockets[this.#first];
-    // It may end while others still wait, and must be free then.
-    this.#sockets[this.#first++] = undefined;
-    if (
-      this.#first > MAX_SPARE_PLACES && 2 * this.#first > this.#sockets.length || this.length === 0
-    ) {
-      this.#sockets = this.#sockets.slice(this.#first);
-      this.#first = 0;
-    }
-    return socket;
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { sharedFlush } from "./_flush.ts";
+import { Queue } from "./_queue.ts";
 import { systemTiming, type Timing } from "./_timing.ts";
 
 /** What the clients of a turn may take together. */
@@ -30,9 +31,9 @@ export class Reading {
   readonly #timing: Timing;
   readonly #isBehind: () => boolean;
   /** Those that have not been read since they wait. They want little, as far as is known. */
-  #fresh: Reader[] = [];
+  readonly #fresh = new Queue<Reader>();
   /** Those that have been read, and want more. */
-  #greedy: Reader[] = [];
+  readonly #greedy = new Queue<Reader>();
   /** True from the first long read of a turn until the turn has ended. */
   #isOpen = false;
   /** True while it is planned to read on. */
@@ -77,9 +78,7 @@ export class Reading {
   /** Has `reader` read on in a later turn; `isGreedy` if it has just been read. */
   wait(reader: Reader, isGreedy: boolean): void {
     (isGreedy ? this.#greedy : this.#fresh).push(reader);
-    if (this.#isPlanned) return;
-    this.#isPlanned = true;
-    this.#timing.nextTurn(() => this.#readOn());
+    this.#plan();
   }
 
   #open(): void {
@@ -88,26 +87,26 @@ export class Reading {
     this.#timing.endOfTurn(() => this.#isOpen = false);
   }
 
+  /** Reads in turn those that wait, for as long as this turn may last. */
   #readOn(): void {
-    this.#isPlanned = false;
     if (!this.#isOpen) this.#open();
-    const [fresh, greedy] = [this.#fresh, this.#greedy];
-    this.#fresh = [];
-    // Those that want still more come after all others.
-    this.#greedy = [];
-    for (const reader of this.#read(fresh)) this.wait(reader, false);
-    const unread = this.#read(greedy);
-    if (unread.length === 0) return;
-    const stillGreedy = this.#greedy;
-    this.#greedy = [];
-    for (const reader of [...unread, ...stillGreedy]) this.wait(reader, true);
+    while (this.#waiting > 0 && !this.isOver) {
+      // Those that want still more come after all others.
+      const reader = this.#fresh.shift() ?? this.#greedy.shift();
+      reader?.readOn(this.begin());
+    }
+    this.#isPlanned = false;
+    if (this.#waiting > 0) this.#plan();
   }
 
-  /** Reads these in turn, and gives those that the turn is too short for. */
-  #read(readers: readonly Reader[]): Reader[] {
-    let next = 0;
-    while (next < readers.length && !this.isOver) readers[next++].readOn(this.begin());
-    return readers.slice(next);
+  get #waiting(): number {
+    return this.#fresh.length + this.#greedy.length;
+  }
+
+  #plan(): void {
+    if (this.#isPlanned) return;
+    this.#isPlanned = true;
+    this.#timing.nextTurn(() => this.#readOn());
   }
 }
 
