@@ -59,6 +59,9 @@ export interface ConnectionOptions {
 /** How long closing may take before the stream is destroyed. */
 export const CLOSE_TIMEOUT_MS = 4_000;
 
+/** A client that has sent no more at once is not one that sends much. */
+const SHORT_CHUNK_BYTES = 4096;
+
 const NO_STATUS = 1005;
 /** What is reported unless there was a close frame, or a reason not to wait for one. */
 const ABNORMAL = { code: 1006, reason: "", wasClean: false };
@@ -200,6 +203,7 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
     this.#isHeard = true;
     if (this.#state === "ending" || this.#state === "closed") return;
     if (this.#unread !== undefined || sharedReading.isOver) return this.#keep(chunk, false);
+    if (chunk.length > SHORT_CHUNK_BYTES && sharedReading.isBehind) return this.#keep(chunk, true);
     this.#read(chunk, sharedReading.begin());
   }
 

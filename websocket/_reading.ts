@@ -11,8 +11,14 @@ import { systemTiming, type Timing } from "./_timing.ts";
 /** What the clients of a turn may take together. */
 const TURN_MS = 10;
 
-/** What one client may take before it is the next one's turn; all of them, while writing is behind. */
+/** What one client may take before it is the next one's turn. */
 const SLICE_MS = 2;
+
+/**
+ * While more has been read than could be written in a turn, those that send much have to wait, as long as
+ * this many turns: what waits to be written would only grow, and quiet clients wait for it as well.
+ */
+const MAX_TURNS_BEHIND = 5;
 
 /**
  * The clock takes 0.2 µs to look at on some machines. While frames take less than this together, fewer of
@@ -38,6 +44,7 @@ export class Reading {
   #isOpen = false;
   /** True while it is planned to read on. */
   #isPlanned = false;
+  #turnsBehind = 0;
   #endsAt = 0;
   #sliceEndsAt = 0;
   #lookedAt = 0;
@@ -53,6 +60,11 @@ export class Reading {
   /** True if this turn has read enough. */
   get isOver(): boolean {
     return this.#isOpen && this.#timing.now() >= this.#endsAt;
+  }
+
+  /** True if those that send much have to wait. */
+  get isBehind(): boolean {
+    return this.#isBehind();
   }
 
   /** Begins to count for one client; gives what is to be asked after each frame whether it is enough. */
@@ -83,17 +95,20 @@ export class Reading {
 
   #open(): void {
     this.#isOpen = true;
-    this.#endsAt = this.#timing.now() + (this.#isBehind() ? SLICE_MS : TURN_MS);
+    this.#endsAt = this.#timing.now() + TURN_MS;
     this.#timing.endOfTurn(() => this.#isOpen = false);
   }
 
   /** Reads in turn those that wait, for as long as this turn may last. */
   #readOn(): void {
     if (!this.#isOpen) this.#open();
-    while (this.#waiting > 0 && !this.isOver) {
+    const takesGreedy = !this.#isBehind() || ++this.#turnsBehind >= MAX_TURNS_BEHIND;
+    if (takesGreedy) this.#turnsBehind = 0;
+    while (!this.isOver) {
       // Those that want still more come after all others.
-      const reader = this.#fresh.shift() ?? this.#greedy.shift();
-      reader?.readOn(this.begin());
+      const reader = this.#fresh.shift() ?? (takesGreedy ? this.#greedy.shift() : undefined);
+      if (reader === undefined) break;
+      reader.readOn(this.begin());
     }
     this.#isPlanned = false;
     if (this.#waiting > 0) this.#plan();

@@ -24,21 +24,32 @@ Deno.test("a turn has read enough after 10 ms, one client after 2 ms; the next t
   assertEquals([reading.isOver, timing.endTurn()], [false, false]);
 });
 
-Deno.test("while writing is behind, a turn has read enough after 2 ms", () => {
+Deno.test("while writing is behind, those that want more wait for five turns, others do not", () => {
   const timing = new FakeTiming();
   let isBehind = true;
   const reading = new Reading(timing, () => isBehind);
-  reading.begin();
-  timing.nowMs += 1.9;
-  assertEquals(reading.isOver, false);
-  timing.nowMs += 0.1;
-  assertEquals(reading.isOver, true);
-  timing.endTurn();
+  let read = "";
+  const greedy = {
+    readOn() {
+      read += "g";
+      timing.nowMs += 2;
+      reading.wait(greedy, true);
+    },
+  };
+  const modest = { readOn: () => void (read += "m") };
+  reading.wait(greedy, true);
+  const turnOf = () => {
+    read = "";
+    reading.wait(modest, false);
+    timing.endTurn();
+    return read;
+  };
+  const turns = (count: number) => Array.from({ length: count }, turnOf);
+  assertEquals(turns(6), ["m", "m", "m", "m", "mggggg", "m"]);
   isBehind = false;
-  reading.begin();
-  timing.nowMs += 9;
-  assertEquals(reading.isOver, false);
-  timing.endTurn();
+  assertEquals(turns(2), ["mggggg", "mggggg"]);
+  isBehind = true;
+  assertEquals(turns(5), ["m", "m", "m", "m", "mggggg"]);
 });
 
 Deno.test("the clock is looked at after each frame that takes long, and less often after quick ones", () => {
