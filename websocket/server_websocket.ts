@@ -112,7 +112,8 @@ export class ServerWebSocket {
 
   /**
    * Bytes, with the headers of their frames, that were sent and have not been taken by the system. Up
-   * to 64 KiB of them may only be waiting for the turn to end.
+   * to 64 KiB of them may only be waiting for the turn to end, or 128 KiB while a busy process needs
+   * several turns to write to all sockets.
    */
   get bufferedAmount(): number {
     return this.#connection.bufferedBytes;
