@@ -14,8 +14,8 @@ const EPISODE_MS = 10_000;
 const MAX_FAILURES_PER_TURN = 64;
 
 /**
- * Errors of a connection that has ended before it was accepted. The next one can be accepted at once,
- * and nobody needs to hear of it: a port scan or a health check does no harm.
+ * Errors of a connection that has ended before it was accepted. The next one can be accepted at
+ * once, and it is not reported: a port scan or a health check does no harm.
  */
 const ENDED_EARLY: ReadonlySet<unknown> = new Set([
   ...["ENOTCONN", "ECONNABORTED", "ECONNRESET", "EPROTO", "EPIPE", "ETIMEDOUT", "EINTR"],
@@ -49,7 +49,7 @@ export async function acceptAll(listener: Listener, options: {
       const isNew = clock.now() - failedAt > EPISODE_MS;
       failedAt = clock.now();
       await tasks.delay(PAUSE_MS);
-      // Only now, so that whoever has started the node has had time to listen to its events.
+      // Only now, so that the caller of `startMesh` has had time to listen to events.
       if (!isNew) continue;
       const message = `cannot accept connections at ${address}`;
       onRefused(address, new MeshError("accept-failed", address, message, { cause }));

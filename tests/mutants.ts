@@ -84,7 +84,7 @@ async function hunt(
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 const { values, positionals } = parseArgs({
-  // `deno task mutants -- --one-in 4` hands on its `--` as well.
+  // `deno task mutants -- --one-in 4` passes the `--` on as well.
   args: Deno.args.filter((arg) => arg !== "--"),
   options: { "one-in": { type: "string", default: "1" } },
   allowPositionals: true,

@@ -28,7 +28,7 @@ import {
 } from "../codec/mod.ts";
 import { INVALID_DATA, PROTOCOL_ERROR, TOO_BIG, Violation } from "./_violation.ts";
 
-/** Hears what has come. Bytes are valid during the call only. */
+/** Receives what the client has sent. Bytes are valid only during the call. */
 export interface FrameSink {
   text(text: string): void;
   binary(bytes: Uint8Array): void;
@@ -71,7 +71,7 @@ export class FrameReader {
   #isCompressed = false;
   #held: Uint8Array = NOTHING;
   #heldSize = 0;
-  /** Of texts in pieces: a text that is complete leaves it as it was. */
+  /** Checks texts in pieces. After a complete text it can check the next one. */
   #utf8: Utf8Validator | undefined;
   /** A control frame that spans chunks. */
   #control: Uint8Array | undefined;
@@ -86,7 +86,7 @@ export class FrameReader {
     return this.#state === "ended";
   }
 
-  /** Bytes of memory for what has come in part. */
+  /** Bytes of memory for what has arrived in part. */
   get heldBytes(): number {
     return this.#held.length + (this.#control?.length ?? 0);
   }
@@ -99,10 +99,11 @@ export class FrameReader {
   }
 
   /**
-   * Takes the next chunk, which is unmasked in place, and calls `sink` for what it completes. Gives how
-   * many bytes it has taken: all of them, unless `isOver` has said after a frame that it is enough.
+   * Takes the next chunk, which is unmasked in place, and calls `sink` for what it completes.
+   * Returns how many bytes it has taken: all of them, unless `isOver` has returned true after a
+   * frame.
    *
-   * @throws {Violation} if the client may not send this. The reader has ended then.
+   * @throws {Violation} if the client may not send this. Then the reader has ended.
    */
   push(chunk: Uint8Array, sink: FrameSink, isOver?: () => boolean): number {
     let at = 0;
@@ -194,7 +195,7 @@ export class FrameReader {
     return end;
   }
 
-  /** Gives the payload of a control frame once all of it is there. */
+  /** Returns the payload of a control frame once all of it is there. */
   #takeControl(
     chunk: Uint8Array,
     at: number,
@@ -302,7 +303,7 @@ function invalidText(): Violation {
   return new Violation(INVALID_DATA, "text is not valid UTF-8");
 }
 
-/** What a fault that the codec has found means to a connection. */
+/** The close code for a fault that the codec has found. */
 function closeCodeOf({ code }: FrameError): number {
   return code === "invalid-utf8" ? INVALID_DATA : PROTOCOL_ERROR;
 }

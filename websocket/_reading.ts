@@ -104,14 +104,17 @@ export class Reading {
     if (!this.#isOpen) this.#open();
     const takesGreedy = !this.#isBehind() || ++this.#turnsBehind >= MAX_TURNS_BEHIND;
     if (takesGreedy) this.#turnsBehind = 0;
-    while (!this.isOver) {
-      // Those that want still more come after all others.
-      const reader = this.#fresh.shift() ?? (takesGreedy ? this.#greedy.shift() : undefined);
-      if (reader === undefined) break;
-      reader.readOn(this.begin());
+    try {
+      while (!this.isOver) {
+        // Those that want still more come after all others.
+        const reader = this.#fresh.shift() ?? (takesGreedy ? this.#greedy.shift() : undefined);
+        if (reader === undefined) break;
+        reader.readOn(this.begin());
+      }
+    } finally {
+      this.#isPlanned = false;
+      if (this.#waiting > 0) this.#plan();
     }
-    this.#isPlanned = false;
-    if (this.#waiting > 0) this.#plan();
   }
 
   get #waiting(): number {

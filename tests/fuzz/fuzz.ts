@@ -112,7 +112,9 @@ async function fail(target: Target, failure: Failure & { seed?: number }): Promi
   console.error(`\n${target.name}, seed ${failure.seed ?? "none"}`);
   console.error(`\n${text}`);
   console.error(`\nReplay: ${replay} --hex ${input.toHex()}`);
-  if (failure.seed !== undefined) console.error(`As found: ${replay} --seed ${failure.seed}`);
+  if (failure.seed !== undefined) {
+    console.error(`The original input: ${replay} --seed ${failure.seed}`);
+  }
   Deno.exit(1);
 }
 

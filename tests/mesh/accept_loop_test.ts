@@ -54,7 +54,7 @@ function systemError(code: string): Error {
   return Object.assign(new Error(code), { code });
 }
 
-Deno.test("connections that ended before they were accepted cost no pause and are not reported", async () => {
+Deno.test("connections that end before they are accepted cause no pause and are not reported", async () => {
   const accepting = new Accepting();
   for (const code of ["ENOTCONN", "ECONNABORTED", "ECONNRESET", "EPROTO"]) {
     await accepting.comes(systemError(code), systemError(code), undefined);
@@ -63,7 +63,7 @@ Deno.test("connections that ended before they were accepted cost no pause and ar
   await accepting.stop();
 });
 
-Deno.test("thousands of them in a row leave timers their turn", async () => {
+Deno.test("thousands of failed accepts in a row do not block timers", async () => {
   const accepting = new Accepting();
   await accepting.comes(...Array.from({ length: 1_000 }, () => systemError("ENOTCONN")), undefined);
   assertEquals(accepting.accepted, 0);
@@ -75,7 +75,7 @@ Deno.test("thousands of them in a row leave timers their turn", async () => {
   await accepting.stop();
 });
 
-Deno.test("a lack of descriptors pauses accepting, and is reported once for each episode, with its cause", async () => {
+Deno.test("a lack of descriptors pauses accepting, and is reported with its cause once per episode", async () => {
   const accepting = new Accepting();
   const { timers, refused } = accepting;
   const cause = systemError("EMFILE");
@@ -99,7 +99,7 @@ Deno.test("a lack of descriptors pauses accepting, and is reported once for each
   assertEquals(timers.pending, 0);
 });
 
-Deno.test("an error that nobody has heard of pauses accepting too, and is reported", async () => {
+Deno.test("an unknown error also pauses accepting, and is reported", async () => {
   const accepting = new Accepting();
   await accepting.comes(new Error("out of order"), undefined);
   assertEquals(accepting.accepted, 0);

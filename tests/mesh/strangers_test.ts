@@ -82,7 +82,7 @@ Deno.test("a stranger who sends a valid NAME and then is silent is closed in tim
   await assertAccepts(mesh, false);
 });
 
-Deno.test("a NAME that is no node's name is refused", async () => {
+Deno.test("a NAME without a valid node name is refused", async () => {
   await using mesh = await startPlainNode("a");
   for (const name of ["", "nobody", "@127.0.0.1:1", "z@", "z@127.0.0.1:99999", "z z@h:1"]) {
     const refused = nextEvent(mesh, "refused");
@@ -120,7 +120,7 @@ Deno.test("handshake messages in the wrong order, or too long by a byte, are ref
   }
 });
 
-Deno.test("silent connections push each other out, so that a real peer gets in meanwhile", async () => {
+Deno.test("silent connections push each other out, so a real peer gets in", async () => {
   await using mesh = await startPlainNode("a", { maxPendingHandshakes: 8 });
   const refused = collect(mesh, "refused");
   const strangers: Deno.TcpConn[] = [];
@@ -200,7 +200,7 @@ console.log(JSON.stringify([answered]));
 Deno.exit();
 `;
 
-Deno.test("after ten thousand connections the node is as it was, and accepts a real peer", async () => {
+Deno.test("a node is unchanged after ten thousand connections, and accepts a real peer", async () => {
   await using mesh = await startNode("a");
   let refused = 0;
   mesh.addEventListener("refused", () => refused++);

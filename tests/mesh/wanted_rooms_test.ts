@@ -21,13 +21,13 @@ function names(count: number, bytes: number): string[] {
   return Array.from({ length: count }, (_, i) => `${i}`.padStart(bytes, "x"));
 }
 
-Deno.test("a peer wants everything until it says otherwise", () => {
+Deno.test("a peer wants everything until it announces rooms", () => {
   const wanted = withPeer({ op: "add", rooms: ["a"] }, { op: "remove", rooms: ["b"] });
   assertEquals([isWanted(wanted, "a"), isWanted(wanted, "b")], [true, true]);
   assertEquals(wanted.isSelective, false);
 });
 
-Deno.test("after op 1 a peer wants what it has named, before and in it", () => {
+Deno.test("a peer wants the rooms that it has named up to and in op 1", () => {
   const wanted = withPeer({ op: "add", rooms: ["a"] }, { op: "only", rooms: ["b"] });
   assertEquals(["a", "b", "c"].map((room) => isWanted(wanted, room)), [true, true, false]);
   assertEquals(wanted.isSelective, true);
@@ -40,7 +40,7 @@ Deno.test("a message for several rooms, or the same twice, reaches a peer once",
   assertEquals(wanted.wanting(["c", "d"]), []);
 });
 
-Deno.test("as many rooms and bytes as allowed are kept, one more is refused", () => {
+Deno.test("rooms and bytes are kept up to the limit, and one more is refused", () => {
   for (
     const [fits, extra] of [
       [names(MAX_INTEREST_ROOMS, 10), "y"],
@@ -82,7 +82,7 @@ Deno.test("names that were removed make space for others", () => {
   assertEquals([isWanted(wanted, rooms[0]), isWanted(wanted, "z")], [true, false]);
 });
 
-Deno.test("a peer that cannot be understood gets everything until the end of its next list", () => {
+Deno.test("a peer that sends a malformed announcement gets everything until the end of its next list", () => {
   const wanted = withPeer({ op: "only", rooms: ["a"] });
   wanted.doubt("peer");
   assertEquals(isWanted(wanted, "z"), true);

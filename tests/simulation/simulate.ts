@@ -51,7 +51,7 @@ const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
 console.log(
   `${totals.seeds} seeds held: ${totals.faults} faults, ${totals.messages} broadcasts, ` +
     `${totals.deliveries} deliveries between nodes, ${totals.steps} steps, ` +
-    `${(totals.simulatedMs / 3_600_000).toFixed(1)} h of cluster life; complete again after ` +
+    `${(totals.simulatedMs / 3_600_000).toFixed(1)} h of cluster life; mesh complete again after ` +
     `${seconds(complete[complete.length >> 1] ?? 0)} (median), ${
       seconds(complete.at(-1) ?? 0)
     } (worst)`,
@@ -59,7 +59,9 @@ console.log(
 
 function fail({ seed, size, violation, history }: Outcome): void {
   console.error(`\nseed ${seed}, ${size} nodes. What happened last, in seconds:`);
-  if (history.length > HISTORY_LINES) console.error(`  (${history.length - HISTORY_LINES} before)`);
+  if (history.length > HISTORY_LINES) {
+    console.error(`  (${history.length - HISTORY_LINES} earlier lines left out)`);
+  }
   for (const line of history.slice(-HISTORY_LINES)) console.error(line);
   const isPlain = violation instanceof Error && violation.name === "Violation";
   console.error(

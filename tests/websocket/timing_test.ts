@@ -8,7 +8,7 @@ function burn(ms: number): void {
   while (performance.now() < endsAt);
 }
 
-Deno.test("what is planned for the next turn comes after what is planned for the end of this one", async () => {
+Deno.test("work for the next turn comes after all work for the end of this one", async () => {
   const order: string[] = [];
   const done = Promise.withResolvers<void>();
   systemTiming.nextTurn(() => {
