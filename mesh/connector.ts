@@ -99,7 +99,7 @@ export class Connector {
   acceptAll(listener: Listener): Promise<void> {
     const { tasks, keepAlive, onRefused, settings: { clock } } = this.#options;
     keepAlive.add(listener);
-    const onConnection = (connection: Connection) => tasks.run(this.#acceptOne(connection));
+    const onConnection = (connection: Connection) => this.#takeOn(connection);
     return acceptAll(listener, { clock, tasks, onConnection, onRefused });
   }
 
@@ -122,14 +122,22 @@ export class Connector {
     return dial;
   }
 
-  async #acceptOne(connection: Connection): Promise<void> {
+  /** During a flood, whatever is done for a connection adds up: most are closed at once. */
+  #takeOn(connection: Connection): boolean {
     const { remoteAddress } = connection;
     const isKnown = this.#options.isKnownHost(remoteAddress.hostname);
-    // During a flood, whatever is done for a connection adds up: most are closed at once.
-    if (!this.#rate.admit(remoteAddress.hostname, isKnown)) {
+    const isAdmitted = this.#rate.admit(remoteAddress.hostname, isKnown);
+    if (isAdmitted) {
+      this.#options.tasks.run(this.#acceptOne(connection, isKnown));
+    } else {
       connection.close();
-      return this.#reportFlood(remoteAddress);
+      this.#reportFlood(remoteAddress);
     }
+    return isAdmitted;
+  }
+
+  async #acceptOne(connection: Connection, isKnown: boolean): Promise<void> {
+    const { remoteAddress } = connection;
     this.#options.keepAlive.add(connection);
     const handshake = new PendingHandshake(remoteAddress, true, isKnown);
     handshake.guard(connection);

@@ -6,6 +6,12 @@ const BURST_SECONDS = 10;
 /** The share of the rate that a single unknown address may use. */
 const ADDRESS_SHARE = 1 / 4;
 
+/**
+ * What a connection that has led to no handshake counts. It takes much less of the processor than one
+ * that has, and health checks should leave the rate to others.
+ */
+const SILENT_SHARE = 1 / 20;
+
 /** How many addresses are remembered. Beyond that the one seen longest ago is forgotten. */
 const MAX_ADDRESSES = 1_024;
 
@@ -50,11 +56,11 @@ export class HandshakeRate {
     return true;
   }
 
-  /** A connection has ended without a handshake, so it does not count. */
+  /** A connection has ended without a handshake, so most of what it used comes back. */
   refund(hostname: string, isKnown: boolean): void {
     const own = this.#addresses.get(hostname);
-    if (own !== undefined) own.tokens++;
-    if (!isKnown) this.#unknown.tokens++;
+    if (own !== undefined) own.tokens += 1 - SILENT_SHARE;
+    if (!isKnown) this.#unknown.tokens += 1 - SILENT_SHARE;
   }
 
   #forgetOne(): void {

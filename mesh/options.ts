@@ -117,10 +117,11 @@ export interface MeshOptions {
   maxPendingHandshakes?: number;
   /**
    * How many handshakes unknown addresses can begin in a second. Each takes up to 2 ms of processor
-   * time, so the default keeps an attack below a twentieth of a core. A single address may use a
-   * quarter of them, and ten seconds' worth may come at once. Further connections are closed
-   * immediately, which is reported once a second. Hosts of seeds and of known nodes do not count.
-   * Each of them may begin as many. Default: 20.
+   * time. A connection that ends before its handshake begins counts as a twentieth of one. A single
+   * address may use a quarter of the rate, and ten seconds' worth may come at once. Further
+   * connections are closed immediately, which is reported once a second. With the default, 1,500
+   * connections a second cost about a tenth of a core. Hosts of seeds and of known nodes do not
+   * count. Each of them may begin as many. Default: 20.
    */
   maxHandshakesPerSecond?: number;
   /** Time for connecting and for the handshake, in milliseconds. Default: 5,000. */

@@ -18,10 +18,10 @@ interface Wish<Peer> {
   readonly rooms: Set<string>;
   bytes: number;
   /**
-   * The peer has announced more than is kept, so its rooms are unknown until it starts again with
-   * op 0. The op 1 that ends a list that was too long must not clear the flag.
+   * Names are missing from a list of the peer, so its rooms are unknown until it starts again with
+   * op 0. The op 1 that ends the list must not clear the flag.
    */
-  tooMany: boolean;
+  isIncomplete: boolean;
   /** A list with only this peer. All rooms that nobody else wants share it. */
   readonly alone: readonly Peer[];
 }
@@ -50,7 +50,7 @@ export class WantedRooms<Peer> {
       everything: true,
       rooms: new Set(),
       bytes: 0,
-      tooMany: false,
+      isIncomplete: false,
       alone: [peer],
     });
     this.#everything = [...this.#everything, peer];
@@ -75,11 +75,11 @@ export class WantedRooms<Peer> {
     const wish = this.#wishes.get(peer);
     if (wish === undefined) return;
     if (op === "everything") {
-      wish.tooMany = false;
+      wish.isIncomplete = false;
       this.#removeAll(peer, wish);
       this.#setEverything(peer, wish, true);
     }
-    if (wish.tooMany) return;
+    if (wish.isIncomplete) return;
     if (op === "remove") {
       for (const room of rooms) this.#removeOne(peer, wish, room);
       return;
@@ -90,11 +90,13 @@ export class WantedRooms<Peer> {
 
   /**
    * An announcement of a peer could not be read. It is sent everything until its next list is
-   * complete.
+   * complete. In the middle of a list, names may be missing from that one.
    */
   doubt(peer: Peer): void {
     const wish = this.#wishes.get(peer);
-    if (wish !== undefined) this.#setEverything(peer, wish, true);
+    if (wish === undefined) return;
+    if (wish.everything) this.#giveUp(peer, wish);
+    else this.#setEverything(peer, wish, true);
   }
 
   /** The peers that want one of the rooms, each once. */
@@ -116,9 +118,7 @@ export class WantedRooms<Peer> {
     if (wish.rooms.has(room)) return;
     const bytes = wish.bytes + nameBytes(room);
     if (wish.rooms.size >= MAX_INTEREST_ROOMS || bytes > MAX_INTEREST_BYTES) {
-      wish.tooMany = true;
-      this.#removeAll(peer, wish);
-      this.#setEverything(peer, wish, true);
+      this.#giveUp(peer, wish);
       throw new FrameError(
         "frame-too-long",
         0,
@@ -139,6 +139,12 @@ export class WantedRooms<Peer> {
     if (others.length === 0) this.#byRoom.delete(room);
     else if (others.length > 1) this.#byRoom.set(room, others);
     else this.#byRoom.set(room, this.#wishes.get(other)?.alone ?? others);
+  }
+
+  #giveUp(peer: Peer, wish: Wish<Peer>): void {
+    wish.isIncomplete = true;
+    this.#removeAll(peer, wish);
+    this.#setEverything(peer, wish, true);
   }
 
   #removeAll(peer: Peer, wish: Wish<Peer>): void {

@@ -61,7 +61,7 @@ class Stream {
     const [{ segment }] = this.#queue.splice(0, 1); // It is not empty: nobody else takes from it.
     const size = typeof segment === "string" ? 0 : segment.length;
     this.#freeAt = this.#network.now + size / path.bytesPerMs;
-    this.#network.trace(`${from} > ${to.host.hostname} ${size || String(segment)}`);
+    this.#network.trace(() => `${from} > ${to.host.hostname} ${size || String(segment)}`);
     to.arrive(segment);
     this.resume();
   }

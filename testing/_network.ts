@@ -41,7 +41,7 @@ export class Network implements SimulatedNetwork {
   readonly encrypted: boolean;
   readonly #schedule: Schedule;
   readonly #random: Random;
-  readonly #trace: (line: string) => void;
+  readonly #trace: ((line: string) => void) | undefined;
   readonly #delay: Delay;
   readonly #maxChunkBytes: number;
   readonly #faults = new Map<string, PathFault>();
@@ -52,7 +52,7 @@ export class Network implements SimulatedNetwork {
   constructor(
     schedule: Schedule,
     random: Random,
-    trace: (line: string) => void,
+    trace: ((line: string) => void) | undefined,
     options: NetworkOptions = {},
   ) {
     const { delay = { minMs: 0.2, maxMs: 2 }, maxChunkBytes = 16 * 1024 } = options;
@@ -130,7 +130,7 @@ export class Network implements SimulatedNetwork {
 
   /** The path from one host to another, as it is now. */
   path(from: string, to: string): Path {
-    const fault = this.#faults.get(pathKey(from, to));
+    const fault = this.#faults.size > 0 ? this.#faults.get(pathKey(from, to)) : undefined;
     const { minMs, maxMs } = fault?.delay ?? this.#delay;
     return {
       isBlocked: fault?.isBlocked ?? false,
@@ -154,8 +154,8 @@ export class Network implements SimulatedNetwork {
   }
 
   /** Adds a line to the trace. */
-  trace(line: string): void {
-    this.#trace(line);
+  trace(line: () => string): void {
+    this.#trace?.(line());
   }
 
   /** A host is up. */
@@ -214,7 +214,8 @@ export class Network implements SimulatedNetwork {
         if (from.state === "crashed") return;
         if (!this.#hosts.has(to.hostname)) return retry();
         const port = this.#ports.get(portKey(to.hostname, to.port));
-        this.#trace(`${from.hostname} > ${to.hostname} ${port ? "connected" : "refused"}`);
+        const answer = port ? "connected" : "refused";
+        this.trace(() => `${from.hostname} > ${to.hostname} ${answer}`);
         if (port === undefined) {
           const refused = new Error(`connection refused by ${to.hostname}:${to.port}`);
           return this.after(back.delayMs(), () => settle(() => reject(refused)));

@@ -82,12 +82,12 @@ export class Simulation {
    * @throws {RangeError} for an option out of range.
    */
   constructor(options: SimulationOptions) {
-    const { seed, onTrace = () => {}, onStep } = options;
+    const { seed, onTrace, onStep } = options;
     const random = new Random(seed);
     this.seed = seed;
     this.#onStep = onStep;
     this.#hostRandom = random.fork();
-    const trace = (line: string) => onTrace(`${this.elapsedMs.toFixed(3)} ${line}`);
+    const trace = onTrace && ((line: string) => onTrace(`${this.elapsedMs.toFixed(3)} ${line}`));
     this.network = this.#network = new Network(this.#schedule, random.fork(), trace, options);
     this.random = random.fork();
   }

@@ -41,12 +41,23 @@ Deno.test("the host of a known node gets in, however many strangers come", () =>
   assertEquals(admitted(rate, 1_000, "10.1.0.1", true), 20);
 });
 
-Deno.test("a connection without a handshake does not count", () => {
-  const { rate } = start(1);
-  for (let i = 0; i < 1_000; i++) {
-    assert(rate.admit("10.0.0.1", false));
-    rate.refund("10.0.0.1", false);
-  }
+Deno.test("a connection without a handshake counts as a twentieth of one", () => {
+  const { rate, timers } = start(20);
+  const assertSilent = (hostname: string, expected: number) => {
+    let count = 0;
+    for (let i = 0; i < 10_000; i++) {
+      if (!rate.admit(hostname, false)) continue;
+      count++;
+      rate.refund(hostname, false);
+    }
+    // Less than a whole handshake remains.
+    assert(Math.abs(count - 20 * expected) <= 20, `${count} for ${hostname}`);
+  };
+  assertSilent("10.0.0.1", 150);
+  assertSilent("10.0.0.2", 50);
+  timers.advance(1_000);
+  assertSilent("10.0.0.1", 5);
+  assertSilent("10.0.0.2", 15);
 });
 
 Deno.test("property: strangers begin at most a burst plus the rate in any time, from any addresses", () => {

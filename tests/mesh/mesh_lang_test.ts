@@ -7,8 +7,13 @@ import { tcpTransport, tlsTransport, type Transport } from "../../mesh/mod.ts";
 import { FakeSocket } from "../rooms/_fake_socket.ts";
 import { collect, Inbox, linkedTo, nextEvent, startNode } from "./_cluster.ts";
 import { MeshLangPeer } from "./_mesh_lang_peer.ts";
+import { TextLineStream } from "../presence/_lines.ts";
+import { FRAMES, MESSAGE_BYTES } from "./_stalling_node.ts";
 
 const MIB = 1024 * 1024;
+
+/** How long a test waits for what will never come, if it fails. */
+const HEARD_LIMIT_MS = 20_000;
 /** Tag, room's length, message's length. */
 const OVERHEAD = 7;
 const FREE_FOR_OURS = [0xe0, 0xef];
@@ -420,3 +425,35 @@ Deno.test("a write to a node of the Mesh runtime has whole frames of at most 48 
   // No more of them than that takes.
   assert(writes.length <= 6, `${writes.length} writes`);
 });
+
+for (const over of ["tls", "plain"] as const) {
+  Deno.test(`a node whose event loop stalls while it sends keeps its links to the Mesh runtime, over ${over}`, async () => {
+    await using peer = await MeshLangPeer.start("x", { tls: over === "tls", frameTimeoutMs: 100 });
+    const script = new URL("./_stalling_node.ts", import.meta.url).pathname;
+    await using node = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", script, over],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const lines = node.stdout.pipeThrough(new TextDecoderStream())
+      .pipeThrough(new TextLineStream()).values();
+    const { value: name = "" } = await lines.next();
+    await peer.dial(name);
+    // A frame that came in two pieces with a stall between them would be forgotten, and with it all
+    // that follows.
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, HEARD_LIMIT_MS);
+    await Promise.race([peer.next(FRAMES), late]);
+    clearTimeout(timer);
+    const heard = peer.broadcasts;
+    assertEquals(
+      heard.map(({ message }) => parseInt(message)),
+      Array.from({ length: FRAMES }, (_, i) => i),
+    );
+    assert(heard.every(({ message }) => message.length === MESSAGE_BYTES));
+    assertEquals((await lines.next()).value, "0 links lost, 1 up");
+    assertEquals([peer.malformed, peer.sessionNames], [[], [name]]);
+    await node.stdin.close();
+    await lines.next();
+  });
+}
