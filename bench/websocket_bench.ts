@@ -1,7 +1,8 @@
 /**
  * Measures the WebSocket endpoint with 1,000 sockets on one node beside the same idea with nothing around
  * it, and Bun's `publish`: `websocket_bench.ts [--quick]`. Node.js and Bun come from npm. Contenders run
- * in turn, several times; read the ratios, and the CPU time, which depends least on what else runs.
+ * in turn, several times; read the ratios, of which each is the median of the rounds, and the CPU time,
+ * which depends least on what else runs.
  */
 
 import { findRuntime } from "../tests/runtimes/_find.ts";
@@ -36,6 +37,9 @@ const CONTENDERS: readonly (readonly [name: string, command: string[], kind: str
   ["roomcast on Bun", [bun], "endpoint"],
 ];
 
+/** The one that the others are compared with. */
+const BUN = 2;
+
 async function measure(
   command: string[],
   kind: string,
@@ -56,19 +60,24 @@ const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.len
 for (const [burst, bytes] of LOADS) {
   const results = CONTENDERS.map((): Result[] => []);
   for (let i = 0; i < REPEATS; i++) {
-    for (const [c, [, command, kind]] of CONTENDERS.entries()) {
+    for (let turn = 0; turn < CONTENDERS.length; turn++) {
+      // Nobody always comes first, or after the same other.
+      const c = (i + turn) % CONTENDERS.length;
+      const [, command, kind] = CONTENDERS[c];
       results[c].push(await measure(command, kind, burst, bytes));
     }
   }
   console.log(`\n${burst} broadcast${burst === 1 ? "" : "s"} of ${bytes} B in a turn`);
   const rates = results.map((all) => median(all.map(({ perSecond }) => perSecond)));
+  // Of each round by itself: what disturbs a while disturbs all of a round.
+  const ratios = results.map((all) =>
+    median(all.map(({ perSecond }, i) => perSecond / results[BUN][i].perSecond))
+  );
   for (const [c, [name]] of CONTENDERS.entries()) {
     const cpu = median(results[c].map(({ cpuMicros }) => cpuMicros));
     console.log(
       `${name.padEnd(20)} ${(rates[c] / 1e6).toFixed(3).padStart(8)} M deliveries/s, ` +
-        `${cpu.toFixed(3).padStart(7)} µs of CPU each, ${
-          (rates[c] / rates[2]).toFixed(2)
-        } × Bun's publish`,
+        `${cpu.toFixed(3).padStart(7)} µs of CPU each, ${ratios[c].toFixed(2)} × Bun's publish`,
     );
   }
 }

@@ -17,7 +17,8 @@ export interface RoomsOptions {
   /**
    * Unsent bytes above which a socket counts as slow. Default: 1 MiB.
    *
-   * A `ServerWebSocket` counts up to 64 KiB that only wait for the turn of the event loop to end.
+   * A `ServerWebSocket` counts up to 64 KiB that only wait for the turn of the event loop to end, or
+   * 128 KiB while a busy node needs several turns to write to all sockets.
    * Other sockets count all that they are sent within a turn, because the platform writes between
    * turns: to broadcast more than this at once, raise the limit or wait in between.
    */

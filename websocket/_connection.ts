@@ -20,7 +20,9 @@ import {
   encodeWebSocketText,
   OPCODE,
 } from "../codec/mod.ts";
+import { closeFrame } from "./_close_frame.ts";
 import { type Compressor, inflate } from "./_compressor.ts";
+import { sharedEndings } from "./_endings.ts";
 import { FrameReader, type FrameSink } from "./_frame_reader.ts";
 import { type Beating, sharedHeartbeat } from "./_heartbeat.ts";
 import type { Limits } from "./_limits.ts";
@@ -60,7 +62,7 @@ export interface ConnectionOptions {
 /** How long closing may take before the stream is destroyed. */
 export const CLOSE_TIMEOUT_MS = 4_000;
 
-/** A chunk that is not looked at the clock for: so few frames take no time that matters. */
+/** A client that has sent no more at once is not one that sends much. */
 const SHORT_CHUNK_BYTES = 4096;
 
 const NO_STATUS = 1005;
@@ -81,6 +83,8 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
   #reader: FrameReader | undefined;
   #state: ConnectionState = "open";
   #closeSent = false;
+  /** True if its stream has been destroyed, or will be in one of the next turns. */
+  #isCutOff = false;
   #end = ABNORMAL;
   /** What was read, and has to wait for a later turn. */
   #unread: Uint8Array | undefined;
@@ -155,9 +159,7 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
   /** Ends it at once. */
   terminate(): void {
     if (this.#state === "closed") return;
-    this.#state = "ending";
-    this.#reader?.end();
-    this.#outbox.clear();
+    this.#cutOff();
     this.#stream.destroy();
   }
 
@@ -204,8 +206,8 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
     this.#isHeard = true;
     if (this.#state === "ending" || this.#state === "closed") return;
     if (this.#unread !== undefined || sharedReading.isOver) return this.#keep(chunk, false);
-    const isShort = chunk.length <= SHORT_CHUNK_BYTES && this.#limits.compressor === undefined;
-    this.#read(chunk, isShort ? undefined : sharedReading.begin());
+    if (chunk.length > SHORT_CHUNK_BYTES && sharedReading.isBehind) return this.#keep(chunk, true);
+    this.#read(chunk, sharedReading.begin());
   }
 
   /** Goes on with what was kept, in a later turn. */
@@ -220,10 +222,10 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
     if (this.#unread === undefined) this.#outbox.releaseReading();
   }
 
-  #read(chunk: Uint8Array, isOver: (() => boolean) | undefined): void {
+  #read(chunk: Uint8Array, isOver: () => boolean): void {
     try {
       this.#reader ??= new FrameReader(this.#limits);
-      const isEnough = isOver && (() => this.#outbox.paused || isOver());
+      const isEnough = () => this.#outbox.paused || isOver();
       const taken = this.#reader.push(chunk, this, isEnough);
       if (taken < chunk.length) this.#keep(chunk.subarray(taken), true);
     } catch (error) {
@@ -256,7 +258,7 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
 
   /** The client sends no more. */
   streamEnded(): void {
-    if (this.#state !== "ending") this.terminate();
+    if (this.#state !== "ending") this.#giveUp();
   }
 
   /** Nothing comes or goes any more. */
@@ -270,18 +272,34 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
   }
 
   beat(time: number): void {
+    if (this.#isCutOff) return;
     if (this.#deadline !== undefined) {
-      if (time >= this.#deadline) this.terminate();
+      if (time >= this.#deadline) this.#giveUp();
     } else if (this.#isHeard) {
       this.#isHeard = false;
       this.#heardAt = time;
       this.#pingedAt = undefined;
     } else if (this.#pingedAt !== undefined) {
-      if (time - this.#pingedAt >= this.#limits.pongTimeoutMs) this.terminate();
+      if (time - this.#pingedAt >= this.#limits.pongTimeoutMs) this.#giveUp();
     } else if (time - this.#heardAt >= this.#limits.pingIntervalMs) {
       this.#pingedAt = time;
       this.#outbox.add(PING);
     }
+  }
+
+  /** Ends it as soon as a turn of the event loop has time for that: many may be due at once. */
+  #giveUp(): void {
+    if (this.#isCutOff) return;
+    this.#cutOff();
+    sharedEndings.add(this.#stream);
+  }
+
+  /** Ends what does not need the stream. */
+  #cutOff(): void {
+    this.#isCutOff = true;
+    this.#state = "ending";
+    this.#reader?.end();
+    this.#outbox.clear();
   }
 
   #begin(head: Uint8Array): void {
@@ -309,7 +327,7 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
 
   #sendClose(payload: Uint8Array): void {
     this.#closeSent = true;
-    this.#outbox.add(encodeWebSocketFrame(OPCODE.CLOSE, payload));
+    this.#outbox.add(closeFrame(payload));
     this.#deadline ??= sharedHeartbeat.time + CLOSE_TIMEOUT_MS;
   }
 

@@ -4,26 +4,44 @@
  */
 
 import { FrameList } from "./_frame_list.ts";
+import { Queue } from "./_queue.ts";
 import { systemTiming, type Timing } from "./_timing.ts";
 
 /** How long a flush may keep the event loop from timers and other input. */
-const PAUSE_AFTER_MS = 20;
+const PAUSE_AFTER_MS = 10;
 
-/** Sockets between two looks at the clock. */
-const SOCKETS_BETWEEN_LOOKS = 32;
+/** What of it sockets with little to send may take while others wait. */
+const LIGHT_MS = 5;
+
+/** What a socket has at most to count as one with little to send: writing it costs one system call. */
+const LIGHT_BYTES = 4096;
+
+/** How long sockets may be written before the turn ends. */
+const EARLY_MS = 10;
+
+/** Sockets between two looks at the clock. A write may take 0.2 ms if the kernel has to make room. */
+const SOCKETS_BETWEEN_LOOKS = 8;
 
 /** What is flushed. */
 export interface Flushable {
-  /** Writes what has been collected. */
+  /** Bytes that a flush would write. */
+  readonly collectedBytes: number;
+  /** Writes what has been collected, before the turn ends. */
+  write(): void;
+  /** Writes what has been collected, as it is this socket's turn. */
   flush(): void;
 }
 
 export class Flush {
   readonly #timing: Timing;
-  #waiting: Flushable[] = [];
-  /** Of those that wait, how many have been flushed. */
-  #flushed = 0;
+  /** Sockets that have been added and not looked at yet. */
+  readonly #added = new Queue<Flushable>();
+  /** Those that were found to have much to send. */
+  readonly #heavy = new Queue<Flushable>();
   #isScheduled = false;
+  #isBehind = false;
+  /** How long sockets have been written before this turn ended. */
+  #earlyMs = 0;
   /** Lists of one frame that were begun in this turn: the latest for each kind of socket. */
   #begun: (FrameList | undefined)[] = [];
 
@@ -33,13 +51,31 @@ export class Flush {
 
   /** Sockets that wait to be flushed. */
   get waiting(): number {
-    return this.#waiting.length - this.#flushed;
+    return this.#added.length + this.#heavy.length;
+  }
+
+  /** True if the last turn was too short for all that had something to send. */
+  get isBehind(): boolean {
+    return this.#isBehind;
   }
 
   /** Has `socket` flushed when the turn ends. */
   add(socket: Flushable): void {
-    this.#waiting.push(socket);
+    this.#added.push(socket);
     this.#schedule();
+  }
+
+  /**
+   * Writes a socket before the turn ends. False if that has taken too long in this turn already: then
+   * nothing is written, as the turn must come to its end.
+   */
+  writeEarly(socket: Flushable): boolean {
+    if (this.#earlyMs >= EARLY_MS) return false;
+    this.#schedule();
+    const startedAt = this.#timing.now();
+    socket.write();
+    this.#earlyMs += this.#timing.now() - startedAt;
+    return true;
   }
 
   /** A list with only this frame, if a socket of this kind has just begun one. */
@@ -63,21 +99,39 @@ export class Flush {
   #run(): void {
     this.#isScheduled = false;
     this.#begun = [];
+    this.#earlyMs = 0;
     const startedAt = this.#timing.now();
-    while (this.#flushed < this.#waiting.length) {
-      this.#waiting[this.#flushed++].flush();
-      if (this.#flushed % SOCKETS_BETWEEN_LOOKS !== 0) continue;
-      if (this.#timing.now() - startedAt < PAUSE_AFTER_MS) continue;
-      // The others go on in the next turn, before sockets that are added in the meantime.
-      this.#waiting = this.#waiting.slice(this.#flushed);
-      this.#flushed = 0;
-      if (this.#waiting.length === 0) return;
-      this.#isScheduled = true;
-      this.#timing.nextTurn(() => this.#run());
-      return;
+    this.#flushLight(startedAt);
+    this.#flushHeavy(startedAt);
+    this.#isBehind = this.waiting > 0;
+    if (!this.#isBehind) return;
+    // The others go on in the next turn, before sockets that are added in the meantime.
+    this.#isScheduled = true;
+    this.#timing.nextTurn(() => this.#run());
+  }
+
+  /**
+   * Flushes those that have little to send. They come first, so that a quiet room does not wait for busy
+   * ones; as they may not take the whole time, the others do not wait for ever.
+   */
+  #flushLight(startedAt: number): void {
+    for (let looked = 1; this.#added.length > 0; looked++) {
+      const socket = this.#added.shift();
+      if (socket === undefined) return;
+      if (socket.collectedBytes > LIGHT_BYTES) this.#heavy.push(socket);
+      else socket.flush();
+      if (looked % SOCKETS_BETWEEN_LOOKS !== 0) continue;
+      const limitMs = this.#heavy.length > 0 ? LIGHT_MS : PAUSE_AFTER_MS;
+      if (this.#timing.now() - startedAt >= limitMs) return;
     }
-    this.#waiting = [];
-    this.#flushed = 0;
+  }
+
+  #flushHeavy(startedAt: number): void {
+    for (let flushed = 1; this.#heavy.length > 0; flushed++) {
+      this.#heavy.shift()?.flush();
+      if (flushed % SOCKETS_BETWEEN_LOOKS !== 0) continue;
+      if (this.#timing.now() - startedAt >= PAUSE_AFTER_MS) return;
+    }
   }
 }
 

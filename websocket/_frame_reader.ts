@@ -51,9 +51,6 @@ type State = "header" | "message" | "control" | "ended";
 const RSV1 = 4;
 const NOTHING = new Uint8Array();
 
-/** Frames between two calls of `isOver`. */
-const FRAMES_BETWEEN_LOOKS = 16;
-
 /** The least that is allocated for a message in pieces. */
 const FIRST_HELD_BYTES = 256;
 
@@ -110,16 +107,12 @@ export class FrameReader {
    */
   push(chunk: Uint8Array, sink: FrameSink, isOver?: () => boolean): number {
     let at = 0;
-    let frames = 0;
     try {
       while (at < chunk.length && this.#state !== "ended") {
         if (this.#state === "header") at = this.#takeHeader(chunk, at, sink);
         else at = this.#takePayload(chunk, at, sink);
-        // A compressed message may take long, however short it is.
-        if (isOver === undefined || !this.#compression && ++frames % FRAMES_BETWEEN_LOOKS !== 0) {
-          continue;
-        }
-        if (isOver()) return at;
+        // A handler may take long, and so may inflating, however short the frame is.
+        if (isOver?.()) return at;
       }
       return chunk.length;
     } catch (error) {

@@ -15,6 +15,9 @@ import type { UpgradeStream } from "./upgrade.ts";
  */
 export const WRITE_AT_BYTES: number = 64 * 1024;
 
+/** The same if the turn has already taken too long: more than this must not only wait for its end. */
+const MUST_WRITE_AT_BYTES = 2 * WRITE_AT_BYTES;
+
 export class Outbox implements Flushable {
   readonly #stream: UpgradeStream;
   readonly #limits: Limits;
@@ -37,6 +40,11 @@ export class Outbox implements Flushable {
   /** Bytes that have been added and not taken by the system. */
   get bufferedBytes(): number {
     return (this.#list?.bytes ?? 0) + this.#stream.writableLength;
+  }
+
+  /** Bytes that a flush would write. */
+  get collectedBytes(): number {
+    return this.#blocked ? 0 : this.#list?.bytes ?? 0;
   }
 
   /** True while the system takes nothing. */
@@ -69,12 +77,35 @@ export class Outbox implements Flushable {
     this.#collect(list);
   }
 
+  /** Writes what has been collected, at once. */
+  write(): void {
+    const pieces = this.#list?.pieces ?? [];
+    this.#list = undefined;
+    const stream = this.#stream;
+    if (pieces.length === 1) {
+      stream.write(pieces[0]);
+    } else {
+      stream.cork();
+      for (const piece of pieces) stream.write(piece);
+      stream.uncork();
+    }
+    // `write` says false for a long piece even if the system has taken it.
+    this.#blocked = stream.writableNeedDrain && stream.writableLength > 0;
+    if (!this.#blocked) return;
+    if (!this.#watchesDrain) watchDrain(stream);
+    this.#watchesDrain = true;
+    if (!this.#paused && stream.writableLength > this.#limits.maxBufferedBytes) {
+      this.#paused = true;
+      if (!this.#held) stream.pause();
+    }
+  }
+
   /** Writes what has been collected, at the end of a turn. */
   flush(): void {
     this.#waits = false;
     const list = this.#list;
     if (list === undefined) return;
-    if (!this.#blocked) this.#write();
+    if (!this.#blocked) this.write();
     list.seal();
   }
 
@@ -82,7 +113,7 @@ export class Outbox implements Flushable {
   drained(): boolean {
     if (!this.#blocked) return false;
     this.#blocked = false;
-    if (this.#list !== undefined) this.#write();
+    if (this.#list !== undefined) this.write();
     if (this.#blocked) return false;
     if (this.#paused) {
       this.#paused = false;
@@ -106,7 +137,7 @@ export class Outbox implements Flushable {
   /** Writes everything, then ends this side of the stream. What is added later is ignored. */
   end(): void {
     if (this.#ended) return;
-    if (this.#list !== undefined) this.#write();
+    if (this.#list !== undefined) this.write();
     this.#ended = true;
     this.#stream.end();
     // Whatever the client still sends has to be taken, or the last frames may never reach it.
@@ -133,33 +164,11 @@ export class Outbox implements Flushable {
   #collect(list: FrameList): void {
     this.#list = list;
     // The client may never read again: then what waits is joined before the objects add up.
-    if ((this.#blocked ? list.memoryBytes : list.bytes) >= WRITE_AT_BYTES) {
-      this.#write();
-    } else if (!this.#waits) {
-      this.#waits = true;
-      sharedFlush.add(this);
-    }
-  }
-
-  #write(): void {
-    const pieces = this.#list?.pieces ?? [];
-    this.#list = undefined;
-    const stream = this.#stream;
-    if (pieces.length === 1) {
-      stream.write(pieces[0]);
-    } else {
-      stream.cork();
-      for (const piece of pieces) stream.write(piece);
-      stream.uncork();
-    }
-    // `write` says false for a long piece even if the system has taken it.
-    this.#blocked = stream.writableNeedDrain && stream.writableLength > 0;
-    if (!this.#blocked) return;
-    if (!this.#watchesDrain) watchDrain(stream);
-    this.#watchesDrain = true;
-    if (!this.#paused && stream.writableLength > this.#limits.maxBufferedBytes) {
-      this.#paused = true;
-      if (!this.#held) stream.pause();
-    }
+    const bytes = this.#blocked ? list.memoryBytes : list.bytes;
+    if (bytes >= MUST_WRITE_AT_BYTES) return this.write();
+    if (bytes >= WRITE_AT_BYTES && sharedFlush.writeEarly(this)) return;
+    if (this.#waits) return;
+    this.#waits = true;
+    sharedFlush.add(this);
   }
 }

@@ -4,6 +4,8 @@
  * limit, one client could hold up all others, their heartbeats and the application's timers.
  */
 
+import { sharedFlush } from "./_flush.ts";
+import { Queue } from "./_queue.ts";
 import { systemTiming, type Timing } from "./_timing.ts";
 
 /** What the clients of a turn may take together. */
@@ -11,6 +13,19 @@ const TURN_MS = 10;
 
 /** What one client may take before it is the next one's turn. */
 const SLICE_MS = 2;
+
+/**
+ * While more has been read than could be written in a turn, those that send much have to wait, as long as
+ * this many turns: what waits to be written would only grow, and quiet clients wait for it as well.
+ */
+const MAX_TURNS_BEHIND = 5;
+
+/**
+ * The clock takes 0.2 µs to look at on some machines. While frames take less than this together, fewer of
+ * them are followed by a look: every second, fourth, and at last every eighth.
+ */
+const QUICK_MS = 0.1;
+const MAX_FRAMES_BETWEEN_LOOKS = 8;
 
 /** What has been read and waits. */
 export interface Reader {
@@ -20,20 +35,26 @@ export interface Reader {
 
 export class Reading {
   readonly #timing: Timing;
+  readonly #isBehind: () => boolean;
   /** Those that have not been read since they wait. They want little, as far as is known. */
-  #fresh: Reader[] = [];
+  readonly #fresh = new Queue<Reader>();
   /** Those that have been read, and want more. */
-  #greedy: Reader[] = [];
+  readonly #greedy = new Queue<Reader>();
   /** True from the first long read of a turn until the turn has ended. */
   #isOpen = false;
   /** True while it is planned to read on. */
   #isPlanned = false;
+  #turnsBehind = 0;
   #endsAt = 0;
   #sliceEndsAt = 0;
-  readonly #isSliceOver = () => this.#timing.now() >= this.#sliceEndsAt;
+  #lookedAt = 0;
+  #framesBetweenLooks = 1;
+  #framesToLook = 1;
 
-  constructor(timing: Timing = systemTiming) {
+  /** `isBehind` says that more has been read already than could be written in a turn. */
+  constructor(timing: Timing = systemTiming, isBehind: () => boolean = () => false) {
     this.#timing = timing;
+    this.#isBehind = isBehind;
   }
 
   /** True if this turn has read enough. */
@@ -41,19 +62,35 @@ export class Reading {
     return this.#isOpen && this.#timing.now() >= this.#endsAt;
   }
 
-  /** Begins to count for one client; gives what says when it is enough. */
+  /** True if those that send much have to wait. */
+  get isBehind(): boolean {
+    return this.#isBehind();
+  }
+
+  /** Begins to count for one client; gives what is to be asked after each frame whether it is enough. */
   begin(): () => boolean {
     if (!this.#isOpen) this.#open();
-    this.#sliceEndsAt = this.#timing.now() + SLICE_MS;
+    this.#lookedAt = this.#timing.now();
+    this.#sliceEndsAt = this.#lookedAt + SLICE_MS;
+    this.#framesBetweenLooks = this.#framesToLook = 1;
     return this.#isSliceOver;
   }
+
+  readonly #isSliceOver = (): boolean => {
+    if (--this.#framesToLook > 0) return false;
+    const now = this.#timing.now();
+    this.#framesBetweenLooks = now - this.#lookedAt < QUICK_MS
+      ? Math.min(2 * this.#framesBetweenLooks, MAX_FRAMES_BETWEEN_LOOKS)
+      : 1;
+    this.#framesToLook = this.#framesBetweenLooks;
+    this.#lookedAt = now;
+    return now >= this.#sliceEndsAt;
+  };
 
   /** Has `reader` read on in a later turn; `isGreedy` if it has just been read. */
   wait(reader: Reader, isGreedy: boolean): void {
     (isGreedy ? this.#greedy : this.#fresh).push(reader);
-    if (this.#isPlanned) return;
-    this.#isPlanned = true;
-    this.#timing.nextTurn(() => this.#readOn());
+    this.#plan();
   }
 
   #open(): void {
@@ -62,28 +99,34 @@ export class Reading {
     this.#timing.endOfTurn(() => this.#isOpen = false);
   }
 
+  /** Reads in turn those that wait, for as long as this turn may last. */
   #readOn(): void {
-    this.#isPlanned = false;
     if (!this.#isOpen) this.#open();
-    const [fresh, greedy] = [this.#fresh, this.#greedy];
-    this.#fresh = [];
-    // Those that want still more come after all others.
-    this.#greedy = [];
-    for (const reader of this.#read(fresh)) this.wait(reader, false);
-    const unread = this.#read(greedy);
-    if (unread.length === 0) return;
-    const stillGreedy = this.#greedy;
-    this.#greedy = [];
-    for (const reader of [...unread, ...stillGreedy]) this.wait(reader, true);
+    const takesGreedy = !this.#isBehind() || ++this.#turnsBehind >= MAX_TURNS_BEHIND;
+    if (takesGreedy) this.#turnsBehind = 0;
+    try {
+      while (!this.isOver) {
+        // Those that want still more come after all others.
+        const reader = this.#fresh.shift() ?? (takesGreedy ? this.#greedy.shift() : undefined);
+        if (reader === undefined) break;
+        reader.readOn(this.begin());
+      }
+    } finally {
+      this.#isPlanned = false;
+      if (this.#waiting > 0) this.#plan();
+    }
   }
 
-  /** Reads these in turn, and gives those that the turn is too short for. */
-  #read(readers: readonly Reader[]): Reader[] {
-    let next = 0;
-    while (next < readers.length && !this.isOver) readers[next++].readOn(this.begin());
-    return readers.slice(next);
+  get #waiting(): number {
+    return this.#fresh.length + this.#greedy.length;
+  }
+
+  #plan(): void {
+    if (this.#isPlanned) return;
+    this.#isPlanned = true;
+    this.#timing.nextTurn(() => this.#readOn());
   }
 }
 
 /** The one of this process. */
-export const sharedReading: Reading = new Reading();
+export const sharedReading: Reading = new Reading(systemTiming, () => sharedFlush.isBehind);

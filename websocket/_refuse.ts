@@ -3,6 +3,7 @@
 import { Buffer } from "node:buffer";
 import { STATUS_CODES } from "node:http";
 import type { Refusal } from "./_handshake.ts";
+import { sharedEndings } from "./_endings.ts";
 import { type Beating, sharedHeartbeat } from "./_heartbeat.ts";
 import type { UpgradeStream } from "./upgrade.ts";
 
@@ -39,6 +40,8 @@ class RefusedStream implements Beating {
   }
 
   beat(time: number): void {
-    if (time >= this.#deadline) this.#stream.destroy();
+    if (time < this.#deadline) return;
+    this.forget();
+    sharedEndings.add(this.#stream);
   }
 }

@@ -10,10 +10,70 @@ export interface Timing {
   nextTurn(callback: () => void): void;
 }
 
-/** The platform's. */
-export const systemTiming: Timing = {
-  now: () => performance.now(),
-  endOfTurn: (callback) => void setImmediate(callback),
-  // A chain of `setImmediate` keeps Deno 2.9 from reading any stream.
-  nextTurn: (callback) => void setTimeout(callback, 0),
-};
+/**
+ * The platform's event loop. Deno 2.9 reads no stream in a chain of immediates, nor while it finds an
+ * immediate and a timer that is due again and again: clients then wait for a second. So the timer of the
+ * next turn is set when the work at the end of this one has been done, and cannot be due by then.
+ */
+class SystemTiming implements Timing {
+  #atEnd: (() => void)[] = [];
+  #inNext: (() => void)[] = [];
+  #isEndPlanned = false;
+  #isNextPlanned = false;
+
+  now(): number {
+    return performance.now();
+  }
+
+  endOfTurn(callback: () => void): void {
+    this.#atEnd.push(callback);
+    this.#planEnd();
+  }
+
+  nextTurn(callback: () => void): void {
+    this.#inNext.push(callback);
+    this.#planEnd();
+  }
+
+  #planEnd(): void {
+    if (this.#isEndPlanned) return;
+    this.#isEndPlanned = true;
+    setImmediate(() => this.#end());
+  }
+
+  #end(): void {
+    const callbacks = this.#atEnd;
+    this.#atEnd = [];
+    this.#isEndPlanned = false;
+    runAll(callbacks, (rest) => {
+      this.#atEnd.unshift(...rest);
+      this.#planEnd();
+    });
+    if (this.#isNextPlanned || this.#inNext.length === 0) return;
+    this.#isNextPlanned = true;
+    setTimeout(() => this.#next(), 0);
+  }
+
+  #next(): void {
+    const callbacks = this.#inNext;
+    this.#inNext = [];
+    this.#isNextPlanned = false;
+    runAll(callbacks, (rest) => {
+      this.#inNext.unshift(...rest);
+      this.#planEnd();
+    });
+  }
+}
+
+/** Calls all of them. If one throws, the others are put off, and the error is the platform's to report. */
+function runAll(callbacks: readonly (() => void)[], putOff: (rest: (() => void)[]) => void): void {
+  let called = 0;
+  try {
+    while (called < callbacks.length) callbacks[called++]();
+  } finally {
+    if (called < callbacks.length) putOff(callbacks.slice(called));
+  }
+}
+
+/** The one of this process. */
+export const systemTiming: Timing = new SystemTiming();

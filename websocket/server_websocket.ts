@@ -116,7 +116,8 @@ export class ServerWebSocket {
 
   /**
    * Bytes that were sent, with the headers of their frames, and that the system has not taken yet.
-   * Up to 64 KiB of them may only be waiting for the turn to end.
+   * Up to 64 KiB of them may only be waiting for the turn to end, or 128 KiB while a busy process
+   * needs several turns to write to all sockets.
    */
   get bufferedAmount(): number {
     return this.#connection.bufferedBytes;

@@ -1,6 +1,7 @@
 /** The measurement that most scenarios are made of: how fast, at which cost. */
 
 import type { SaturateOrder } from "./load/orders.ts";
+import { busySeconds } from "./proc.ts";
 import type { Running } from "./running.ts";
 
 const MILLION = 1_000_000;
@@ -53,9 +54,30 @@ export interface Rates extends Record<string, number> {
   readonly cpuPerBroadcastMicros: number;
   /** How much of a core the generator used. */
   readonly generatorShare: number;
+  /** How much of a core everything else on the machine used: above all, other programs. */
+  readonly othersShare: number;
   /** Nodes and broker. */
   readonly peakBytes: number;
   readonly lost: number;
+}
+
+/** What others may use of a core in a measurement that counts; below this, clock ticks are too coarse. */
+const CALM_SHARE = 0.15;
+const MAX_ATTEMPTS = 4;
+
+/**
+ * Repeats a short measurement that other programs have disturbed, and gives the calmest attempt. Which one
+ * counts depends on what others did, never on how well the contender has done.
+ */
+export async function calmest<T extends { readonly rates: Rates }>(
+  attempt: () => Promise<T>,
+): Promise<T> {
+  let best = await attempt();
+  for (let i = 1; i < MAX_ATTEMPTS && best.rates.othersShare > CALM_SHARE; i++) {
+    const next = await attempt();
+    if (next.rates.othersShare < best.rates.othersShare) best = next;
+  }
+  return best;
 }
 
 /** Broadcasts as fast as deliveries come in. */
@@ -65,18 +87,22 @@ export async function saturate(
 ): Promise<{ rates: Rates; eachMs: readonly number[] }> {
   running.resetPeak();
   const before = running.cpuSeconds();
+  const busyBefore = busySeconds();
   const result = await running.generator.run({ op: "saturate", ...order });
+  const busy = busySeconds() - busyBefore;
   const after = running.cpuSeconds();
   const seconds = result.ms / 1000;
   const nodes = after.nodes - before.nodes;
   const broker = after.broker - before.broker;
+  const generator = after.generator - before.generator;
   const rates = {
     deliveriesPerSecond: result.perSecond,
     broadcastsPerSecond: result.perSecond * result.broadcasts / result.deliveries,
     cpuPerMillion: nodes / result.deliveries * MILLION,
     brokerCpuPerMillion: broker / result.deliveries * MILLION,
     cpuPerBroadcastMicros: (nodes + broker) / result.broadcasts * MILLION,
-    generatorShare: (after.generator - before.generator) / seconds,
+    generatorShare: generator / seconds,
+    othersShare: Math.max(0, busy - nodes - broker - generator) / seconds,
     peakBytes: running.peakBytes(),
     lost: result.lost,
   };

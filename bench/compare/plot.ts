@@ -31,8 +31,11 @@ const WIDTH = 960;
 const BAR_HEIGHT = 13;
 const PANEL_GAP = 34;
 const LINE_HEIGHT = 420;
-const NAME_MARGIN = 130;
+/** The widest that a letter of a name is on average, in the font of `STYLE`. */
+const LETTER_WIDTH = 7;
+const NAME_PADDING = 16;
 const LABEL_MARGIN = 42;
+const RIGHT_MARGIN = 110;
 const STYLE = "background: white; color: #222; font: 11px system-ui, sans-serif";
 
 /** A panel for each column and row, in each a bar for each name. */
@@ -47,9 +50,9 @@ export function drawBars(
     title,
     width: WIDTH,
     height: rows * (names.length * BAR_HEIGHT + PANEL_GAP) + 60,
-    marginLeft: NAME_MARGIN,
+    marginLeft: widthOf(names),
     marginBottom: LABEL_MARGIN,
-    marginRight: 110,
+    marginRight: RIGHT_MARGIN,
     color: colors(names),
     x: { label, type: log ? "log" : "linear", grid: true, ticks: 3, tickFormat: "~s" },
     y: { label: null, domain: names },
@@ -66,14 +69,15 @@ export function drawBars(
 
 /** A line for each name. */
 export function drawLines(title: string, points: readonly Point[], x: Axis, y: Axis): string {
+  const names = unique(points.map(({ name }) => name));
   return render({
     title,
     width: WIDTH,
     height: LINE_HEIGHT,
     marginLeft: 60,
     marginBottom: LABEL_MARGIN,
-    marginRight: NAME_MARGIN,
-    color: { ...colors(unique(points.map(({ name }) => name))), legend: false },
+    marginRight: widthOf(names),
+    color: { ...colors(names), legend: false },
     x: scale(x),
     y: { ...scale(y), grid: true },
     marks: [
@@ -84,6 +88,11 @@ export function drawLines(title: string, points: readonly Point[], x: Axis, y: A
       ),
     ],
   });
+}
+
+/** What the longest of these names takes beside a panel. */
+function widthOf(names: readonly string[]): number {
+  return Math.max(...names.map(({ length }) => length)) * LETTER_WIDTH + NAME_PADDING;
 }
 
 /** Where the name of each line goes: at its end, but not on top of another. */

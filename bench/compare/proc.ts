@@ -5,6 +5,9 @@ const TICKS_PER_SECOND = 100;
 /** Of `stat`, counted after the name of the program, which may contain anything. */
 const USER_TIME = 11;
 const SYSTEM_TIME = 12;
+/** Of the first line of `/proc/stat`: user to steal, of which idle and iowait are no work. */
+const STAT_TIMES = 8;
+const IDLE_TIMES = [3, 4];
 const KIB = 1024;
 /** Written to `clear_refs`: the peak of resident memory begins anew. */
 const RESET_PEAK = "5";
@@ -15,6 +18,13 @@ export function cpuSecondsOf(pid: number): number {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const ticks = Number(fields[USER_TIME] ?? 0) + Number(fields[SYSTEM_TIME] ?? 0);
   return ticks / TICKS_PER_SECOND;
+}
+
+/** Processor time so far of the whole machine, with what a hypervisor has given to others. */
+export function busySeconds(): number {
+  const [line] = Deno.readTextFileSync("/proc/stat").split("\n");
+  const ticks = line.split(/\s+/).slice(1, 1 + STAT_TIMES).map(Number);
+  return ticks.reduce((sum, n, i) => IDLE_TIMES.includes(i) ? sum : sum + n, 0) / TICKS_PER_SECOND;
 }
 
 /** Memory that is resident now. */

@@ -64,7 +64,8 @@ export function describe(results: Results): Section {
   const sections = [throughput, latency, oneNode, growth, badWeather];
   const { title } = results;
   const made = sections[results.scenario - 1](samples);
-  return { title, text: made.text.join("\n\n"), pictures: made.pictures };
+  const text = made.text.filter((part) => part !== "").join("\n\n");
+  return { title, text, pictures: made.pictures };
 }
 
 interface Made {
@@ -220,6 +221,7 @@ function oneNode(samples: Samples): Made {
         ["p50Ms", "p99Ms"].map((value) => short(median(some.values(key, value)))).join(" / "),
     ),
     RATIO,
+    othersNote(fanOut),
     table(
       [
         "memory",
@@ -249,6 +251,18 @@ function oneNode(samples: Samples): Made {
     log: true,
   });
   return { text, pictures: new Map([["one_node.svg", svg]]) };
+}
+
+/** Whether the machine was calm. */
+function othersNote(samples: Samples): string {
+  const shares = samples.all.map(({ values }) => values.othersShare).filter(Number.isFinite);
+  if (shares.length === 0) return "";
+  return "Everything else on the machine used " +
+    `${short(median(shares))} of a core in the median measurement and ${
+      short(Math.max(...shares))
+    } ` +
+    "in the worst. A measurement that others disturb is repeated, up to three times, and the one " +
+    "with the least of it counts.";
 }
 
 function growth(samples: Samples): Made {

@@ -252,6 +252,36 @@ Deno.test("a slow socket with a terminate method is terminated if it has not clo
   assertEquals(timers.pending, 0);
 });
 
+Deno.test("a turn terminates at most 50 of the slow sockets that are due", () => {
+  const sockets = Array.from({ length: 120 }, () => new TerminableSocket());
+  const terminated = () => sockets.filter((socket) => socket.terminated > 0).length;
+  const perTurn: number[] = [];
+  class Turns extends FakeTimers {
+    override setTimeout(callback: () => void, delayMs: number): number {
+      if (delayMs > 0) return super.setTimeout(callback, delayMs);
+      return super.setTimeout(() => {
+        perTurn.push(terminated());
+        callback();
+      }, delayMs);
+    }
+  }
+  const timers = new Turns();
+  const rooms = fakeRooms({ timers });
+  for (const socket of sockets) {
+    socket.closes = false;
+    rooms.join(socket, "lobby");
+    socket.bufferedAmount = 2 * MIB;
+  }
+  rooms.broadcast("lobby", "hello");
+
+  timers.advance(4_999);
+  assertEquals(terminated(), 0);
+  timers.advance(1);
+  assertEquals(perTurn, [50, 100, 120]);
+  assertEquals(sockets.map((socket) => socket.terminated), Array(120).fill(1));
+  assertEquals(timers.pending, 0);
+});
+
 Deno.test("a slow socket that closes in time is not terminated, and no timer is left", () => {
   const timers = new FakeTimers();
   const rooms = fakeRooms({ timers });

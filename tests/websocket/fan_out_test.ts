@@ -86,6 +86,57 @@ Deno.test("a socket writes 64 KiB before the turn ends, and they no longer count
   await endAll(socket);
 });
 
+Deno.test("sockets wait for the end of the turn, up to 128 KiB, when early writes have taken 10 ms", async () => {
+  const all = Array.from({ length: 40 }, () => accept());
+  for (const { stream } of all) {
+    const write = stream.write.bind(stream);
+    stream.write = (data) => {
+      const endsAt = performance.now() + 2;
+      while (performance.now() < endsAt);
+      return write(data);
+    };
+  }
+  const frame = frameOf(1020);
+  const sent: Uint8Array[] = [];
+  const sendAll = (frames: number) => {
+    for (let i = 0; i < frames; i++) {
+      for (const { socket } of all) socket.sendFrame(frame);
+      sent.push(frame);
+    }
+  };
+  const written = () => all.filter(({ stream }) => stream.writes.length > 0).length;
+  sendAll(64);
+  const early = written();
+  assert(early >= 1 && early <= 7, `${early} written early`);
+  sendAll(63);
+  assertEquals([written(), all[39].socket.bufferedAmount], [early, 127 * 1024]);
+  sendAll(1);
+  assertEquals([written(), all[39].socket.bufferedAmount], [40, 0]);
+  while (sharedFlush.waiting > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  for (const { stream } of all) assert(stream.written.equals(Buffer.concat(sent)));
+  await endAll(...all.map(({ socket }) => socket));
+});
+
+Deno.test("stalled clients that are closed together go on sharing what they have not been sent", async () => {
+  const all = Array.from({ length: 3 }, () => accept());
+  for (const { stream } of all) stream.room = 0;
+  const send = (bytes: number) => {
+    const frame = frameOf(bytes);
+    for (const { socket } of all) socket.sendFrame(frame);
+  };
+  send(70_000);
+  await turn();
+  // With what surrounds each in memory, they are just below 64 KiB, and above with the close frame.
+  for (let i = 0; i < 63; i++) send(764);
+  send(700);
+  for (const { socket } of all) socket.close(1013, "too slow");
+  const [a, b, c] = all.map(({ stream }) => stream.writes.at(-1));
+  assertEquals([a?.length, a?.at(-12)], [63 * 768 + 704 + 12, 0x88]);
+  assertStrictEquals(a, b);
+  assertStrictEquals(b, c);
+  await endAll(...all.map(({ socket }) => socket));
+});
+
 Deno.test("frames wait and are joined while the system takes nothing, and drain writes the rest", async () => {
   const { stream, socket } = accept();
   let drains = 0;

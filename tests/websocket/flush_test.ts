@@ -1,49 +1,115 @@
 import { assertEquals } from "@std/assert";
 import { encodeWebSocketText } from "../../codec/mod.ts";
-import { Flush } from "../../websocket/_flush.ts";
+import { Flush, type Flushable } from "../../websocket/_flush.ts";
 import { FrameList } from "../../websocket/_frame_list.ts";
 import { FakeTiming } from "./_fake_timing.ts";
+
+/** A socket with so many bytes to send. */
+function flushable(flush: () => void, collectedBytes = 100): Flushable {
+  return { collectedBytes, flush, write: flush };
+}
 
 Deno.test("a turn that sends nothing has no flush, and one that sends much has one", () => {
   const timing = new FakeTiming();
   const flush = new Flush(timing);
   assertEquals(timing.endTurn(), false);
   const flushed: number[] = [];
-  for (let i = 0; i < 100; i++) flush.add({ flush: () => flushed.push(i) });
+  for (let i = 0; i < 100; i++) flush.add(flushable(() => flushed.push(i)));
   assertEquals([timing.isIdle, flush.waiting], [false, 100]);
   timing.endTurn();
   assertEquals(flushed, Array.from({ length: 100 }, (_, i) => i));
   assertEquals([flush.waiting, timing.endTurn()], [0, false]);
 });
 
-Deno.test("a flush that takes 20 ms goes on in the next turn, where it was, before later sockets", () => {
+Deno.test("a flush that takes 10 ms goes on in the next turn, where it was, before later sockets", () => {
+  for (const bytes of [100, 10_000]) {
+    const timing = new FakeTiming();
+    const flush = new Flush(timing);
+    const flushed: number[] = [];
+    const socket = (i: number) =>
+      flushable(() => {
+        timing.nowMs += 1;
+        flushed.push(i);
+      }, bytes);
+    for (let i = 0; i < 50; i++) flush.add(socket(i));
+    assertEquals(flush.isBehind, false);
+    timing.endTurn();
+    // The clock is looked at every 8 sockets.
+    assertEquals([flushed.length, flush.waiting, flush.isBehind], [16, 34, true]);
+    flush.add(socket(50));
+    let turns = 1;
+    while (timing.endTurn()) turns++;
+    assertEquals([turns, flush.isBehind], [4, false]);
+    assertEquals(flushed, Array.from({ length: 51 }, (_, i) => i));
+  }
+});
+
+Deno.test("sockets with little to send are flushed before those with much, which do not wait for ever", () => {
+  const timing = new FakeTiming();
+  const flush = new Flush(timing);
+  let turn: string[] = [];
+  const socket = (kind: string, bytes: number) =>
+    flushable(() => {
+      timing.nowMs += 1;
+      turn.push(kind);
+    }, bytes);
+  const endTurn = () => {
+    turn = [];
+    timing.endTurn();
+    return turn;
+  };
+  for (let i = 0; i < 100; i++) flush.add(socket("heavy", 4097));
+  flush.add(socket("light", 4096));
+  assertEquals(endTurn(), ["light", ...Array(16).fill("heavy")]);
+  for (let i = 0; i < 5; i++) {
+    // More of the light ones come in each turn than it has time for.
+    for (let j = 0; j < 20; j++) flush.add(socket("light", 4096));
+    assertEquals(endTurn(), [...Array(8).fill("light"), ...Array(8).fill("heavy")]);
+  }
+});
+
+Deno.test("sockets are written before the turn ends for 10 ms at most", () => {
+  const timing = new FakeTiming();
+  const flush = new Flush(timing);
+  let writes = 0;
+  const socket = flushable(() => {
+    timing.nowMs += 4;
+    writes++;
+  }, 70_000);
+  for (let turn = 1; turn <= 3; turn++) {
+    const written = Array.from({ length: 5 }, () => flush.writeEarly(socket));
+    assertEquals([written, writes], [[true, true, true, false, false], 3 * turn]);
+    timing.endTurn();
+  }
+  assertEquals(timing.isIdle, true);
+});
+
+Deno.test("a queue that is never empty does not grow", () => {
   const timing = new FakeTiming();
   const flush = new Flush(timing);
   const flushed: number[] = [];
-  const socket = (i: number) => ({
-    flush: () => {
-      timing.nowMs += 1;
+  const socket = (i: number) =>
+    flushable(() => {
+      timing.nowMs += 0.01;
       flushed.push(i);
-    },
-  });
-  for (let i = 0; i < 100; i++) flush.add(socket(i));
-  timing.endTurn();
-  // The clock is looked at every 32 sockets.
-  assertEquals([flushed.length, flush.waiting], [32, 68]);
-  flush.add(socket(100));
-  let turns = 1;
-  while (timing.endTurn()) turns++;
-  assertEquals(turns, 4);
-  assertEquals(flushed, Array.from({ length: 101 }, (_, i) => i));
+    });
+  let added = 0;
+  for (; added < 3_000; added++) flush.add(socket(added));
+  for (let turn = 0; turn < 20; turn++) {
+    timing.endTurn();
+    for (const end = flushed.length + 3_000; added < end; added++) flush.add(socket(added));
+  }
+  while (timing.endTurn());
+  assertEquals(flushed, Array.from({ length: added }, (_, i) => i));
 });
 
 Deno.test("a flush that is over just when it would pause leaves nothing", () => {
   const timing = new FakeTiming();
   const flush = new Flush(timing);
-  for (let i = 0; i < 32; i++) flush.add({ flush: () => timing.nowMs += 1 });
+  for (let i = 0; i < 16; i++) flush.add(flushable(() => timing.nowMs += 1));
   timing.endTurn();
   assertEquals([flush.waiting, timing.endTurn()], [0, false]);
-  flush.add({ flush: () => {} });
+  flush.add(flushable(() => {}));
   assertEquals(timing.endTurn(), true);
 });
 
@@ -51,7 +117,7 @@ Deno.test("a socket that gets a frame while the flush runs is flushed again", ()
   const timing = new FakeTiming();
   const flush = new Flush(timing);
   let flushes = 0;
-  const socket = { flush: () => void (++flushes === 1 && flush.add(socket)) };
+  const socket = flushable(() => void (++flushes === 1 && flush.add(socket)));
   flush.add(socket);
   while (timing.endTurn());
   assertEquals(flushes, 2);

@@ -24,6 +24,57 @@ Deno.test("a turn reads for at most 10 ms, and one client for at most 2 ms", () 
   assertEquals([reading.isOver, timing.endTurn()], [false, false]);
 });
 
+Deno.test("greedy clients wait for up to five turns while writing is behind, and others do not", () => {
+  const timing = new FakeTiming();
+  let isBehind = true;
+  const reading = new Reading(timing, () => isBehind);
+  let read = "";
+  const greedy = {
+    readOn() {
+      read += "g";
+      timing.nowMs += 2;
+      reading.wait(greedy, true);
+    },
+  };
+  const modest = { readOn: () => void (read += "m") };
+  reading.wait(greedy, true);
+  const turnOf = () => {
+    read = "";
+    reading.wait(modest, false);
+    timing.endTurn();
+    return read;
+  };
+  const turns = (count: number) => Array.from({ length: count }, turnOf);
+  assertEquals(turns(6), ["m", "m", "m", "m", "mggggg", "m"]);
+  isBehind = false;
+  assertEquals(turns(2), ["mggggg", "mggggg"]);
+  isBehind = true;
+  assertEquals(turns(5), ["m", "m", "m", "m", "mggggg"]);
+});
+
+Deno.test("the clock is looked at after each frame that takes long, and less often after quick ones", () => {
+  const timing = new FakeTiming();
+  const reading = new Reading(timing);
+  let looks = 0;
+  timing.now = () => {
+    looks++;
+    return timing.nowMs;
+  };
+  const looksOf = (frames: number, ms: number) => {
+    const isOver = reading.begin();
+    looks = 0;
+    for (let i = 0; i < frames; i++) {
+      timing.nowMs += ms;
+      isOver();
+    }
+    return looks;
+  };
+  assertEquals(looksOf(10, 0.15), 10);
+  // After frame 1, 3, 7, and then every eighth.
+  assertEquals(looksOf(8 * 100, 0.001), 3 + 99);
+  timing.endTurn();
+});
+
 Deno.test("clients with more to read take turns of 2 ms, and a new one goes before them", () => {
   const timing = new FakeTiming();
   const reading = new Reading(timing);
@@ -90,6 +141,23 @@ Deno.test("a client that sends much at once is read over several turns, in order
   await later();
   assertEquals(greedy.stream.paused, false);
   await endAll(greedy.socket, modest.socket);
+});
+
+Deno.test("short chunks count against the turn as well, because handlers may take long", async () => {
+  const all = Array.from({ length: 12 }, () => accept());
+  await turn();
+  const heard: number[] = [];
+  for (const [i, { socket }] of all.entries()) {
+    socket.onmessage = () => {
+      heard.push(i);
+      burn(4);
+    };
+  }
+  for (const { stream } of all) stream.receive(clientFrame(OPCODE.TEXT, "x"));
+  assert(heard.length >= 1 && heard.length <= 3, `${heard.length} in the first turn`);
+  while (heard.length < all.length) await later();
+  assertEquals(heard, all.map((_, i) => i));
+  await endAll(...all.map(({ socket }) => socket));
 });
 
 Deno.test("bytes that wait to be read are forgotten when their socket ends", async () => {

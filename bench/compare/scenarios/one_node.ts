@@ -1,7 +1,7 @@
 /** 3: what one node can do by itself: a broadcast to many, memory of connections and memberships. */
 
 import type { JoinPlan } from "../load/orders.ts";
-import { aheadOf, saturate } from "../measure.ts";
+import { aheadOf, calmest, saturate } from "../measure.ts";
 import type { Running } from "../running.ts";
 import { placed, type Scenario, stageSteps } from "../scenario.ts";
 import { median, percentile } from "../stats.ts";
@@ -10,7 +10,7 @@ const CLIENTS = 1_000;
 /** Singly, and in a burst within one tick. */
 const TIMES = [1, 20];
 const BYTES = 64;
-const ROUNDS = 3;
+const ROUNDS = 5;
 const ROUND_MS = 600;
 const WARM_UP_MS = 300;
 const SET_UP_SECONDS = 2;
@@ -59,7 +59,7 @@ export const oneNode: Scenario = {
             ? { ahead: 0 }
             : aheadOf({ nodes: 1, clients, bytes: BYTES, perBroadcast });
           const order = { ms: ROUND_MS, bytes: BYTES, times, ...ahead };
-          const { rates, eachMs } = await saturate(running, order);
+          const { rates, eachMs } = await calmest(() => saturate(running, order));
           const sorted = [...eachMs].sort((a, b) => a - b);
           const values = times === 1
             ? { ...rates, p50Ms: median(sorted), p99Ms: percentile(sorted, 0.99) }

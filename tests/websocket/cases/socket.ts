@@ -424,7 +424,8 @@ export const SOCKET: Cases = {
         assert.equal(socket.bufferedAmount, 1004);
         for (let i = 0; i < 1000; i++) {
           socket.send("x".repeat(1000));
-          assert.ok(socket.bufferedAmount < 64 * 1024, `${socket.bufferedAmount} after ${i}`);
+          // 64 KiB, unless the machine is so busy that writing has taken too long in this turn.
+          assert.ok(socket.bufferedAmount < 128 * 1024, `${socket.bufferedAmount} after ${i}`);
         }
         for (let i = 0; i < 1001; i++) assert.equal((await client.next())?.payload.length, 1000);
         assert.equal(socket.bufferedAmount, 0);
