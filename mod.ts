@@ -1,8 +1,8 @@
 /**
  * roomcast: clustered WebSocket rooms.
  *
- * Sockets join named rooms, and a broadcast reaches every member, on whichever server its socket
- * lives. Servers find each other and form an encrypted mesh, so there is no broker to run.
+ * Sockets join named rooms, and a broadcast reaches every member, whichever server its socket is
+ * on. Servers find each other and form an encrypted mesh, so there is no broker to run.
  *
  * @example A chat server. Start it on several machines, and they are one chat
  * ```ts

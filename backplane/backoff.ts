@@ -2,8 +2,8 @@ const FIRST_DELAY_MS = 250;
 const MAX_DELAY_MS = 30_000;
 
 /**
- * The delay in milliseconds before the next try after `failures` failed ones: exponential with full
- * jitter, so from 0 to 500 ms after the first and from 0 to 30 s after many.
+ * The delay in milliseconds before the next attempt, after `failures` failed ones. It is
+ * exponential with full jitter: 0 to 500 ms after the first failure, 0 to 30 s after many.
  *
  * @param fraction random, from 0 up to 1.
  */

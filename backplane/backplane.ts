@@ -5,11 +5,11 @@ import type { MissedEvent, NodeDownEvent } from "./events.ts";
  * brokers implement it, and so can anything that takes bytes to other nodes.
  *
  * A message is an encoded ROOM_BROADCAST, ROOM_MESSAGE or ROOM_CLOSE (`docs/wire.md` has the
- * layouts). These rules make the whole sound:
+ * layouts). Every implementation follows these rules:
  *
  * - `publish` hands a message to every other node, and to the other subscriptions on this node.
  * - A message that arrives goes to the subscriptions on this node, and is never published again.
- * - From one node, messages reach another in the order in which they were published.
+ * - Messages from one node reach another in the order in which they were published.
  * - A dropped message is counted in the report or reported by an event.
  *
  * @example A backplane between the nodes of one process
@@ -39,7 +39,7 @@ import type { MissedEvent, NodeDownEvent } from "./events.ts";
 export interface Backplane {
   /**
    * Largest message that it carries, in bytes of the encoded message; 16 MiB if left out. `Rooms`
-   * refuses a larger one before anybody has heard it.
+   * refuses a larger one before it reaches anybody.
    */
   readonly maxMessageBytes?: number;
   /**
@@ -52,8 +52,8 @@ export interface Backplane {
    * except `from`. It returns without waiting. The bytes must not change afterwards, because a
    * backplane may keep them.
    *
-   * @param from the subscription that publishes, which does not hear its own message.
-   * @throws {FrameError} only for bytes that are no message; see {@linkcode checkMessage}.
+   * @param from the subscription that publishes, which does not receive its own message.
+   * @throws {FrameError} only for bytes that are not a message; see {@linkcode checkMessage}.
    */
   publish(message: Uint8Array, from?: Disposable): PublishReport;
   /**
@@ -66,11 +66,11 @@ export interface Backplane {
   subscribe(receive: (message: Uint8Array, from?: string) => void): Disposable;
   /**
    * Notes that a room has its first member on this node, so messages for it are wanted from now on.
-   * A backplane without this method brings the messages of all rooms.
+   * A backplane without this method delivers the messages of all rooms.
    *
    * `join` calls it and does not wait: it must return at once, must not throw and must not call the
    * `Rooms` that calls it. It does not affect what this node publishes itself. Messages of other
-   * nodes are heard once the announcement has reached them; {@linkcode ready} tells when.
+   * nodes arrive once the announcement has reached them; {@linkcode ready} tells when.
    *
    * Calls for one room alternate with those of {@linkcode closeRoom}. Several `Rooms` may share a
    * backplane. Each makes its own calls, and the room stays wanted while one of them has it open.
@@ -79,18 +79,22 @@ export interface Backplane {
   /** Notes that the last member of a room on this node has left. See {@linkcode openRoom}. */
   closeRoom?(room: string): void;
   /**
-   * Resolves when messages that reachable nodes publish from now on, for rooms that are open now,
-   * will be heard.
+   * Resolves when this node receives what reachable nodes publish from then on, for the rooms that
+   * were open at the call.
    */
   ready?(): Promise<void>;
+  // Generic, so that a class that extends `EventTarget` implements these methods.
   /** Calls `listener` whenever this node has missed messages. */
-  addEventListener?(type: "missed", listener: (event: MissedEvent) => void): void;
-  /** Calls `listener` whenever another node has gone. */
-  addEventListener?(type: "nodedown", listener: (event: NodeDownEvent) => void): void;
+  addEventListener?<E extends MissedEvent>(type: "missed", listener: (event: E) => void): void;
+  /** Calls `listener` whenever another node is gone. */
+  addEventListener?<E extends NodeDownEvent>(type: "nodedown", listener: (event: E) => void): void;
   /** Removes a listener. */
-  removeEventListener?(type: "missed", listener: (event: MissedEvent) => void): void;
+  removeEventListener?<E extends MissedEvent>(type: "missed", listener: (event: E) => void): void;
   /** Removes a listener. */
-  removeEventListener?(type: "nodedown", listener: (event: NodeDownEvent) => void): void;
+  removeEventListener?<E extends NodeDownEvent>(
+    type: "nodedown",
+    listener: (event: E) => void,
+  ): void;
 }
 
 /** What became of a published message. */

@@ -2,7 +2,7 @@ import { checkBroadcast, FrameError } from "../codec/mod.ts";
 
 /**
  * Checks a message that is to be published: its tag, its lengths and its size. The work does not
- * grow with the size of the message. The texts in it are checked by the nodes that deliver it.
+ * grow with the size of the message. The nodes that deliver it check its texts.
  *
  * @param maxMessageBytes the largest message that the backplane carries, in bytes.
  * @throws {FrameError} `wrong-tag` for anything but a ROOM_BROADCAST, ROOM_MESSAGE or ROOM_CLOSE,

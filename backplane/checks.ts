@@ -1,6 +1,6 @@
 /**
  * Checks of options. A value of the wrong type is a `TypeError`, a value out of range a
- * `RangeError`; both name the option, what is allowed and what came.
+ * `RangeError`; both name the option, the allowed values and the actual one.
  */
 
 /** The largest delay that a platform's timer takes, in milliseconds. */
@@ -13,10 +13,10 @@ export interface NumberRange {
 }
 
 /**
- * A whole number, or `fallback` if there is none.
+ * A whole number, or `fallback` if the option is left out.
  *
- * @throws {TypeError} if it is no number.
- * @throws {RangeError} if it is not whole or out of range.
+ * @throws {TypeError} if it is not a number.
+ * @throws {RangeError} if it is not whole, or out of range.
  */
 export function wholeNumber(
   option: string,
@@ -34,9 +34,9 @@ export function wholeNumber(
 }
 
 /**
- * One of several words, or the first if there is none.
+ * One of several words, or the first if the option is left out.
  *
- * @throws {TypeError} if it is no string.
+ * @throws {TypeError} if it is not a string.
  * @throws {RangeError} if it is another string.
  */
 export function oneOf<Word extends string>(
@@ -55,13 +55,23 @@ export function oneOf<Word extends string>(
 }
 
 /**
- * A boolean, or false if there is none.
+ * A boolean, or false if the option is left out.
  *
  * @throws {TypeError} for anything else.
  */
 export function checkBoolean(option: string, value: unknown = false): boolean {
   if (typeof value === "boolean") return value;
   throw new TypeError(`${option} must be true or false, got ${describe(value)}`);
+}
+
+/**
+ * Checks that a value is a string.
+ *
+ * @throws {TypeError} if it is not.
+ */
+export function checkString(option: string, value: unknown): asserts value is string {
+  if (typeof value === "string") return;
+  throw new TypeError(`${option} must be a string, got ${describe(value)}`);
 }
 
 /**
@@ -75,7 +85,7 @@ export function checkFunction(option: string, value: unknown): void {
 }
 
 /**
- * Checks that a value is an object; `parts` says what is expected in it.
+ * Checks that a value is an object. The error says which `parts` it should have.
  *
  * @throws {TypeError} if it is not.
  */

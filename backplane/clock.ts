@@ -2,17 +2,17 @@
 export interface Timers {
   /** Calls `callback` once after `delayMs` milliseconds. */
   setTimeout(callback: () => void, delayMs: number): unknown;
-  /** Cancels what `setTimeout` has returned. */
+  /** Cancels a timer that `setTimeout` returned. */
   clearTimeout(timer: unknown): void;
-  /** Has a timer keep the process alive, as it does at first. Left out where nothing does so. */
+  /** Makes a timer keep the process alive, as a new one does. Left out where timers never do. */
   refTimer?(timer: unknown): void;
-  /** Has a timer no longer keep the process alive. */
+  /** Makes a timer no longer keep the process alive. */
   unrefTimer?(timer: unknown): void;
 }
 
 /** Time, which a test can replace. */
 export interface Clock extends Timers {
-  /** Milliseconds since 1970 that never run backwards. */
+  /** Milliseconds since 1970. They never run backwards. */
   now(): number;
 }
 
@@ -50,7 +50,7 @@ export const systemClock: Clock = {
 /** The platform's clock, with timers that do not keep the process alive. */
 export const backgroundClock: Clock = { ...backgroundTimers, now: systemClock.now };
 
-/** Gives `size` random bytes, for secrets as well as for jitter. */
+/** Returns `size` random bytes, for secrets as well as for jitter. */
 export type RandomBytes = (size: number) => Uint8Array;
 
 /** The platform's cryptographic randomness. */

@@ -1,15 +1,15 @@
 import type { FrameErrorCode } from "../codec/mod.ts";
 
 /**
- * This node did not get messages that it should have got. It is dispatched at the moment when
- * catching up is possible, so an application can tell its clients to fetch what they lack.
+ * This node missed messages. The event is dispatched as soon as catching up is possible, so an
+ * application can tell its clients to fetch what they lack.
  */
 export class MissedEvent<Peer = unknown> extends Event {
   /** The link on which messages were lost; undefined on a broker. */
   readonly peer: Peer;
-  /** `nodeId` of the node whose messages were lost; undefined where nobody can tell. */
+  /** `nodeId` of the node whose messages were lost; undefined if nobody can tell. */
   readonly from: string | undefined;
-  /** How many messages; undefined where nobody can tell. */
+  /** How many messages; undefined if nobody can tell. */
   readonly count: number | undefined;
 
   /** Makes a `missed` event. */
@@ -21,9 +21,9 @@ export class MissedEvent<Peer = unknown> extends Event {
   }
 }
 
-/** Another node has gone: it has stopped, or this node has lost it. */
+/** Another node is gone: it has stopped, or this node has lost it. */
 export class NodeDownEvent extends Event {
-  /** What the node's messages had as `from`. */
+  /** The `from` of the node's messages. */
   readonly nodeId: string;
 
   /** Makes a `nodedown` event. */
@@ -33,7 +33,7 @@ export class NodeDownEvent extends Event {
   }
 }
 
-/** A message that arrived could not be decoded. It was dropped, and the link goes on. */
+/** A message that arrived could not be decoded. It was dropped, and the link stays up. */
 export class MalformedEvent<Peer = undefined> extends Event {
   /** The link on which it came; undefined on a broker. */
   readonly peer: Peer;
@@ -49,8 +49,8 @@ export class MalformedEvent<Peer = undefined> extends Event {
 }
 
 /**
- * A message did not fit the queue (`maxQueuedBytes`). It is dispatched once when an episode begins,
- * and again only after half of the queue has drained.
+ * A message did not fit the queue (`maxQueuedBytes`). The event is dispatched once, and again only
+ * after half of the queue has drained.
  */
 export class OverflowEvent<Peer = undefined> extends Event {
   /** The link whose queue is full; undefined on a broker. */
@@ -66,7 +66,7 @@ export class OverflowEvent<Peer = undefined> extends Event {
   }
 }
 
-/** Something could not be done: a link made, a topic subscribed to, a message handed over. */
+/** This node could not make a link, subscribe to a topic or hand over a message. */
 export class RefusedEvent<Code extends string = string> extends Event {
   /** The other end: a node's address, a broker's topic, or `"seeds"`. */
   readonly address: string;

@@ -2,10 +2,11 @@
  * The port between rooms and whatever connects nodes. `Rooms` publishes and subscribes through a
  * {@linkcode Backplane}; the mesh and the brokers implement it.
  *
- * To write a backplane of your own, implement the interface. {@linkcode checkMessage} checks what is
- * published, and {@linkcode Receivers} keeps the subscriptions. {@linkcode Backplane} has an example.
+ * To write a backplane of your own, implement the interface. {@linkcode checkMessage} checks a
+ * message that is to be published, and {@linkcode Receivers} keeps the subscriptions.
+ * {@linkcode Backplane} has an example.
  *
- * @example A node without others
+ * @example A backplane for a single node
  * ```ts
  * import { Rooms } from "@roomcast/roomcast/rooms";
  * import { type Backplane, Receivers } from "@roomcast/roomcast/backplane";
@@ -18,7 +19,7 @@
  *   },
  *   subscribe: (receive) => receivers.add(receive),
  * };
- * // Two Rooms on one backplane hear each other.
+ * // Two Rooms on one backplane reach each other.
  * const [a, b] = [new Rooms({ backplane }), new Rooms({ backplane })];
  * b.broadcast("lobby", "hello");
  * a[Symbol.dispose]();
@@ -39,5 +40,7 @@ export {
   OverflowEvent,
   RefusedEvent,
 } from "./events.ts";
+export type { OnError } from "./errors.ts";
+export { GuardedEventTarget } from "./guarded_event_target.ts";
 export { type Receive, Receivers } from "./receivers.ts";
 export type { TypedEventTarget } from "./typed_event_target.ts";

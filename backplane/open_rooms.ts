@@ -1,6 +1,6 @@
 /**
- * The rooms that are open on a backplane. Several `Rooms` may share one, so it counts: other nodes
- * hear of the first that opens a room and of the last that closes it.
+ * The rooms that are open on a backplane. Several `Rooms` may share one, so it counts them: other
+ * nodes hear only of the first that opens a room and of the last that closes it.
  */
 export class OpenRooms {
   readonly #counts = new Map<string, number>();

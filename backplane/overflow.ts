@@ -1,4 +1,4 @@
-/** Episodes of a full queue: reports the first drop of each. */
+/** Reports the first drop of each episode in which a queue is full. */
 export class Overflow {
   readonly #maxBytes: number;
   readonly #report: () => void;
@@ -10,7 +10,7 @@ export class Overflow {
     this.#report = report;
   }
 
-  /** The queue has drained to `queuedBytes`. Half empty ends the episode. */
+  /** The queue has drained to `queuedBytes`. The episode ends when it is half empty. */
   drained(queuedBytes: number): void {
     if (queuedBytes <= this.#maxBytes / 2) this.#overflowing = false;
   }
@@ -19,7 +19,7 @@ export class Overflow {
   dropped(): void {
     if (this.#overflowing) return;
     this.#overflowing = true;
-    // Later, so that a listener that publishes does not do so in the middle of a publish.
+    // In a microtask, so that a listener cannot publish in the middle of a publish.
     queueMicrotask(this.#report);
   }
 }

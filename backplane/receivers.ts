@@ -1,4 +1,5 @@
 import { FrameError } from "../codec/mod.ts";
+import { checkFunction } from "./checks.ts";
 
 /** Called with each message and the `nodeId` of the node that published it, if known. */
 export type Receive = (message: Uint8Array, from?: string) => void;
@@ -10,7 +11,7 @@ interface Subscription extends Disposable {
 
 /** The subscriptions on one backplane. */
 export class Receivers {
-  /** Replaced, never changed: receivers may subscribe and unsubscribe during a delivery. */
+  /** Replaced, never modified: receivers may subscribe and unsubscribe during a delivery. */
   #subscriptions: readonly Subscription[] = [];
   readonly #onError: (error: unknown) => void;
 
@@ -19,8 +20,13 @@ export class Receivers {
     this.#onError = onError;
   }
 
-  /** Adds a subscription, which lasts until it is disposed. */
+  /**
+   * Adds a subscription, which lasts until it is disposed.
+   *
+   * @throws {TypeError} if `receive` is not a function.
+   */
   add(receive: Receive): Disposable {
+    checkFunction("receive", receive);
     const subscription = {
       receive,
       ended: false,
@@ -34,8 +40,8 @@ export class Receivers {
   }
 
   /**
-   * Hands a message from another node to every subscription. One that throws does not keep the
-   * message from the others.
+   * Hands a message from another node to every subscription. If one of them throws, the others
+   * still get the message.
    *
    * @throws {FrameError} what the first subscription that cannot decode the message throws.
    */

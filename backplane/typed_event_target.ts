@@ -1,4 +1,4 @@
-/** An event target that knows its events: `Events` has their classes by type. */
+/** An event target with typed events: `Events` maps each type to its class of event. */
 export interface TypedEventTarget<Events> extends EventTarget {
   /** Calls `listener` with each event of a type. */
   addEventListener<Type extends keyof Events & string>(
@@ -6,7 +6,7 @@ export interface TypedEventTarget<Events> extends EventTarget {
     listener: (event: Events[Type]) => void,
     options?: boolean | AddEventListenerOptions,
   ): void;
-  /** As any event target. */
+  /** As on any event target. */
   addEventListener(
     type: string,
     listener: EventListenerOrEventListenerObject | null,
@@ -18,7 +18,7 @@ export interface TypedEventTarget<Events> extends EventTarget {
     listener: (event: Events[Type]) => void,
     options?: boolean | EventListenerOptions,
   ): void;
-  /** As any event target. */
+  /** As on any event target. */
   removeEventListener(
     type: string,
     listener: EventListenerOrEventListenerObject | null,

@@ -371,8 +371,9 @@ function format(value: number): string {
 async function main(): Promise<void> {
   const brokers = new Map<BrokerName, Broker>();
   for (const name of ["nats", "redis"] as const) {
-    if (findBroker(name) === undefined) console.error(`Without ${name}. ${brokerHint(name)}`);
-    else brokers.set(name, await Broker.start(name));
+    if (findBroker(name) === undefined) {
+      console.error(`Skipping ${name}: it is not installed. ${brokerHint(name)}`);
+    } else brokers.set(name, await Broker.start(name));
   }
   const columns = ["messages/s", "of mesh", "p50 / p99"];
   const titles = ["64 B", "1 KiB"].flatMap((size) => columns.map((column) => `${size} ${column}`));

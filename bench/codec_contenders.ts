@@ -239,7 +239,7 @@ async function loadMsgpackr(): Promise<Contender | undefined> {
       },
     };
   }
-  console.warn("msgpackr is not there and left out: see bench/codec_contenders.ts");
+  console.warn("Skipping msgpackr: it is not installed; see bench/codec_contenders.ts");
   return undefined;
 }
 

@@ -35,6 +35,7 @@ function start(n: number): Instance {
     limits: LIMITS,
     random: Math.random,
     send: (message) => sent.push(message),
+    onError: console.error,
     joined: () => {},
     left: () => {},
   }, now);

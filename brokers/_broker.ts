@@ -1,6 +1,6 @@
 /**
  * What a broker has been handed and has not confirmed. After the connection breaks, a new object
- * takes its place. Confirmations that come late are counted off the old one and change nothing.
+ * takes its place. Late confirmations only change the old object, which nobody uses any more.
  */
 export interface Outstanding {
   messages: number;
@@ -19,32 +19,35 @@ export interface Reach {
   readonly hears: boolean;
 }
 
-/**
- * What {@linkcode BrokerNode} needs of a broker. No method except `publish` and `ready` may throw.
- */
+/** What {@linkcode BrokerNode} needs. Only `publish`, `ready` and `sends` may throw. */
 export interface Broker {
   /** Largest payload that it carries, in bytes. */
   readonly maxPayloadBytes: number;
   /** The state now. Changes are reported to {@linkcode BrokerListener.onReach}. */
   readonly reach: Reach;
   /**
-   * Hands over a payload that has been added to `outstanding`, and takes it off there once the
-   * broker has confirmed it. Returns false if the broker is out of reach; this may be known before
-   * `onReach` has reported it.
+   * Hands over a payload that the caller has added to `outstanding`, and subtracts it there once
+   * the broker has confirmed it. Returns false if the broker is out of reach; this may be known
+   * before `onReach` has reported it.
    */
   publish(topic: string, payload: Uint8Array, outstanding: Outstanding): boolean;
   /**
-   * Wants what is published on a topic, now and on every new connection. For a topic that has been
-   * refused, this asks again.
+   * Subscribes to a topic, now and on every new connection. If the broker has refused the topic,
+   * this asks again.
    */
   subscribe(topic: string): void;
-  /** Stops wanting a topic. */
+  /** Unsubscribes from a topic. */
   unsubscribe(topic: string): void;
   /**
    * Resolves when every subscription that is wanted now is in force or has been refused. Rejects
    * with a `BrokerError` if the client has been closed for good.
    */
   ready(): Promise<void>;
+  /**
+   * Resolves when messages can be handed over. Rejects with a `BrokerError` if the client has been
+   * closed for good.
+   */
+  sends(): Promise<void>;
   /**
    * Ends all subscriptions and removes all listeners from the client. Resolves when the broker has
    * confirmed it, or when `limit` has resolved.
@@ -56,7 +59,7 @@ export interface Broker {
 export interface BrokerListener {
   onPayload(payload: Uint8Array): void;
   onReach(reach: Reach): void;
-  /** Something has been taken off an `Outstanding`. */
+  /** Something has been subtracted from an `Outstanding`. */
   onConfirmed(): void;
   /** The broker has refused to subscribe to a wanted topic, or has ended its subscription. */
   onRefused(topic: string, cause: unknown): void;

@@ -2,8 +2,10 @@ import type { PublishReport } from "../backplane/backplane.ts";
 import { checkMessage } from "../backplane/check_message.ts";
 import { checkFunction, oneOf, wholeNumber } from "../backplane/checks.ts";
 import { systemRandom, systemTimers, type Timers } from "../backplane/clock.ts";
+import { printError } from "../backplane/errors.ts";
 import { MalformedEvent, MissedEvent, OverflowEvent, RefusedEvent } from "../backplane/events.ts";
-import { toHex } from "../backplane/hex.ts";
+import { GuardedEventTarget } from "../backplane/guarded_event_target.ts";
+import { toHex } from "../codec/hex.ts";
 import { OpenRooms } from "../backplane/open_rooms.ts";
 import { Overflow } from "../backplane/overflow.ts";
 import { Receivers } from "../backplane/receivers.ts";
@@ -16,7 +18,7 @@ import { RefusedTopics } from "./_refused_topics.ts";
 import { clusterTopic, isTopicOf, roomTopic } from "./_topics.ts";
 import type { BrokerBackplane, BrokerOptions, BrokerStats } from "./broker_backplane.ts";
 import { BrokerError } from "./broker_error.ts";
-import { type BrokerRefusedCode, DownEvent, UpEvent } from "./events.ts";
+import { type BrokerEventMap, type BrokerRefusedCode, DownEvent, UpEvent } from "./events.ts";
 
 /** How long the broker may take at shutdown to confirm what it was handed. */
 const LEAVE_LIMIT_MS = 2_000;
@@ -30,7 +32,7 @@ interface Parcel {
 }
 
 /** What NATS and Redis have in common: everything except how bytes get there. */
-export class BrokerNode extends EventTarget implements BrokerBackplane {
+export class BrokerNode extends GuardedEventTarget<BrokerEventMap> implements BrokerBackplane {
   readonly nodeId: string;
   readonly openRoom: ((room: string) => void) | undefined;
   readonly closeRoom: ((room: string) => void) | undefined;
@@ -48,9 +50,9 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
   readonly #refused: RefusedTopics;
   readonly #overflow: Overflow;
   #outstanding: Outstanding = { messages: 0, bytes: 0, current: true };
-  /** What the broker says of itself. */
+  /** The state that the broker has reported. */
   #brokerReach: Reach;
-  /** What events have said. */
+  /** The state that events have reported. */
   #reach: Reach;
   /** True if messages may have been missed since the last `missed` event. */
   #mayHaveMissed = false;
@@ -67,7 +69,7 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
   #malformed = 0;
 
   constructor(options: BrokerOptions, start: (listener: BrokerListener) => Broker) {
-    super();
+    super(printError);
     const { timers = systemTimers, randomBytes = systemRandom } = options;
     this.#cluster = checkCluster(options.cluster);
     this.#byRoom = oneOf("interest", options.interest, ["cluster", "room"]) === "room";
@@ -142,7 +144,7 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
 
   async ready(): Promise<void> {
     this.#checkRunning();
-    await this.#broker.ready();
+    await Promise.all([this.#broker.ready(), this.#broker.sends()]);
     this.#checkRunning();
     const refusal = this.#refused.first;
     // A room that is refused must not keep others waiting: its name may come from a client.
@@ -167,8 +169,8 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
 
   #publish(message: Uint8Array): PublishReport {
     const parcels = this.#parcels(message);
-    // While they are cut off, clients keep whatever they are given, without a limit, and may or may
-    // not send it later. A message that is late by an outage is of no use to a room.
+    // While it is disconnected, a client keeps whatever it is given, without a limit, and may or
+    // may not send it later. A message that arrives after an outage is of no use to a room.
     if (!this.#reach.sends) return this.#drop();
     const { bytes } = this.#outstanding;
     const size = parcels.reduce((sum, parcel) => sum + sealedSize(parcel), 0);
@@ -198,7 +200,7 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
     try {
       isSent = this.#broker.publish(topic, seal(this.#self, message), outstanding);
     } catch (cause) {
-      // Later, so that a listener that publishes does not do so in the middle of a publish.
+      // In a microtask, so that a listener cannot publish in the middle of a publish.
       queueMicrotask(() => this.#reportRefused(topic, "publish-refused", cause));
     }
     if (isSent) {
@@ -246,13 +248,13 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
   #onReach(reach: Reach): void {
     const before = this.#brokerReach;
     this.#brokerReach = reach;
-    // All subscriptions are asked for on the next connection, the refused ones among them.
+    // The next connection asks for all subscriptions again, including the refused ones.
     if (before.hears && !reach.hears) this.#refused.beginRound();
     if (!before.hears && reach.hears) this.#refused.endRound();
     this.#update();
   }
 
-  /** Reports what has changed: a node whose only subscription is refused hears nothing. */
+  /** Reports what has changed. A node whose only subscription is refused receives nothing. */
   #update(): void {
     const before = this.#reach;
     const { sends } = this.#brokerReach;
@@ -275,9 +277,7 @@ export class BrokerNode extends EventTarget implements BrokerBackplane {
     if (sends && hears && this.#mayHaveMissed) this.#reportMissed();
   }
 
-  /**
-   * Starts to count from zero on the next connection. Returns the messages that are unconfirmed.
-   */
+  /** Starts a new count for the next connection. Returns how many messages are unconfirmed. */
   #breakOff(): number {
     const { messages } = this.#outstanding;
     this.#outstanding.current = false;

@@ -14,9 +14,9 @@ export interface Copy {
 
 /**
  * Splits a message that {@linkcode checkMessage} has accepted into one for each of its rooms,
- * because each room has a topic of its own (`docs/wire.md`, "Brokers"). Each copy excepts the rooms
- * of the copies before it, so a member of several rooms hears the message once. A copy is never
- * larger than the message.
+ * because each room has a topic of its own (`docs/wire.md`, "Brokers"). Each copy excludes the
+ * rooms of the copies before it, so a member of several rooms receives the message once. A copy is
+ * never larger than the message.
  *
  * @throws {FrameError} `invalid-utf8`.
  */
@@ -27,7 +27,7 @@ export function copiesByRoom(message: Uint8Array, names: RoomNames): Copy[] {
   const except = new Set(view.except(names));
   const copies: Copy[] = [];
   for (const room of rooms) {
-    // An excepted room, or one that is named twice: the copy would reach nobody.
+    // An excluded room, or one that is named twice: the copy would reach nobody.
     if (except.has(room)) continue;
     copies.push({ room, message: encodeCopy(view, room, [...except]) });
     except.add(room);
@@ -37,7 +37,7 @@ export function copiesByRoom(message: Uint8Array, names: RoomNames): Copy[] {
 
 function encodeCopy(view: BroadcastView, room: string, except: readonly string[]): Uint8Array {
   const message = view.messageBytes();
-  // Older nodes understand this one.
+  // Older nodes understand this message too.
   if (view.isText && except.length === 0) return encodeRoomBroadcast(room, message);
   return encodeRoomMessage({ rooms: [room], except, message }, { utf8: view.isText });
 }

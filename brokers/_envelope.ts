@@ -9,11 +9,11 @@
  * ```
  *
  * A broker hands a message to every subscriber, its publisher included (Redis always, NATS unless
- * the connection was made with `noEcho`). So each node drops what has its own id. The id is random
- * and proves nothing.
+ * the connection was made with `noEcho`). So each node drops messages with its own id. The id is
+ * random and proves nothing.
  */
 
-import { toHex } from "../backplane/hex.ts";
+import { toHex } from "../codec/hex.ts";
 import { ENVELOPE, FrameError } from "../codec/mod.ts";
 
 const SENDER_START = 1;

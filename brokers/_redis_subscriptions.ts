@@ -1,6 +1,6 @@
 import { BrokerError } from "./broker_error.ts";
 
-/** Channels in one command. It bounds the length of a command, not the number of channels. */
+/** Most channels in one command. It bounds the length of a command, not the number of channels. */
 const BATCH = 500;
 
 /** The commands that subscribe. */
@@ -15,9 +15,9 @@ export interface SubscribeCommands {
  * Brings the subscriptions of one connection in line with what is wanted.
  *
  * At most one round of commands is under way. What changes meanwhile waits as a set of names, so
- * nothing piles up when rooms come and go faster than the broker answers. On a new connection,
- * everything is asked for again, whatever has become of the commands on the old one: clients may
- * resend them, fail them, or never settle them.
+ * nothing piles up when rooms come and go faster than the broker answers. On a new connection, it
+ * asks for everything again, whatever became of the commands on the old one: clients may resend
+ * them, fail them, or never settle them.
  */
 export class RedisSubscriptions {
   readonly #commands: SubscribeCommands;
@@ -26,8 +26,8 @@ export class RedisSubscriptions {
   /** Channels that the broker has confirmed on this connection. */
   readonly #inForce = new Set<string>();
   /**
-   * Channels that the client was told to subscribe to, until it has confirmed the opposite. A
-   * client may subscribe to them again by itself on a new connection.
+   * Channels that the client was told to subscribe to, until it has confirmed that it has
+   * unsubscribed. A client may subscribe to them again by itself on a new connection.
    */
   readonly #told = new Set<string>();
   /** Channels that may differ from `#wanted`. */
@@ -87,7 +87,7 @@ export class RedisSubscriptions {
     if (this.#leaving) this.#forget();
   }
 
-  /** There will be no other, unless somebody tells the client to connect after all. */
+  /** There will be no other connection, unless somebody tells the client to connect after all. */
   ended(): void {
     this.#ended = true;
     for (const { promise } of this.#waiting) promise.reject(noConnection());
@@ -120,17 +120,19 @@ export class RedisSubscriptions {
     await this.ready();
   }
 
-  /** Tells a client that is cut off to forget its channels: it might subscribe to them again. */
+  /**
+   * Tells a disconnected client to forget its channels, because it might subscribe to them again.
+   */
   #forget(): void {
     const channels = [...this.#told];
     for (let at = 0; at < channels.length; at += BATCH) {
-      // It fails on clients that keep no commands while they are cut off.
+      // It fails on clients that keep no commands while they are disconnected.
       this.#commands.unsubscribe(channels.slice(at, at + BATCH)).catch(() => {});
     }
     this.#count(Infinity);
   }
 
-  /** So many channels have been settled. */
+  /** Counts channels that have been settled. */
   #count(channels: number): void {
     this.#waiting = this.#waiting.filter((waiting) => {
       waiting.remaining -= channels;
@@ -204,8 +206,8 @@ export class RedisSubscriptions {
         if (channels.length > 1) return void await oneByOne();
         return this.#onRefused(channels[0], cause);
       }
-      // Valkey refuses to end a subscription that it does not know. If one should remain all the
-      // same, its messages are not wanted and are ignored.
+      // Valkey refuses to end a subscription that it does not know. If one remains all the same,
+      // its messages are ignored.
     }
     if (connection !== this.#connection) return;
     for (const channel of channels) {
@@ -219,6 +221,7 @@ export class RedisSubscriptions {
   }
 }
 
-function noConnection(): BrokerError {
+/** The client has ended, so it will never answer. */
+export function noConnection(): BrokerError {
   return new BrokerError("closed", "the connection to Redis has been closed");
 }

@@ -10,8 +10,8 @@ export interface Refusal {
 
 /**
  * The topics that a broker refuses, and when to ask for them again: with exponential backoff, until
- * they are granted or no longer wanted. Permissions are repaired without notice, so only asking
- * tells. One timer serves all topics.
+ * they are granted or no longer wanted. A broker does not say when a permission has been repaired,
+ * so only asking tells. One timer serves all topics.
  *
  * Topics are asked for in rounds: at the start, on each new connection, and when the timer fires. A
  * topic that was refused in an earlier round and not in this one has been granted.
@@ -43,13 +43,13 @@ export class RefusedTopics {
     return this.#refusals.size;
   }
 
-  /** One that is refused, if any. */
+  /** One of the refused topics, if any. */
   get first(): Refusal | undefined {
     for (const [topic, { cause }] of this.#refusals) return { topic, cause };
     return undefined;
   }
 
-  /** Those that are refused. */
+  /** The refused topics. */
   topics(): string[] {
     return [...this.#refusals.keys()];
   }
@@ -83,7 +83,7 @@ export class RefusedTopics {
     return this.size < before;
   }
 
-  /** Asks no more. */
+  /** Stops asking. */
   stop(): void {
     this.#stopped = true;
     this.#forget();
@@ -94,7 +94,7 @@ export class RefusedTopics {
     this.#rest();
   }
 
-  /** Lets go of the timer if nothing is refused. */
+  /** Stops the timer if nothing is refused. */
   #rest(): void {
     if (this.size > 0) return;
     this.#failures = 0;
@@ -115,7 +115,7 @@ export class RefusedTopics {
     try {
       await this.#ask();
     } catch {
-      // The client has been closed for good. Should it be opened after all, that is a new round.
+      // The client has been closed for good. If it is opened after all, that begins a new round.
       this.#forget();
     }
     this.#asking = false;

@@ -30,7 +30,7 @@ export interface BrokerStats {
  * A backplane over a broker that stands between the nodes.
  *
  * {@linkcode BrokerEventMap} lists its events. There is no `nodedown`: a broker does not say which
- * nodes are connected to it.
+ * nodes are connected to it. What a listener throws goes to `console.error`.
  */
 export interface BrokerBackplane
   extends
@@ -40,8 +40,8 @@ export interface BrokerBackplane
   /** 16 hexadecimal digits, chosen at random when the backplane is made. */
   readonly nodeId: string;
   /**
-   * True while messages can be sent and heard: the broker is within reach and the subscriptions are
-   * in force. It is true from `up` to `down`.
+   * True while messages can be sent and received: the broker is within reach and the subscriptions
+   * are in force. It is true from `up` to `down`.
    *
    * With `interest: "room"`, it says nothing about single rooms: if the subscription of a room is
    * refused, a `refused` event names the topic.
@@ -54,8 +54,8 @@ export interface BrokerBackplane
   /**
    * Hands an encoded ROOM_BROADCAST, ROOM_MESSAGE or ROOM_CLOSE to the broker and to the other
    * subscriptions on this node, and returns at once. The nodes behind a broker cannot be counted:
-   * `peers` is 1 if the message has been handed over, and `dropped` is 1 if it, or a part of it,
-   * has not. After shutdown both are 0.
+   * `peers` is 1 if the message or a part of it has been handed over, and `dropped` is 1 if the
+   * message or a part of it has not. After shutdown both are 0.
    *
    * With `interest: "room"`, a message to several rooms is handed over as one copy for each room.
    * The queue takes all copies or none.
@@ -70,15 +70,15 @@ export interface BrokerBackplane
    */
   subscribe(receive: (message: Uint8Array, from?: string) => void): Disposable;
   /**
-   * Resolves when the broker has confirmed the subscriptions of this node: to the cluster, or to every
-   * room that is open now. What another node publishes from then on is heard. While the broker is out
-   * of reach, this waits. With `interest: "room"`, it does not wait for a room that is refused, which a
-   * `refused` event has reported by then.
+   * Resolves when this node can publish and the broker has confirmed its subscriptions: to the
+   * cluster, or to every room that is open now. From then on, this node receives what other nodes
+   * publish. While the broker is out of reach, this waits. With `interest: "room"`, it does not wait
+   * for a room that is refused; by then, a `refused` event has reported that room.
    *
-   * @throws {BrokerError} `subscribe-refused` if the broker refuses the subscription to the cluster.
-   * The backplane goes on asking, so calling this again later may succeed. `closed` if the client has
-   * been closed for good, and `shut-down` after {@linkcode shutdown}; both also reject calls that are
-   * waiting.
+   * @throws {BrokerError} `subscribe-refused` if the broker refuses the subscription to the
+   * cluster. The backplane goes on asking, so calling this again later may succeed. `closed` if the
+   * client has been closed for good, and `shut-down` after {@linkcode shutdown}; both also reject
+   * calls that are waiting.
    */
   ready(): Promise<void>;
   /**
@@ -92,15 +92,15 @@ export interface BrokerBackplane
 /** Options that the backplanes over a broker have in common. */
 export interface BrokerOptions {
   /**
-   * Name of the cluster: nodes with the same name hear each other. 1 to 64 ASCII letters, digits,
-   * `-` and `_`. It keeps clusters apart, and is no secret.
+   * Name of the cluster: nodes with the same name reach each other. 1 to 64 ASCII letters, digits,
+   * `-` and `_`. It keeps clusters apart, and is not a secret.
    */
   cluster: string;
   /**
    * What this node asks the broker for. `"cluster"` (the default) is one topic for all rooms.
    * `"room"` is a topic for each room with members here, so the broker sends a message only to
    * nodes that have members. **It must be the same on all nodes**: nodes with different interests
-   * do not hear each other.
+   * do not reach each other.
    */
   interest?: "cluster" | "room";
   /** Largest encoded message in bytes. Default: 16 MiB. The broker's own limit may be lower. */
@@ -112,6 +112,6 @@ export interface BrokerOptions {
   maxQueuedBytes?: number;
   /** Default: the platform's. */
   timers?: Timers;
-  /** Gives random bytes, for the node's id and for backoff. Default: the platform's. */
+  /** Returns random bytes, for the node's id and for backoff. Default: the platform's. */
   randomBytes?: RandomBytes;
 }

@@ -7,7 +7,7 @@ import type {
 
 /** The broker is within reach in both directions, and the subscriptions are in force. */
 export class UpEvent extends Event {
-  /** Messages that were dropped since this was last the case. */
+  /** Messages that were dropped since the broker was last within reach. */
   readonly dropped: number;
 
   /** Makes an `up` event. */
@@ -19,7 +19,7 @@ export class UpEvent extends Event {
 
 /**
  * The broker is out of reach, or has ended the subscription to the cluster's topic. Redis has two
- * connections: each that breaks has its own event, also if it breaks again before `up`.
+ * connections. Each of them that breaks has its own event, even if it breaks again before `up`.
  */
 export class DownEvent extends Event {
   /** False: messages that are published are dropped until `up`. */
@@ -65,9 +65,10 @@ export interface BrokerEventMap {
   /** A message did not fit, because too much is unconfirmed (`maxQueuedBytes`). */
   overflow: OverflowEvent;
   /**
-   * Messages of other nodes may not have reached this node. It follows `up` after a time in which
-   * this node could not hear. With `interest: "room"` it also says that a subscription that had
-   * been refused is in force. Nobody knows how many messages there were, nor from which nodes.
+   * Messages of other nodes may not have reached this node. The event follows `up` if this node
+   * could not receive for a while. With `interest: "room"` it is also dispatched when a refused
+   * subscription has come into force. Nobody knows how many messages there were, nor from which
+   * nodes.
    */
   missed: MissedEvent<undefined>;
   /** The broker refused a subscription or a message. The topic is the event's `address`. */

@@ -1,28 +1,28 @@
 /**
- * A backplane over NATS: for servers that have one already, or for hundreds of servers.
+ * A backplane over NATS, for applications that have NATS already, or hundreds of servers.
  *
  * You make the connection, with `@nats-io/transport-node` or any other client of the nats-core
- * family, and it stays yours: authentication, TLS and reconnecting are its options. Whoever may
- * publish on the cluster's subjects is a member of the cluster, and whoever may subscribe to them
- * reads everything. NATS's permissions decide who that is.
+ * family, and it stays yours: authentication, TLS and reconnecting are its options. A client that
+ * may publish on the cluster's subjects is a member of the cluster, and a client that may subscribe
+ * to them reads everything. NATS's permissions decide which clients may.
  *
  * **Subjects.** `roomcast.<cluster>` carries all rooms. With `interest: "room"`, each room has its
  * own subject, `roomcast.<cluster>.<encoded name>`, and a node subscribes to it while the room has
  * members there. `docs/wire.md` has the layout of payloads and the encoding of names.
  *
- * **When a message is heard.** With `interest: "cluster"`, from the moment of `join`. With
- * `"room"`, `join` sends the subscription and does not wait for it, and what reaches the NATS
- * server earlier is not heard. A reply to something that this node published after the join is
- * heard, because the server reads one connection in order. (In a cluster of NATS servers, this
- * holds once interest has spread there.) `ready()` waits for the subscriptions.
+ * **When messages arrive.** With `interest: "cluster"`, they arrive from the moment of `join`. With
+ * `"room"`, `join` sends the subscription and does not wait for it, so a message that reaches the
+ * NATS server earlier does not arrive. A reply to something that this node published after the join
+ * does arrive, because the server reads one connection in order. (In a cluster of NATS servers,
+ * this holds once interest has spread there.) `ready()` waits for the subscriptions.
  *
  * **Delivery** is at most once, and keeps the order of one sender. While the server is out of
  * reach, nothing is kept: each message is reported as dropped, and delivery resumes when the client
  * has reconnected. `down` counts the messages that were handed over and unconfirmed when the
- * connection broke. `missed` follows `up` if this node could not hear for a while. A NATS server
+ * connection broke. `missed` follows `up` if this node could not receive for a while. A NATS server
  * disconnects a node that reads too slowly, which is also reported as `down`.
  *
- * **Options of the connection.** Four of its defaults do not suit a server that runs for long:
+ * **Options of the connection.** Four of its defaults do not suit a long-running server:
  *
  * - `maxReconnectAttempts: -1`: otherwise the client gives up after ten attempts.
  * - `ignoreAuthErrorAbort: true`: otherwise it gives up if the server refuses its login twice.
@@ -35,10 +35,10 @@
  * asks again with backoff until the permission is repaired. With `interest: "cluster"` it is not
  * `connected` until then, and `ready()` rejects.
  *
- * **Limits.** A message has at most `max_payload` bytes of the server (1 MiB by default) less 9 for
+ * **Limits.** A message has at most the server's `max_payload` (1 MiB by default) less 9 bytes for
  * the envelope. `maxQueuedBytes` bounds what has been handed to the client and is unconfirmed,
  * because the client itself has no such limit. A flush, at most one round trip later, confirms it.
- * Likewise, at most ten thousand subscriptions may be unconfirmed; more wait.
+ * Likewise, at most ten thousand subscriptions may be unconfirmed; the others wait.
  *
  * A connection made with `noEcho` saves this node its own messages, which it would drop. Two
  * backplanes of one cluster cannot share such a connection.
@@ -87,19 +87,19 @@ export type { BrokerBackplane, BrokerOptions, BrokerStats } from "./broker_backp
 export { BrokerError, type BrokerErrorCode } from "./broker_error.ts";
 export { type BrokerEventMap, type BrokerRefusedCode, DownEvent, UpEvent } from "./events.ts";
 
-/** What the backplane needs of a message. */
+/** What the backplane needs from a message. */
 export interface NatsMessage {
   /** The payload. */
   readonly data: Uint8Array;
 }
 
-/** What the backplane needs of a subscription. */
+/** What the backplane needs from a subscription. */
 export interface NatsSubscription {
   /** Ends it. */
   unsubscribe(): void;
 }
 
-/** What the backplane needs of a status event of the connection. */
+/** What the backplane needs from a status event of the connection. */
 export interface NatsStatus {
   /** `disconnect`, `reconnect`, `close` or `error`; others are ignored. */
   readonly type: string;
@@ -107,9 +107,9 @@ export interface NatsStatus {
   readonly error?: unknown;
 }
 
-/** What the backplane needs of a connection to NATS. nats-core has it. */
+/** What the backplane needs from a connection to NATS. nats-core has it. */
 export interface NatsConnection {
-  /** What the server says of itself; undefined while there is no connection. */
+  /** What the server has announced; undefined while there is no connection. */
   readonly info?: { readonly max_payload: number };
   /** Publishes a message. */
   publish(subject: string, payload: Uint8Array): void;
@@ -120,7 +120,10 @@ export interface NatsConnection {
   ): NatsSubscription;
   /** Resolves when the server has read everything that was sent before. */
   flush(): Promise<void>;
-  /** What happens to the connection. The backplane calls `stop` at its end, if there is one. */
+  /**
+   * Status events of the connection. At its end, the backplane calls `stop` of the iterable, if
+   * there is one.
+   */
   status(): AsyncIterable<NatsStatus>;
   /** True if it has been closed for good. */
   isClosed(): boolean;
@@ -164,8 +167,9 @@ export function natsBackplane(options: NatsOptions): BrokerBackplane {
 const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
 /**
- * Commands to subscribe and unsubscribe that may be unconfirmed. The client would keep any number
- * of them while the server does not read. Rooms that come and go meanwhile wait as a set of names.
+ * Most commands to subscribe and unsubscribe that may be unconfirmed. The client would keep any
+ * number of them while the server does not read. Rooms that come and go meanwhile wait as a set of
+ * names.
  */
 const MAX_COMMANDS = 10_000;
 
@@ -233,6 +237,11 @@ class NatsBroker implements Broker {
     throw new BrokerError("closed", "the connection to NATS has been closed");
   }
 
+  /** One connection serves both directions, so `ready` waits for this as well. */
+  sends(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async close(limit: Promise<void>): Promise<void> {
     this.#closed = true;
     this.#ended.resolve();
@@ -250,7 +259,7 @@ class NatsBroker implements Broker {
     return await Promise.race([flushed, this.#ended.promise.then(() => false)]);
   }
 
-  /** Subscribes or unsubscribes, if that is what is wanted and not yet the case. */
+  /** Subscribes or unsubscribes, if that is wanted and has not been done. */
   #update(topic: string): void {
     const subscription = this.#subscriptions.get(topic);
     this.#deferred.delete(topic);

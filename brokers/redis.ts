@@ -1,10 +1,10 @@
 /**
- * A backplane over Redis or Valkey: for servers that have one already.
+ * A backplane over Redis or Valkey, for applications that have one already.
  *
  * You make two clients with `ioredis`, and they stay yours. One publishes, and may be used for
- * other things as well. The other subscribes, and must be used by this backplane only. Whoever may
- * publish on the cluster's channels is a member of the cluster, and whoever may subscribe to them
- * reads everything. Redis's access control lists decide who that is.
+ * other things as well. The other subscribes, and must be used by this backplane only. A client
+ * that may publish on the cluster's channels is a member of the cluster, and a client that may
+ * subscribe to them reads everything. Redis's access control lists decide which clients may.
  *
  * **Channels.** `roomcast.<cluster>` carries all rooms. With `interest: "room"`, each room has its
  * own channel, `roomcast.<cluster>.<encoded name>`, and a node subscribes to it while the room has
@@ -14,19 +14,19 @@
  * **Redis Cluster.** Connect both clients to one server, which may be any server of a Redis
  * Cluster: PUBLISH reaches all its servers, SPUBLISH those of one shard. The cluster client of
  * ioredis is refused. It resends by itself what a broken connection has cut off, so messages would
- * be heard twice, and it does not report when its own subscriber was away.
+ * arrive twice, and it does not report when its own subscriber was disconnected.
  *
- * **When a message is heard.** With `interest: "cluster"`, from the moment of `join`, once the
- * subscription made at the start is in force. With `"room"`, `join` does not wait for the
- * subscription, and what is published before Redis has read it is not heard. That takes half a
- * round trip, or one and a half if subscriptions of an earlier turn are still under way. Publishing
- * uses another connection, so even a reply to what this node published after the join may come too
- * early. `ready()` waits for the subscriptions.
+ * **When messages arrive.** With `interest: "cluster"`, they arrive from the moment of `join`, once
+ * the subscription made at the start is in force. With `"room"`, `join` does not wait for the
+ * subscription, so a message that is published before Redis has read it does not arrive. The
+ * subscription takes half a round trip, or one and a half if subscriptions of an earlier turn are
+ * still under way. Publishing uses another connection, so even a reply to what this node published
+ * after the join may come too early. `ready()` waits for the subscriptions.
  *
  * **Delivery** is at most once, and keeps the order of one sender. While Redis is out of reach,
  * nothing is kept: each message is reported as dropped, and delivery resumes when the clients have
  * reconnected. `down` counts the messages that were handed over and unconfirmed when the connection
- * broke. `missed` follows `up` if this node could not hear for a while. Redis disconnects a
+ * broke. `missed` follows `up` if this node could not receive for a while. Redis disconnects a
  * subscriber that reads too slowly (`client-output-buffer-limit pubsub`: 32 MiB by default, or 8
  * MiB for a minute), which is also reported as `down`. A connection that dies silently, for example
  * because a cable was pulled, is reported once the client notices. For the subscriber, that takes
@@ -37,16 +37,16 @@
  * `connected` until then, and `ready()` rejects.
  *
  * **What the client does by itself.** `autoResendUnfulfilledCommands` must be false for the
- * publisher, otherwise messages would be heard twice. `autoResubscribe` of the subscriber is set to
- * false: the backplane subscribes again by itself, and a refusal of what ioredis does on its own
- * would be an unhandled rejection, which ends the process. Without a listener for `error`, ioredis
- * prints a stack trace for every attempt to connect.
+ * publisher, otherwise messages would arrive twice. The backplane sets `autoResubscribe` of the
+ * subscriber to false, because it subscribes again by itself. If ioredis did so and Redis refused,
+ * that would be an unhandled rejection, which ends the process. Without a listener for `error`,
+ * ioredis prints a stack trace for every attempt to connect.
  *
  * **Limits.** A message has at most 16 MiB unless `maxMessageBytes` says otherwise; Redis itself
  * takes 512 MiB. `maxQueuedBytes` bounds what has been handed to the client and is unconfirmed,
  * because the client itself has no such limit.
  *
- * **Shutdown** ends all subscriptions. While Redis is away, there are none to end.
+ * **Shutdown** ends all subscriptions. While Redis is out of reach, there are none to end.
  *
  * @example
  * ```ts ignore
@@ -56,7 +56,7 @@
  *
  * const options = {
  *   host: "127.0.0.1",
- *   autoResendUnfulfilledCommands: false, // or messages would be heard twice
+ *   autoResendUnfulfilledCommands: false, // or messages would arrive twice
  *   autoResubscribe: false, // the backplane does it
  *   keepAlive: 10_000, // notices dead connections
  * };
@@ -75,7 +75,7 @@ import { Buffer } from "node:buffer";
 import { checkBoolean, checkMethods, describe } from "../backplane/checks.ts";
 import type { Broker, BrokerListener, Outstanding, Reach } from "./_broker.ts";
 import { BrokerNode } from "./_broker_node.ts";
-import { RedisSubscriptions } from "./_redis_subscriptions.ts";
+import { noConnection, RedisSubscriptions } from "./_redis_subscriptions.ts";
 import type { BrokerBackplane, BrokerOptions } from "./broker_backplane.ts";
 
 export type {
@@ -95,7 +95,7 @@ export type { BrokerBackplane, BrokerOptions, BrokerStats } from "./broker_backp
 export { BrokerError, type BrokerErrorCode } from "./broker_error.ts";
 export { type BrokerEventMap, type BrokerRefusedCode, DownEvent, UpEvent } from "./events.ts";
 
-/** What the backplane needs of both clients. `ioredis` has it. */
+/** What the backplane needs from both clients. `ioredis` has it. */
 export interface RedisClient {
   /** `"ready"` while commands are sent at once, `"end"` after it has been closed for good. */
   readonly status: string;
@@ -105,7 +105,7 @@ export interface RedisClient {
   readonly options?: {
     /** Must be false for the client that publishes. */
     readonly autoResendUnfulfilledCommands?: boolean;
-    /** Set to false for the client that subscribes. */
+    /** The backplane sets it to false for the client that subscribes. */
     autoResubscribe?: boolean;
     /** Must be empty: the client would put it before some channels and not before others. */
     readonly keyPrefix?: string;
@@ -119,15 +119,15 @@ export interface RedisClient {
   off(event: "ready" | "close" | "end", listener: () => void): unknown;
 }
 
-/** What the backplane needs of the client that publishes. */
+/** What the backplane needs from the client that publishes. */
 export interface RedisPublisher extends RedisClient {
-  /** PUBLISH. */
-  publish(channel: string, message: Buffer): Promise<unknown>;
-  /** SPUBLISH. */
-  spublish?(channel: string, message: Buffer): Promise<unknown>;
+  /** PUBLISH. Bytes are given as a `Buffer` of Node.js, because ioredis takes nothing else. */
+  publish(channel: string, message: string | Uint8Array): Promise<unknown>;
+  /** SPUBLISH, with a `Buffer` as well. */
+  spublish?(channel: string, message: string | Uint8Array): Promise<unknown>;
 }
 
-/** What the backplane needs of the client that subscribes. */
+/** What the backplane needs from the client that subscribes. */
 export interface RedisSubscriber extends RedisClient {
   /** SUBSCRIBE. */
   subscribe(...channels: string[]): Promise<unknown>;
@@ -176,8 +176,8 @@ export interface RedisOptions extends BrokerOptions {
 /**
  * Makes a backplane over Redis. See the module for what it promises.
  *
- * @throws {TypeError} for an option of the wrong shape, for a client that is not of ioredis, for a
- * `publisher` that would resend messages, for a client of a Redis Cluster, and for `sharded` with
+ * @throws {TypeError} for an option of the wrong shape, for a client that is not from ioredis, for
+ * a `publisher` that would resend messages, for a client of a Redis Cluster, and for `sharded` with
  * clients that do not support it.
  * @throws {RangeError} for an option out of range.
  *
@@ -221,7 +221,7 @@ function checkClients(options: RedisOptions): void {
   if (publisher.options?.autoResendUnfulfilledCommands === true) {
     throw new TypeError(
       "publisher must be made with autoResendUnfulfilledCommands: false, " +
-        "otherwise messages that cross a broken connection would be heard twice",
+        "otherwise messages that cross a broken connection would arrive twice",
     );
   }
 }
@@ -249,8 +249,8 @@ function checkClient(option: string, client: RedisClient): void {
 }
 
 /**
- * On a new connection, ioredis subscribes again to everything by itself. Nobody handles the
- * promises of that, so a permission that was withdrawn would end the process.
+ * On a new connection, ioredis subscribes to everything again by itself. Nobody handles those
+ * promises, so a permission that was withdrawn would end the process.
  */
 function leaveSubscribingToUs({ options }: RedisSubscriber): void {
   if (options?.autoResubscribe === true) options.autoResubscribe = false;
@@ -266,7 +266,13 @@ class RedisBroker implements Broker {
   readonly #subscriptions: RedisSubscriptions;
   readonly #messageEvent: "messageBuffer" | "smessageBuffer";
   readonly #decoder = new TextDecoder();
-  readonly #onChange = () => this.#listener.onReach(this.reach);
+  #changed = Promise.withResolvers<void>();
+  #closed = false;
+  readonly #onChange = () => {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+    this.#listener.onReach(this.reach);
+  };
   /** False until Redis has answered the subscriptions of a new connection. */
   #hears = false;
   readonly #onReady = () => {
@@ -295,7 +301,7 @@ class RedisBroker implements Broker {
       subscribe: (channels) => this.#command("subscribe", channels),
       unsubscribe: (channels) => this.#command("unsubscribe", channels),
     }, (channel, cause) => listener.onRefused(channel, cause));
-    for (const event of ["ready", "close"] as const) publisher.on(event, this.#onChange);
+    for (const event of ["ready", "close", "end"] as const) publisher.on(event, this.#onChange);
     subscriber.on("ready", this.#onReady);
     subscriber.on("close", this.#onClose);
     subscriber.on("end", this.#onEnd);
@@ -344,8 +350,19 @@ class RedisBroker implements Broker {
     return this.#subscriptions.ready();
   }
 
+  async sends(): Promise<void> {
+    while (this.#publisher.status !== "ready" && !this.#closed) {
+      if (this.#publisher.status === "end") throw noConnection();
+      await this.#changed.promise;
+    }
+  }
+
   async close(limit: Promise<void>): Promise<void> {
-    for (const event of ["ready", "close"] as const) this.#publisher.off(event, this.#onChange);
+    this.#closed = true;
+    this.#changed.resolve();
+    for (const event of ["ready", "close", "end"] as const) {
+      this.#publisher.off(event, this.#onChange);
+    }
     this.#subscriber.off("ready", this.#onReady);
     this.#subscriber.off(this.#messageEvent, this.#onMessage);
     try {

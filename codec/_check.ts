@@ -1,4 +1,7 @@
-/** Refuses bytes of the wrong size for a field: a mistake of the caller, so a plain `RangeError`. */
+/**
+ * Refuses bytes of the wrong size for a field. That is the caller's mistake, so a plain
+ * `RangeError`.
+ */
 export function checkSize(field: string, bytes: Uint8Array, size: number): void {
   if (bytes.length === size) return;
   throw new RangeError(`${field} must have ${size} bytes, got ${bytes.length}`);

@@ -1,6 +1,8 @@
 import { FrameError } from "./frame_error.ts";
 
-/** The error for `bytes` that end inside `field` of a `message`: at least `needed` had to be there. */
+/**
+ * The error for a `message` that ends inside `field`, although it needs at least `needed` bytes.
+ */
 export function truncated(
   bytes: Uint8Array,
   message: string,
@@ -10,11 +12,11 @@ export function truncated(
   return new FrameError(
     "truncated",
     bytes.length,
-    `${message} ends at offset ${bytes.length} in its ${field}, which needs ${needed} bytes`,
+    `${message} ends at offset ${bytes.length} in its ${field}, ${needed} bytes are needed`,
   );
 }
 
-/** The error for `bytes` that go on after a `message` that ends at `end`. */
+/** The error for `bytes` that continue after the `end` of a `message`. */
 export function trailingBytes(bytes: Uint8Array, message: string, end: number): FrameError {
   return new FrameError(
     "trailing-bytes",
@@ -23,16 +25,16 @@ export function trailingBytes(bytes: Uint8Array, message: string, end: number): 
   );
 }
 
-/** The error for `bytes` that are not empty and begin with another tag than a `message` does. */
+/** The error for non-empty `bytes` that do not begin with the `tag` of a `message`. */
 export function wrongTag(bytes: Uint8Array, message: string, tag: number): FrameError {
-  return new FrameError("wrong-tag", 0, `${message} begins with tag ${tag}, not with ${bytes[0]}`);
+  return new FrameError("wrong-tag", 0, `${message} must begin with tag ${tag}, got ${bytes[0]}`);
 }
 
-/** The error for a message that does not fit a `target`. */
+/** The error for a message that does not fit into `target`. */
 export function targetTooSmall(target: Uint8Array, message: string): FrameError {
   return new FrameError(
     "target-too-small",
     target.length,
-    `${message} does not fit a target of ${target.length} bytes`,
+    `${message} does not fit into a target of ${target.length} bytes`,
   );
 }

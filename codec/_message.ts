@@ -2,12 +2,12 @@ import { targetTooSmall } from "./_faults.ts";
 import { writeText } from "./_text.ts";
 import { FrameError } from "./frame_error.ts";
 
-/** What a `u32` length can say. A JavaScript string always has less: fewer than 2³⁰ units. */
+/** The largest `u32` length. A JavaScript string never reaches it: it has fewer than 2³⁰ units. */
 const MAX_MESSAGE_BYTES = 0xffff_ffff;
 
 /**
- * Writes a message, text or bytes, at `at` and returns the offset after it. In errors `what` is the
- * name of the whole, and offsets count from `base`, where it begins.
+ * Writes a text or bytes at `at`, and returns the offset after them. Errors name the enclosing
+ * message, `what`, and count offsets from its start, `base`.
  */
 export function writeMessage(
   message: string | Uint8Array,

@@ -1,19 +1,22 @@
 import { readText } from "./_text.ts";
 import { FrameError } from "./frame_error.ts";
 
-/** A cursor over one message: checks each step, and that nothing is left at the end. */
+/**
+ * A cursor over one message. It checks every read, and that nothing is left at the end. Numbers are
+ * little-endian.
+ */
 export class Reader {
   readonly #bytes: Uint8Array;
   readonly #message: string;
   #at = 0;
 
-  /** Checks the tag, and begins after it. `message` is what errors call it. */
+  /** Checks the tag, and begins after it. Errors call the message `message`. */
   constructor(bytes: Uint8Array, tag: number, message: string) {
     this.#bytes = bytes;
     this.#message = message;
     const found = this.u8();
     if (found === tag) return;
-    throw new FrameError("wrong-tag", 0, `${message} begins with tag ${tag}, not with ${found}`);
+    throw new FrameError("wrong-tag", 0, `${message} must begin with tag ${tag}, got ${found}`);
   }
 
   /** True if every byte has been read. */
@@ -26,18 +29,15 @@ export class Reader {
     return this.#at;
   }
 
-  /** The next byte. */
   u8(): number {
     return this.#bytes[this.#advance(1)];
   }
 
-  /** The next two bytes as a number. */
   u16(): number {
     const at = this.#advance(2);
     return this.#bytes[at] | this.#bytes[at + 1] << 8;
   }
 
-  /** The next four bytes as a number. */
   u32(): number {
     return (this.u16() | this.u16() << 16) >>> 0;
   }
@@ -45,30 +45,30 @@ export class Reader {
   /** A copy of the next `size` bytes. */
   copy(size: number): Uint8Array {
     const at = this.#advance(size);
-    // Not slice(): that of Node's Buffer, which streams of node: modules hand out, copies nothing.
+    // Not slice(): streams of node: modules hand out a Buffer, whose slice() does not copy.
     return new Uint8Array(this.#bytes.subarray(at, at + size));
   }
 
-  /** A text with a `u16` length before it; only the length is checked. */
+  /** Skips a text with a `u16` length before it, and checks only that length. */
   skipText16(): TextSpan {
     const size = this.u16();
     const start = this.#advance(size);
     return { start, end: start + size };
   }
 
-  /** A text with a `u8` length before it; only the length is checked. */
+  /** Skips a text with a `u8` length before it, and checks only that length. */
   skipText8(): TextSpan {
     const size = this.u8();
     const start = this.#advance(size);
     return { start, end: start + size };
   }
 
-  /** Decodes what {@linkcode skipText16} or {@linkcode skipText8} has found. */
+  /** Decodes a text that {@linkcode skipText16} or {@linkcode skipText8} has skipped. */
   text({ start, end }: TextSpan): string {
     return readText(this.#bytes, start, end);
   }
 
-  /** True if the bytes that are left, as far as they go, are those of `expected`. */
+  /** True if the remaining bytes begin with `expected`, or end before they differ from it. */
   continuesLike(expected: Uint8Array): boolean {
     const left = this.#bytes.subarray(this.#at, this.#at + expected.length);
     return left.every((byte, i) => byte === expected[i]);

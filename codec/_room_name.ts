@@ -1,17 +1,17 @@
-/** Names of rooms as they travel: a `u16` length, then that many bytes of UTF-8. */
+/** Room names on the wire: a `u16` length, then that many bytes of UTF-8. */
 
 import { checkWellFormed, readText, utf8Length, writeText } from "./_text.ts";
 import { truncated } from "./_faults.ts";
 import { FrameError } from "./frame_error.ts";
 import type { RoomNames } from "./room_names.ts";
 
-/** Longest room name, in bytes of UTF-8: what its `u16` length can say. */
+/** Longest room name, in bytes of UTF-8: the largest `u16` length. */
 export const MAX_ROOM_BYTES = 0xffff;
 
-/** Bytes of the length before a name, and of the count before a list of names. */
+/** Bytes of a name's length, and of a list's count. */
 export const U16_BYTES = 2;
 
-/** Checks a name that is to begin at `offset` of a message. */
+/** Checks a name. It will begin at `offset` of a message, which errors report. */
 export function checkRoomName(room: string, offset: number): void {
   checkWellFormed(room);
   if (3 * room.length <= MAX_ROOM_BYTES) return;
@@ -19,7 +19,10 @@ export function checkRoomName(room: string, offset: number): void {
   if (size > MAX_ROOM_BYTES) throw roomTooLong(size, offset);
 }
 
-/** Bytes that a name and its length take. The name itself is to begin at `offset` of a message. */
+/**
+ * Bytes that a name and its length take. The name will begin at `offset` of a message, which errors
+ * report.
+ */
 export function roomNameLength(room: string, offset: number): number {
   checkWellFormed(room);
   const size = utf8Length(room);
@@ -29,8 +32,8 @@ export function roomNameLength(room: string, offset: number): number {
 
 /**
  * Writes a name with its length before it, and returns the offset after it. If that is more than
- * `target.length`, the target is too small, and what it then holds is undefined. Offsets in errors
- * count from `base`, where the message begins.
+ * `target.length`, the target is too small, and its contents are undefined. Offsets in errors count
+ * from `base`, where the message begins.
  */
 export function writeRoomName(room: string, target: Uint8Array, at: number, base: number): number {
   const start = at + U16_BYTES;
@@ -40,13 +43,15 @@ export function writeRoomName(room: string, target: Uint8Array, at: number, base
   return end;
 }
 
-/** Writes two bytes. */
 export function writeU16(value: number, target: Uint8Array, at: number): void {
   target[at] = value;
   target[at + 1] = value >> 8;
 }
 
-/** The offset after a list of names (`u16` count, then the names), whose lengths are checked. */
+/**
+ * Checks the lengths in a list of names (`u16` count, then the names), and returns the offset after
+ * it.
+ */
 export function skipRoomNames(bytes: Uint8Array, at: number, message: string): number {
   const size = bytes.length;
   if (at + U16_BYTES > size) throw truncated(bytes, message, "count of rooms", at + U16_BYTES);

@@ -1,36 +1,40 @@
 /**
- * Strict UTF-8, both ways, at the speed of the platform's lenient calls.
+ * Encodes and decodes strict UTF-8, at the speed of the platform's lenient calls.
  *
- * A `TextEncoder` or `TextDecoder` call costs over 100 ns however short the text, and decoding with
- * `fatal` several times that. So short texts are done by hand, long ones by a lenient platform call
- * followed by a check that costs next to nothing (`bench/codec_bench.ts` shows both).
+ * A call of `TextEncoder` or `TextDecoder` costs over 100 ns, however short the text is, and
+ * decoding with `fatal` costs several times that. So loops handle short texts. Long texts go
+ * through a lenient platform call and a check that costs next to nothing (`bench/codec_bench.ts`
+ * shows both).
  */
 
 import { FrameError } from "./frame_error.ts";
 
-/** Up to here the loops below beat the platform's calls: UTF-16 units to encode, bytes to decode. */
+/**
+ * Up to this length the loops below beat the platform's calls: UTF-16 units to encode, bytes to
+ * decode.
+ */
 const SHORT = 48;
 
 const REPLACEMENT_CHARACTER = "\uFFFD";
 
-// Both are free of state: no call streams.
+// Both are stateless, because no call streams.
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * Writes `text` at `at` and returns the offset after it. An offset beyond `target.length` means
- * that the target is too small; what it then holds is undefined.
+ * that the target is too small, and its contents are undefined.
  */
 export function writeText(text: string, target: Uint8Array, at: number): number {
   if (text.length <= SHORT) return writeShortText(text, target, at);
   const { read, written } = encoder.encodeInto(text, target.subarray(at));
-  // As many bytes as units: all is ASCII, which needs no check.
+  // As many bytes as units: the text is ASCII, and needs no check.
   if (written !== text.length || read !== written) checkWellFormed(text);
   return read === text.length ? at + written : Infinity;
 }
 
 function writeShortText(text: string, target: Uint8Array, at: number): number {
-  // Writes beyond the end of a typed array do nothing: the caller sees the offset and refuses.
+  // Writes beyond the end of a typed array do nothing. The caller sees the offset and refuses.
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     if (unit < 0x80) {
@@ -43,7 +47,7 @@ function writeShortText(text: string, target: Uint8Array, at: number): number {
       target[at++] = 0x80 | unit >> 6 & 0x3f;
       target[at++] = 0x80 | unit & 0x3f;
     } else {
-      const low = text.charCodeAt(i + 1); // At the end NaN, which is no low surrogate.
+      const low = text.charCodeAt(i + 1); // NaN at the end, which is no low surrogate.
       if (unit > 0xdbff || (low & 0xfc00) !== 0xdc00) throw loneSurrogate(i);
       const point = 0x10000 + ((unit & 0x3ff) << 10 | low & 0x3ff);
       i++;
@@ -59,7 +63,7 @@ function writeShortText(text: string, target: Uint8Array, at: number): number {
 /** Refuses a string with a lone surrogate: encoding it would silently change it to U+FFFD. */
 export function checkWellFormed(text: string): void {
   if (text.isWellFormed()) return;
-  // With the `u` flag the class matches surrogates that are not half of a pair, and only those.
+  // With the `u` flag, the class matches only surrogates that are not half of a pair.
   throw loneSurrogate(text.search(/\p{Surrogate}/u));
 }
 
@@ -88,7 +92,7 @@ export function utf8Length(text: string): number {
 export function readText(bytes: Uint8Array, start: number, end: number): string {
   if (end - start <= SHORT) return readShortText(bytes, start, end);
   const text = decoder.decode(bytes.subarray(start, end));
-  // The lenient call marks each fault with U+FFFD, but U+FFFD may also be what was sent.
+  // The lenient call marks each fault with U+FFFD, but the sender may also have sent U+FFFD.
   if (text.includes(REPLACEMENT_CHARACTER)) checkUtf8(bytes, start, end);
   return text;
 }
@@ -144,9 +148,9 @@ function isAscii8(bytes: Uint8Array, at: number): boolean {
 }
 
 /**
- * How many bytes the well-formed sequence at `at` has; 0 if none is there. The rows are those of
- * table 3-7 of the Unicode Standard: the second byte's range shuts out overlong forms, surrogates
- * and what lies above U+10FFFF.
+ * How many bytes the well-formed sequence at `at` has; 0 if there is none. It follows table 3-7 of
+ * the Unicode Standard: the range of the second byte excludes overlong forms, surrogates and code
+ * points above U+10FFFF.
  */
 function sequenceLength(bytes: Uint8Array, at: number, end: number): number {
   const lead = bytes[at];
@@ -168,6 +172,6 @@ function invalidUtf8(bytes: Uint8Array, at: number): FrameError {
   return new FrameError(
     "invalid-utf8",
     at,
-    `byte 0x${byte} at offset ${at} begins no valid UTF-8 sequence`,
+    `byte 0x${byte} at offset ${at} does not begin a valid UTF-8 sequence`,
   );
 }

@@ -1,7 +1,7 @@
 import { checkWellFormed, utf8Length, writeText } from "./_text.ts";
 import { FrameError } from "./frame_error.ts";
 
-/** Bytes that a text with a `u16` length before it takes. */
+/** Bytes that a text takes, with the `u16` length before it. */
 export function text16Length(text: string, what: string): number {
   checkWellFormed(text);
   const size = utf8Length(text);
@@ -11,9 +11,9 @@ export function text16Length(text: string, what: string): number {
   return 2 + size;
 }
 
-/** Writes a message field by field into memory that is exactly large enough. */
+/** Writes a message, field by field, into memory of exactly its size. Numbers are little-endian. */
 export class Writer {
-  /** The message, whole when every field is written. */
+  /** The message. It is complete once every field is written. */
   readonly bytes: Uint8Array;
   #at = 0;
 
@@ -23,30 +23,26 @@ export class Writer {
     this.u8(tag);
   }
 
-  /** One byte. */
   u8(value: number): this {
     this.bytes[this.#at++] = value;
     return this;
   }
 
-  /** Two bytes. */
   u16(value: number): this {
     return this.u8(value).u8(value >> 8);
   }
 
-  /** Four bytes. */
   u32(value: number): this {
     return this.u16(value).u16(value >>> 16);
   }
 
-  /** Bytes as they are. */
   copy(bytes: Uint8Array): this {
     this.bytes.set(bytes, this.#at);
     this.#at += bytes.length;
     return this;
   }
 
-  /** A text with a `u8` length before it; the caller has checked that it fits. */
+  /** Writes a text with a `u8` length before it. The caller has checked that it fits. */
   text8(text: string): this {
     const start = this.#at + 1;
     const end = writeText(text, this.bytes, start);
@@ -55,7 +51,7 @@ export class Writer {
     return this;
   }
 
-  /** A text with a `u16` length before it; the caller has checked that it fits. */
+  /** Writes a text with a `u16` length before it. The caller has checked that it fits. */
   text16(text: string): this {
     const start = this.#at + 2;
     const end = writeText(text, this.bytes, start);

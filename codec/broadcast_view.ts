@@ -10,17 +10,17 @@ const FLAGS_START = 1;
 const ROOMS_START = 2;
 const MESSAGE_LENGTH_SIZE = 4;
 
-/** Up to so many bytes, checking by hand beats the platform's calls (`bench/codec_bench.ts`). */
+/** Up to this many bytes, our own check beats the platform's calls (`bench/codec_bench.ts`). */
 const SHORT = 64;
 
 const NO_ROOMS: readonly string[] = [];
 
 /**
- * A ROOM_BROADCAST or ROOM_MESSAGE that is read step by step: nothing is decoded before it is asked
- * for. A node without members of the rooms never looks at the message, and one that passes a text on
- * checks its bytes without making a string of them.
+ * A ROOM_BROADCAST or ROOM_MESSAGE that is read step by step. Each part is decoded only when it is
+ * asked for. A node without members in the rooms never looks at the message. A node that passes a
+ * text on checks its bytes without making a string of them.
  *
- * It is a view: `bytes` must not change while it is used.
+ * It is a view: `bytes` must not change while it is in use.
  *
  * @example
  * ```ts
@@ -45,11 +45,11 @@ export class BroadcastView {
   readonly bytes: Uint8Array;
   /** True if the message is a text, false if it is bytes. */
   readonly isText: boolean;
-  /** Where in {@linkcode BroadcastView.bytes} the message begins. It goes on to their end. */
+  /** Where in {@linkcode BroadcastView.bytes} the message begins. It ends where they end. */
   readonly messageStart: number;
 
   /**
-   * Checks all but the texts, as {@linkcode checkBroadcast} does.
+   * Checks everything except the texts, like {@linkcode checkBroadcast}.
    *
    * @throws {FrameError} `truncated`, `wrong-tag` for any other message, `trailing-bytes`,
    * `unknown-flags`, `no-target`.
@@ -66,7 +66,7 @@ export class BroadcastView {
   }
 
   /**
-   * The rooms whose members hear it, at least one.
+   * The rooms whose members receive it, at least one.
    *
    * @param names remembers the names, if given.
    * @throws {FrameError} `invalid-utf8`.
@@ -76,7 +76,7 @@ export class BroadcastView {
   }
 
   /**
-   * The rooms whose members do not hear it.
+   * The rooms whose members do not receive it.
    *
    * @param names remembers the names, if given.
    * @throws {FrameError} `invalid-utf8`.
@@ -87,7 +87,7 @@ export class BroadcastView {
     return readRoomNames(this.bytes, start, names);
   }
 
-  /** The message's bytes, UTF-8 if it is a text, as a view. */
+  /** A view of the message's bytes, which are UTF-8 if it is a text. */
   messageBytes(): Uint8Array {
     return this.bytes.subarray(this.messageStart);
   }
@@ -95,8 +95,8 @@ export class BroadcastView {
   /**
    * Checks that a text is UTF-8. For a binary message there is nothing to check.
    *
-   * @param isUtf8 the platform's own check, if it has a fast one: `isUtf8` of `node:buffer`. It must
-   * accept exactly what is valid UTF-8. Without it a long text is decoded, and the string dropped.
+   * @param isUtf8 a fast check of the platform, such as `isUtf8` of `node:buffer`. It must accept
+   * valid UTF-8 and nothing else. Without it, a long text is decoded and the string is thrown away.
    * @throws {FrameError} `invalid-utf8`.
    */
   checkText(isUtf8?: (bytes: Uint8Array) => boolean): void {

@@ -1,4 +1,4 @@
-/** What all messages for the members of rooms have in common: the checks before they are passed on. */
+/** The checks that every message for members of rooms must pass before a node passes it on. */
 
 import { truncated } from "./_faults.ts";
 import { readRoomNames } from "./_room_name.ts";
@@ -15,12 +15,12 @@ const ROOM_START = 3;
 const ROOMS_START = 2;
 
 /**
- * Checks a message that is for the members of rooms, a ROOM_BROADCAST, ROOM_MESSAGE or ROOM_CLOSE:
- * everything but its texts. The work does not grow with the size of the message, only with the
- * number of its rooms.
+ * Checks a message for the members of rooms (a ROOM_BROADCAST, ROOM_MESSAGE or ROOM_CLOSE), except
+ * its texts. The work grows with the number of its rooms, not with its size.
  *
- * @throws {FrameError} `truncated`, `wrong-tag` for any other message, `trailing-bytes`; of a
- * ROOM_MESSAGE `unknown-flags`, `no-target`; of a ROOM_CLOSE `bad-close-code`, `reason-too-long`.
+ * @throws {FrameError} `truncated`, `wrong-tag` for any other message, `trailing-bytes`; for a
+ * ROOM_MESSAGE also `unknown-flags`, `no-target`; for a ROOM_CLOSE also `bad-close-code`,
+ * `reason-too-long`.
  *
  * @example
  * ```ts
@@ -48,7 +48,7 @@ export function checkBroadcast(bytes: Uint8Array): void {
 }
 
 /**
- * The rooms that a message is for: those of a message that {@linkcode checkBroadcast} has accepted.
+ * The rooms that a message is for. {@linkcode checkBroadcast} must have accepted the message.
  *
  * @param names remembers the names, if given.
  * @throws {FrameError} `invalid-utf8`.
@@ -71,7 +71,7 @@ export function targetRooms(bytes: Uint8Array, names?: RoomNames): string[] {
   ];
 }
 
-/** The error for bytes that are none of the messages that are possible here. */
+/** The error for bytes that begin with none of `tags`. */
 export function notForRooms(bytes: Uint8Array, tags: readonly number[]): FrameError {
   if (bytes.length === 0) return truncated(bytes, "message", "tag", 1);
   const expected = tags.slice(0, -1).join(", ") + ` or ${tags.at(-1)}`;

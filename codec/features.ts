@@ -25,5 +25,5 @@ export const FEATURE_ROOM_INTEREST: number = 1 << 2;
 export const FEATURE_MISSED: number = 1 << 3;
 /** Feature bit 4: the node understands ROOM_CLOSE. */
 export const FEATURE_ROOM_CLOSE: number = 1 << 4;
-/** Feature bit 5: the node observes the cluster and is no member of it. */
+/** Feature bit 5: the node observes the cluster and is not a member of it. */
 export const FEATURE_OBSERVER: number = 1 << 5;

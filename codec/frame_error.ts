@@ -1,5 +1,5 @@
 /**
- * What can be wrong with bytes from the wire, or with what should become bytes.
+ * What can be wrong with bytes from the wire, or with a value to encode.
  *
  * | code | meaning |
  * | --- | --- |
@@ -12,18 +12,18 @@
  * | `message-too-long` | a message above the limit in force |
  * | `frame-too-long` | a frame, or a list in it, above the limit in force |
  * | `bad-length` | a WebSocket frame's length is not in its shortest form |
- * | `target-too-small` | the buffer to encode into ends too early |
+ * | `target-too-small` | the buffer to encode into is too small |
  * | `no-target` | a ROOM_MESSAGE without a room |
  * | `unknown-flags` | a ROOM_MESSAGE with a flag that this version does not know |
  * | `unknown-op` | a ROOM_INTEREST or a presence change with an operation that this version does not know |
  * | `bad-close-code` | a close code that a close frame or a ROOM_CLOSE must not carry |
  * | `reason-too-long` | a close reason above 123 bytes, which no close frame has space for |
- * | `bad-part` | a part of a presence snapshot that is not one of as many as it says |
+ * | `bad-part` | a presence snapshot whose part number is not below its number of parts |
  * | `bad-json` | a presence entry whose meta is not JSON |
- * | `wrong-node` | a presence message in the name of an instance of another node |
- * | `id-too-long` | an id of presence above the limit in force |
- * | `meta-too-long` | a meta of presence above the limit in force |
- * | `over-limit` | more than this node is willing to hold of what others announce |
+ * | `wrong-node` | a presence message that names an instance of another node as its sender |
+ * | `id-too-long` | a presence id above the limit in force |
+ * | `meta-too-long` | a presence meta above the limit in force |
+ * | `over-limit` | other nodes announce more than this node is willing to hold |
  */
 export type FrameErrorCode =
   | "truncated"
@@ -67,9 +67,9 @@ export class FrameError extends RangeError {
   /** What is wrong, for programs. */
   readonly code: FrameErrorCode;
   /**
-   * Where it was noticed. Decoding: bytes from the start of the input, for `FrameDecoder` from the
-   * start of the stream. Encoding: bytes from the start of the message, for `ill-formed-text`
-   * UTF-16 units from the start of the text.
+   * Where the error was noticed. When decoding: bytes from the start of the input, or of the stream
+   * for `FrameDecoder`. When encoding: bytes from the start of the message, or UTF-16 units from
+   * the start of the text for `ill-formed-text`.
    */
   readonly offset: number;
 

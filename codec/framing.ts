@@ -8,7 +8,10 @@ import { FrameError } from "./frame_error.ts";
 /** Bytes of a frame's length field. */
 export const FRAME_HEADER_BYTES = 4;
 
-/** Largest payload in a session unless set otherwise, 16 MiB; the fixed limit of the Mesh runtime. */
+/**
+ * Default for the largest payload in a session: 16 MiB, which is the fixed limit of the Mesh
+ * runtime.
+ */
 export const SESSION_MAX_FRAME_BYTES: number = 16 * 1024 * 1024;
 
 /** Largest payload while two nodes shake hands. */
@@ -16,11 +19,11 @@ export const HANDSHAKE_MAX_FRAME_BYTES = 4096;
 
 const MAX_U32 = 0xffff_ffff;
 
-/** What is allocated at first for a payload that arrives in pieces; it grows as bytes arrive. */
+/** First allocation for a payload that arrives in pieces. It grows as bytes arrive. */
 const FIRST_HELD_BYTES = 64 * 1024;
 
 /**
- * Puts the length before a payload.
+ * Encodes a frame: the length of a payload, then the payload.
  *
  * @throws {FrameError} `frame-too-long` above 2³²−1 bytes.
  *
@@ -41,7 +44,7 @@ export function encodeFrame(payload: Uint8Array): Uint8Array {
 
 /**
  * Writes a payload with its length before it at `at`, and returns the offset after it. The caller
- * has seen to it that there is room for {@linkcode FRAME_HEADER_BYTES} and the payload.
+ * makes sure that there is room for {@linkcode FRAME_HEADER_BYTES} and the payload.
  *
  * @example
  * ```ts
@@ -63,7 +66,7 @@ export function writeFrame(payload: Uint8Array, target: Uint8Array, at: number):
 }
 
 /**
- * Reads the length out of a frame's header.
+ * Reads the length from a frame's header.
  *
  * @throws {FrameError} `frame-too-long` above `maxLength`.
  *
@@ -88,11 +91,11 @@ export interface FrameDecoderOptions {
 }
 
 /**
- * Cuts a stream that arrives in chunks of any size back into payloads.
+ * Splits a stream, which arrives in chunks of any size, into payloads.
  *
- * A payload within one chunk is a view of that chunk, valid as long as the chunk is; one that
- * spans chunks is assembled in memory of its own, which grows as its bytes arrive. Empty frames
- * are skipped. After an error the stream cannot be trusted any more: the decoder throws the same
+ * A payload within one chunk is a view of that chunk, valid as long as the chunk is. A payload that
+ * spans chunks is assembled in memory of its own, which grows as its bytes arrive. Empty frames are
+ * skipped. After an error the stream cannot be trusted any more, so the decoder throws the same
  * error for ever.
  *
  * @example
@@ -135,11 +138,11 @@ export class FrameDecoder {
   }
 
   /**
-   * Takes the next chunk and returns the payloads that it completes. The whole chunk is taken in at
+   * Takes the next chunk and returns the payloads that it completes. It takes in the whole chunk at
    * once, whether or not the result is iterated.
    *
    * @throws {FrameError} `frame-too-long`: at once if the chunk completes no payload before it,
-   * otherwise when the iteration has handed those out.
+   * otherwise after the iteration has yielded those payloads.
    */
   push(chunk: Uint8Array): Iterable<Uint8Array> {
     if (this.#fault) throw this.#fault;
@@ -147,7 +150,7 @@ export class FrameDecoder {
     try {
       this.#take(chunk, payloads);
     } catch (error) {
-      // Whoever sends an over-long header has still sent what came before it.
+      // The payloads before an over-long header are still valid.
       if (!(error instanceof FrameError) || payloads.length === 0) throw error;
       return thenThrow(payloads, error);
     }
@@ -160,7 +163,7 @@ export class FrameDecoder {
   }
 
   /**
-   * Says that the stream has ended.
+   * Ends the stream.
    *
    * @throws {FrameError} `truncated` in the middle of a frame.
    */
@@ -184,7 +187,7 @@ export class FrameDecoder {
     this.#position += chunk.length;
   }
 
-  /** Completes, as far as `chunk` goes, what the last one cut in two; returns where it got to. */
+  /** Continues what the last chunk cut in two, and returns the offset that it reached. */
   #continue(chunk: Uint8Array, payloads: Uint8Array[]): number {
     let at = 0;
     if (this.#headerSize > 0) {
@@ -205,7 +208,10 @@ export class FrameDecoder {
     return at;
   }
 
-  /** Hands out the payload at `at` if `chunk` has all of it, else holds what is there. */
+  /**
+   * Adds the payload at `at` to `payloads` if `chunk` has all of it. Otherwise holds its first
+   * part.
+   */
   #takePayload(length: number, chunk: Uint8Array, at: number, payloads: Uint8Array[]): number {
     const end = at + length;
     if (end > chunk.length) {
@@ -229,7 +235,7 @@ export class FrameDecoder {
     return this.#held = new Uint8Array(size);
   }
 
-  /** Copies what `chunk` has of the held payload, and returns how many bytes that is. */
+  /** Copies the next part of the held payload from `chunk`, and returns its size in bytes. */
   #fill(held: Uint8Array, chunk: Uint8Array, at: number): number {
     const size = Math.min(this.#length - this.#heldSize, chunk.length - at);
     const needed = this.#heldSize + size;

@@ -19,7 +19,7 @@ export function encodeGoodbye(): Uint8Array {
 }
 
 /**
- * Checks that `bytes` are GOODBYE, which has no content to decode.
+ * Checks that `bytes` are a GOODBYE, which has no content to decode.
  *
  * @throws {FrameError} `truncated`, `wrong-tag`, `trailing-bytes`.
  *

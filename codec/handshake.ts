@@ -1,6 +1,6 @@
 /**
- * The four messages that open a link, and the bytes that its proofs cover (`docs/wire.md`, Handshake).
- * This file lays out bytes only; keys, digests and randomness are the mesh's.
+ * The four messages that open a link, and the bytes that its proofs cover (`docs/wire.md`,
+ * "Handshake"). This file only lays out bytes. Keys, digests and randomness belong to the mesh.
  */
 
 import { checkRange, checkSize } from "./_check.ts";
@@ -17,7 +17,7 @@ export const BINDING_BYTES = 32;
 /** Bytes of an incarnation. */
 export const INCARNATION_BYTES = 8;
 
-/** Mark and version that the extension begins with. */
+/** The extension begins with this mark and version. */
 const EXTENSION_HEAD = Uint8Array.of(0x52, 0x43, 0x01);
 const EXTENSION_BYTES = EXTENSION_HEAD.length + INCARNATION_BYTES + 4;
 
@@ -37,7 +37,7 @@ export interface HandshakeExtension {
 export interface HandshakeName {
   /** The initiator's full name, `local@host:port`. */
   readonly name: string;
-  /** `u8`; 1 unless there is a reason. */
+  /** `u8`; roomcast sends 1. */
   readonly creation: number;
   /** Left out by a node of the Mesh runtime. */
   readonly extension?: HandshakeExtension;
@@ -86,8 +86,8 @@ export function encodeName(message: HandshakeName): Uint8Array {
 /**
  * Decodes NAME.
  *
- * @throws {FrameError} `truncated`, `wrong-tag`, `trailing-bytes` (also for an extension of another
- * mark or version), `invalid-utf8`.
+ * @throws {FrameError} `truncated`, `wrong-tag`, `trailing-bytes` (also for an extension with
+ * another mark or version), `invalid-utf8`.
  *
  * @example See {@linkcode encodeName}.
  */
@@ -117,8 +117,8 @@ export function encodeChallenge(message: HandshakeChallenge): Uint8Array {
 /**
  * Decodes CHALLENGE.
  *
- * @throws {FrameError} `truncated`, `wrong-tag`, `trailing-bytes` (also for an extension of another
- * mark or version), `invalid-utf8`.
+ * @throws {FrameError} `truncated`, `wrong-tag`, `trailing-bytes` (also for an extension with
+ * another mark or version), `invalid-utf8`.
  *
  * @example See {@linkcode encodeChallenge}.
  */
@@ -196,8 +196,8 @@ export function decodeAck(bytes: Uint8Array): HandshakeAck {
 }
 
 /**
- * What the transcript is the SHA-256 of: both first messages, whole, and the channel they came
- * through. So it covers both names, incarnations and feature bits.
+ * The bytes whose SHA-256 is the transcript: the first two messages, whole, and the channel that
+ * carried them. So the transcript covers both names, incarnations and feature bits.
  *
  * @param name the payload of NAME, tag and extension included.
  * @param challenge the payload of CHALLENGE, likewise.
@@ -230,10 +230,10 @@ export function encodeTranscript(
 }
 
 /**
- * What the initiator's proof is the HMAC of.
+ * The bytes whose HMAC is the initiator's proof.
  *
  * @param transcript the SHA-256 of {@linkcode encodeTranscript}.
- * @param challenge the initiator's own, sent beside the proof.
+ * @param challenge the initiator's own, sent with the proof.
  *
  * @example
  * ```ts
@@ -248,10 +248,10 @@ export function encodeReplyProof(transcript: Uint8Array, challenge: Uint8Array):
 }
 
 /**
- * What the acceptor's proof is the HMAC of.
+ * The bytes whose HMAC is the acceptor's proof.
  *
  * @param transcript the SHA-256 of {@linkcode encodeTranscript}.
- * @param reply the message that it answers: its challenge and its proof are covered.
+ * @param reply the REPLY that it answers. The proof covers its challenge and its proof.
  *
  * @example
  * ```ts

@@ -3,11 +3,11 @@ import { Reader } from "./_reader.ts";
 import { Writer } from "./_writer.ts";
 import { MISSED } from "./tags.ts";
 
-/** Largest count that MISSED can say, 2³²−1. A sender's count stops there. */
+/** Largest count in a MISSED, 2³²−1. A sender's count stops there. */
 export const MAX_MISSED = 0xffff_ffff;
 
 /**
- * Encodes MISSED: so many broadcasts were meant for the receiver and never queued
+ * Encodes MISSED: how many broadcasts were meant for the receiver and never queued
  * (`docs/wire.md`). Only for a peer that announced {@linkcode FEATURE_MISSED}.
  *
  * @param count from 0 to {@linkcode MAX_MISSED}.
@@ -28,7 +28,7 @@ export function encodeMissed(count: number): Uint8Array {
 }
 
 /**
- * Decodes MISSED: the count.
+ * Decodes MISSED and returns the count.
  *
  * @throws {FrameError} `truncated`, `wrong-tag`, `trailing-bytes`.
  *

@@ -1,9 +1,9 @@
 /**
- * Every byte that travels between two nodes, and the frames of WebSockets, as pure functions: no clock,
- * no socket, no randomness.
+ * Every byte that travels between two nodes, and the frames of WebSockets, as pure functions: no
+ * clock, no socket, no randomness.
  *
- * The heart is one message, a text for the members of a room (all integers little-endian, both
- * texts strict UTF-8):
+ * The heart of the format is one message, a text for the members of a room (all integers
+ * little-endian, both texts strict UTF-8):
  *
  * ```text
  * offset  0        1            3              3+R          7+R              7+R+M
@@ -12,17 +12,18 @@
  *         +--------+------------+--------------+------------+----------------+
  * ```
  *
- * A {@linkcode RoomMessage} says what this cannot: bytes instead of text, several rooms, rooms that
- * are left out. ROOM_CLOSE closes the members of a room. Around these are the other messages of a
- * link (peer list, interest, missed, heartbeat, goodbye, the four of the handshake) and the framing
- * that cuts a stream into messages. `docs/wire.md` in the repository describes them all.
+ * A {@linkcode RoomMessage} covers what this cannot: bytes instead of text, several rooms, excluded
+ * rooms. ROOM_CLOSE closes the members of a room. Around these are the other messages of a link
+ * (peer list, interest, missed, heartbeat, goodbye, the four of the handshake) and the framing that
+ * cuts a stream into messages. `docs/wire.md` in the repository describes them all.
  *
- * Decoding is exact: fewer bytes than the lengths inside say, more of them, or a text that is not
- * UTF-8, is a {@linkcode FrameError} with a code and an offset, and nothing else is ever thrown for
- * what came from the wire. Encoding never changes a text: a lone surrogate is an error, not U+FFFD.
+ * Decoding is exact. Too few bytes, too many bytes, or a text that is not UTF-8 cause a
+ * {@linkcode FrameError} with a code and an offset. Bytes from the wire never cause any other
+ * error. Encoding a message between nodes never changes a text: a lone surrogate is an error, and
+ * does not become U+FFFD.
  *
- * The format is that of the Mesh language runtime's room layer. That runtime ignores the handshake's
- * extension, and is never sent the messages that roomcast adds.
+ * The format is that of the Mesh language runtime's room layer. That runtime ignores the
+ * handshake's extension, and roomcast never sends it the messages that it adds.
  *
  * @example
  * ```ts

@@ -36,7 +36,7 @@ export function encodePeerList(names: readonly string[]): Uint8Array {
 }
 
 /**
- * Decodes PEER_LIST. Names are not checked beyond being text.
+ * Decodes PEER_LIST. The only check on a name is that it is text.
  *
  * @throws {FrameError} `truncated`, `wrong-tag`, `trailing-bytes`, `invalid-utf8`.
  *
@@ -47,6 +47,6 @@ export function decodePeerList(bytes: Uint8Array): string[] {
   const spans = [];
   for (let left = reader.u16(); left > 0; left--) spans.push(reader.skipText16());
   reader.end();
-  // Lengths first, then texts: a list both short and ill-encoded is truncated.
+  // Lengths first, then texts: a list that is both too short and ill-encoded counts as truncated.
   return spans.map((span) => reader.text(span));
 }

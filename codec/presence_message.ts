@@ -1,5 +1,5 @@
 /**
- * What the instances of `Presence` tell each other. None of it is a message of a link: each is the
+ * The messages between instances of `Presence`. They are not messages of a link: each is the
  * content of a binary ROOM_MESSAGE to a reserved room, so it travels over every backplane
  * (`docs/wire.md`, "Presence").
  *
@@ -15,30 +15,33 @@
  * | 1 | SNAPSHOT | `u48 number`, `u16 part`, `u16 parts`, `u16 count`, count × entry |
  * | 2 | CHANGES | `u48 first`, `u16 count`, count × change |
  * | 3 | HEARTBEAT | `u48 number` |
- * | 4 | ASK | `u16 count`, count × instance (8); none stands for every instance |
+ * | 4 | ASK | `u16 count`, count × instance (8); a count of 0 asks every instance |
  * | 5 | GONE | empty |
  *
  * An entry is `u48 key`, then room, id and meta, each a text with a `u16` length before it. Meta is
- * JSON; an empty text stands for none. A change is the byte 1 and an entry (the key now stands for this),
- * or the byte 2 and a `u48 key` (the key has gone). Changes are numbered from 1 on, and a number stands
- * for the state after that change. All integers are little-endian, all texts strict UTF-8.
+ * JSON; an empty text means that there is none. A change is the byte 1 and an entry (the key now
+ * has this entry), or the byte 2 and a `u48 key` (the entry of the key is gone). Changes are
+ * numbered from 1. The state after a change has the number of that change. All integers are
+ * little-endian, all texts strict UTF-8.
  *
- * The head is all of a message but its list of entries or changes. It is read first, as a receiver that
- * is up to date does not need the list. Head and list are each checked in this order: kind, lengths and
- * operations, texts in the order of the layout, JSON. Decoding is exact.
+ * The head is a message without its list of entries or changes. It is read first, because a
+ * receiver that is up to date does not need the list. Head and list are each checked in this order:
+ * kind, lengths and operations, texts in the order of the layout, JSON. Decoding is exact.
  *
  * @module
  */
 
+import { checkSize } from "./_check.ts";
 import { Reader, type TextSpan } from "./_reader.ts";
 import { checkWellFormed, utf8Length } from "./_text.ts";
 import { text16Length, Writer } from "./_writer.ts";
 import { FrameError } from "./frame_error.ts";
+import { fromHex, toHex } from "./hex.ts";
 
 /** Bytes of an instance's id. */
 export const PRESENCE_INSTANCE_BYTES = 8;
 
-/** Entries or changes that fit one message. */
+/** Most entries or changes in one message. */
 export const PRESENCE_MAX_COUNT = 0xffff;
 
 const SNAPSHOT = 1;
@@ -57,38 +60,36 @@ const COUNT_BYTES = 2;
 const PART_BYTES = 4;
 const U32 = 2 ** 32;
 
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
-
 /** One socket in one room, as its instance announces it. */
 export interface PresenceEntry {
-  /** What the instance calls it; a whole number below 2⁴⁸. */
+  /** Identifies the entry within its instance; a whole number below 2⁴⁸. */
   readonly key: number;
   /** The room it is in. */
   readonly room: string;
-  /** Whose it is. */
+  /** Whose socket it is. */
   readonly id: string;
-  /** What the application says about it, as JSON; empty for nothing. */
+  /** What the application says about it, as JSON; empty if nothing. */
   readonly meta: string;
 }
 
-/** An entry that is new or has changed, or the key of one that has gone. */
+/** An entry that is new or has changed, or the key of an entry that is gone. */
 export type PresenceChange = PresenceEntry | number;
 
 /** The sender of a message. */
 export interface PresenceSender {
   /** The sender's random id: 16 hexadecimal digits in lower case. */
   readonly instance: string;
-  /** What its backplane calls its node; empty if it has no name for it. */
+  /** The `nodeId` of its backplane; empty if the backplane has none. */
   readonly node: string;
 }
 
-/** Part of all entries of an instance. */
+/** One part of the entries of an instance. */
 export interface PresenceSnapshot extends PresenceSender {
-  /** Tells it apart. */
+  /** Identifies the kind of message. */
   readonly kind: "snapshot";
-  /** The state it shows: that after the change of this number. */
+  /** The number of the state that it shows. */
   readonly number: number;
-  /** Which part this is, from 0 on. */
+  /** Which part this is, counted from 0. */
   readonly part: number;
   /** How many parts there are. */
   readonly parts: number;
@@ -96,17 +97,17 @@ export interface PresenceSnapshot extends PresenceSender {
 
 /** What has changed, in order. */
 export interface PresenceChanges extends PresenceSender {
-  /** Tells it apart. */
+  /** Identifies the kind of message. */
   readonly kind: "changes";
   /** The number of the first change. */
   readonly first: number;
-  /** How many changes there are, numbered from `first` on. */
+  /** How many changes there are, numbered from `first`. */
   readonly count: number;
 }
 
-/** Says that the instance is there, and how many changes there have been. */
+/** Says that the instance is alive, and how many changes it has made. */
 export interface PresenceHeartbeat extends PresenceSender {
-  /** Tells it apart. */
+  /** Identifies the kind of message. */
   readonly kind: "heartbeat";
   /** The number of the last change; 0 if there has been none. */
   readonly number: number;
@@ -114,19 +115,19 @@ export interface PresenceHeartbeat extends PresenceSender {
 
 /** Asks for snapshots. */
 export interface PresenceAsk extends PresenceSender {
-  /** Tells it apart. */
+  /** Identifies the kind of message. */
   readonly kind: "ask";
-  /** The instances that are to answer; none stands for every instance. */
+  /** The instances that should answer; if empty, every instance. */
   readonly instances: readonly string[];
 }
 
-/** Says that the instance has ended, and all its entries with it. */
+/** Says that the instance has ended, so its entries are gone. */
 export interface PresenceGone extends PresenceSender {
-  /** Tells it apart. */
+  /** Identifies the kind of message. */
   readonly kind: "gone";
 }
 
-/** A message without its list: enough to decide whether the list is wanted. */
+/** A message without its list: enough to decide whether the list is needed. */
 export type PresenceHead =
   | PresenceSnapshot
   | PresenceChanges
@@ -145,7 +146,7 @@ export function presenceTextLength(text: string): number {
 }
 
 /**
- * Bytes that an entry takes in a message, in {@linkcode PresenceChanges} one more.
+ * Bytes that an entry takes in a {@linkcode PresenceSnapshot}.
  *
  * @throws {FrameError} `ill-formed-text` for a lone surrogate, `frame-too-long` if room, id or meta
  * has more than 65,535 bytes.
@@ -160,17 +161,18 @@ export function presenceChangeLength(change: PresenceChange): number {
   return 1 + (typeof change === "number" ? KEY_BYTES : presenceEntryLength(change));
 }
 
-/** Bytes of a snapshot or of changes without any entry: never more than this. */
+/** The most bytes that a snapshot or changes take without their list. */
 export function presenceOverhead({ node }: Pick<PresenceSender, "node">): number {
   return headLength(node) + NUMBER_BYTES + PART_BYTES + COUNT_BYTES;
 }
 
 /**
- * Encodes a part of a snapshot.
+ * Encodes one part of a snapshot.
  *
  * @throws {FrameError} `ill-formed-text` for a lone surrogate, `frame-too-long` for a text above
  * 65,535 bytes or more than {@linkcode PRESENCE_MAX_COUNT} entries, `bad-part` unless `part` is
  * below `parts`.
+ * @throws {RangeError} if an instance has not 16 digits.
  *
  * @example
  * ```ts
@@ -206,10 +208,11 @@ export function encodePresenceSnapshot(
 }
 
 /**
- * Encodes changes, the first of which has the number `first`.
+ * Encodes changes, which are numbered from `first`.
  *
  * @throws {FrameError} `ill-formed-text` for a lone surrogate, `frame-too-long` for a text above
  * 65,535 bytes or more than {@linkcode PRESENCE_MAX_COUNT} changes.
+ * @throws {RangeError} if an instance has not 16 digits.
  *
  * @example
  * ```ts
@@ -217,7 +220,7 @@ export function encodePresenceSnapshot(
  * import { assertEquals } from "@std/assert";
  *
  * const sender = { instance: "0011223344556677", node: "a node" };
- * // Key 8 now stands for this entry, and the entry of key 7 has gone.
+ * // Key 8 now has this entry, and the entry of key 7 is gone.
  * const changes = [{ key: 8, room: "lobby", id: "bob", meta: "" }, 7];
  * const bytes = encodePresenceChanges({ ...sender, first: 10 }, changes);
  * assertEquals(decodePresenceChanges(bytes), changes);
@@ -243,6 +246,7 @@ export function encodePresenceChanges(
  *
  * @throws {FrameError} `ill-formed-text` for a lone surrogate, `frame-too-long` for a name above
  * 65,535 bytes or more than {@linkcode PRESENCE_MAX_COUNT} instances.
+ * @throws {RangeError} if an instance has not 16 digits.
  *
  * @example
  * ```ts
@@ -273,7 +277,7 @@ export function encodePresence(
 }
 
 /**
- * Decodes a message but for the list of a snapshot or of changes, which is not looked at.
+ * Decodes a message, except the list of a snapshot or of changes.
  *
  * @throws {FrameError} `wrong-tag` for an unknown kind, `truncated`, `trailing-bytes`, `bad-part`,
  * `invalid-utf8`.
@@ -283,7 +287,7 @@ export function encodePresence(
 export function decodePresenceHead(bytes: Uint8Array): PresenceHead {
   const kind = bytes[0] ?? SNAPSHOT;
   if (kind < SNAPSHOT || kind > GONE) {
-    throw new FrameError("wrong-tag", 0, `no message of presence begins with ${kind}`);
+    throw new FrameError("wrong-tag", 0, `presence message has kind ${kind}, 1 to 5 are known`);
   }
   const reader = new Reader(bytes, kind, `presence ${NAMES[kind]}`);
   const instance = readInstance(reader);
@@ -321,10 +325,10 @@ export function decodePresenceHead(bytes: Uint8Array): PresenceHead {
 }
 
 /**
- * Decodes the list of a snapshot, whose head has been decoded.
+ * Decodes the list of a snapshot. {@linkcode decodePresenceHead} must have accepted the message.
  *
- * @throws {FrameError} `wrong-tag`, `truncated`, `trailing-bytes`, `invalid-utf8`, and `bad-json` for
- * a meta that is not JSON.
+ * @throws {FrameError} `wrong-tag`, `truncated`, `trailing-bytes`, `invalid-utf8`, and `bad-json`
+ * for a meta that is not JSON.
  *
  * @example See {@linkcode encodePresenceSnapshot}.
  */
@@ -339,10 +343,10 @@ export function decodePresenceEntries(bytes: Uint8Array): PresenceEntry[] {
 }
 
 /**
- * Decodes the list of changes, whose head has been decoded.
+ * Decodes a list of changes. {@linkcode decodePresenceHead} must have accepted the message.
  *
- * @throws {FrameError} `wrong-tag`, `truncated`, `unknown-op`, `trailing-bytes`, `invalid-utf8`, and
- * `bad-json` for a meta that is not JSON.
+ * @throws {FrameError} `wrong-tag`, `truncated`, `unknown-op`, `trailing-bytes`, `invalid-utf8`,
+ * and `bad-json` for a meta that is not JSON.
  *
  * @example See {@linkcode encodePresenceChanges}.
  */
@@ -390,7 +394,7 @@ function skipChange(reader: Reader): EntrySpans | number {
   const op = reader.u8();
   if (op === TRACK) return skipEntry(reader);
   if (op === UNTRACK) return readU48(reader);
-  throw new FrameError("unknown-op", offset, `no presence change begins with ${op}`);
+  throw new FrameError("unknown-op", offset, `presence change has op ${op}, 1 and 2 are known`);
 }
 
 function readEntry(reader: Reader, { key, room, id, meta }: EntrySpans): PresenceEntry {
@@ -428,16 +432,12 @@ function readU48(reader: Reader): number {
 }
 
 function readInstance(reader: Reader): string {
-  let text = "";
-  for (let left = PRESENCE_INSTANCE_BYTES; left > 0; left--) text += HEX[reader.u8()];
-  return text;
+  return toHex(reader.copy(PRESENCE_INSTANCE_BYTES));
 }
 
 function instanceBytes(instance: string): Uint8Array {
-  const bytes = new Uint8Array(PRESENCE_INSTANCE_BYTES);
-  for (let i = 0; i < bytes.length; i++) {
-    bytes[i] = Number.parseInt(instance.slice(2 * i, 2 * i + 2), 16);
-  }
+  const bytes = fromHex(instance);
+  checkSize("instance", bytes, PRESENCE_INSTANCE_BYTES);
   return bytes;
 }
 
@@ -451,5 +451,9 @@ function checkCount(count: number): void {
 }
 
 function badPart(offset: number, part: number, parts: number): FrameError {
-  return new FrameError("bad-part", offset, `part ${part} of ${parts}: parts count from 0`);
+  return new FrameError(
+    "bad-part",
+    offset,
+    `presence snapshot has part ${part} of ${parts}, counted from 0`,
+  );
 }

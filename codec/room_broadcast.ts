@@ -26,19 +26,19 @@ const MESSAGE_LENGTH_SIZE = 4;
 
 const WHAT = "room broadcast";
 
-/** A text on its way to the members of a room. */
+/** A text for the members of a room. */
 export interface RoomBroadcast {
   /** Name of the room. */
   readonly room: string;
-  /** What its members hear. */
+  /** The text that its members receive. */
   readonly message: string;
 }
 
 /**
  * Encodes a room broadcast into memory of its own, exactly as long as the message.
  *
- * @param message the text, or the UTF-8 that it has been encoded to: the caller vouches that such
- * bytes are valid, and they are copied as they are.
+ * @param message the text, as a string or as UTF-8. The caller guarantees that the bytes are valid;
+ * they are copied as they are.
  * @throws {FrameError} `ill-formed-text` for a lone surrogate in either text, `room-too-long` for a
  * room above {@linkcode MAX_ROOM_BYTES}.
  *
@@ -103,7 +103,7 @@ export function encodeRoomBroadcastInto(
 
 /**
  * Bytes that are enough for a room broadcast, whatever its texts hold: three for each UTF-16 unit,
- * and for a message of UTF-8 its own. Reserving them costs less than measuring.
+ * or the actual size of a message that is UTF-8 already. Reserving them costs less than measuring.
  *
  * @example
  * ```ts

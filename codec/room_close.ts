@@ -30,8 +30,8 @@ export interface RoomClose {
 
 /**
  * True for the close codes that a ROOM_CLOSE may carry: 1000, 1001, 1003, 1007 to 1014 and 3000 to
- * 4999. Of those that RFC 6455 (section 7.4) lets an endpoint send, only 1002 is missing: a protocol
- * error is for the endpoint to report, not for an application.
+ * 4999. Of those that RFC 6455 (section 7.4) lets an endpoint send, only 1002 is missing: the
+ * endpoint reports protocol errors, not the application.
  *
  * @example
  * ```ts
@@ -90,10 +90,10 @@ export function decodeRoomClose(bytes: Uint8Array): RoomClose {
 }
 
 /**
- * Checks all of a ROOM_CLOSE but its texts, in constant time, and returns the offset at which its
- * room ends.
+ * Checks a ROOM_CLOSE, except its texts, in constant time, and returns the offset at which its room
+ * ends.
  *
- * @throws {FrameError} what {@linkcode decodeRoomClose} throws, but for `invalid-utf8`.
+ * @throws {FrameError} what {@linkcode decodeRoomClose} throws, except `invalid-utf8`.
  *
  * @example
  * ```ts

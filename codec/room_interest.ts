@@ -22,25 +22,26 @@ const OP_START = 1;
 const ROOMS_START = 2;
 
 /**
- * What a ROOM_INTEREST does to the state of its link, a flag *everything* and a set of names:
+ * What a ROOM_INTEREST does to the state of its link, which is a flag *everything* and a set of
+ * names:
  *
  * | op | byte | flag | names |
  * | --- | --- | --- | --- |
  * | `"everything"` | 0 | set | cleared; the message carries none |
- * | `"only"` | 1 | cleared | those of the message are added |
- * | `"add"` | 2 | stays | those of the message are added |
- * | `"remove"` | 3 | stays | those of the message are removed |
+ * | `"only"` | 1 | cleared | the names in the message are added |
+ * | `"add"` | 2 | stays | the names in the message are added |
+ * | `"remove"` | 3 | stays | the names in the message are removed |
  */
 export type RoomInterestOp = "everything" | "only" | "add" | "remove";
 
-/** In the order of their bytes. */
+/** The byte of an op is its index. */
 const OPS: readonly RoomInterestOp[] = ["everything", "only", "add", "remove"];
 
 /** One announcement. */
 export interface RoomInterest {
   /** What it does. */
   readonly op: RoomInterestOp;
-  /** The names that it does this with: none for `"everything"`, any number for the others. */
+  /** The names that it applies to: none for `"everything"`, any number for the others. */
   readonly rooms: readonly string[];
 }
 
@@ -73,9 +74,9 @@ export function encodeRoomInterest({ op, rooms }: RoomInterest): Uint8Array {
 }
 
 /**
- * Encodes a list of names of any length as one message or several, lazily. A long `"only"` comes as
- * `"add"` messages with `"only"` last, so that the receiver misses nothing in between. Without a
- * name, `"only"` is still one message, and the others are none.
+ * Encodes a list of names of any length as one or more messages, lazily. A long `"only"` becomes
+ * `"add"` messages and a last `"only"`, so that nothing is missed in between. An empty list is one
+ * message for `"only"`, and none for the others.
  *
  * @throws {FrameError} `ill-formed-text`, `room-too-long`, when the iteration reaches such a name.
  *
@@ -127,7 +128,7 @@ export function decodeRoomInterest(bytes: Uint8Array): RoomInterest {
   const spans = [];
   if (op === "everything") reader.end();
   while (!reader.done) {
-    // Looked at before a second name is read, so that an over-long list costs nothing.
+    // Checked before a second name is read, so an over-long list costs nothing.
     if (spans.length === 1 && bytes.length > MAX_ROOM_INTEREST_BYTES) throw tooLong(bytes.length);
     spans.push(reader.skipText16());
   }
@@ -148,6 +149,6 @@ function tooLong(size: number): FrameError {
   return new FrameError(
     "frame-too-long",
     MAX_ROOM_INTEREST_BYTES,
-    `room interest has ${size} bytes, at most ${MAX_ROOM_INTEREST_BYTES} or one name are possible`,
+    `room interest has ${size} bytes, at most ${MAX_ROOM_INTEREST_BYTES} are possible with more than one name`,
   );
 }

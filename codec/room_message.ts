@@ -1,6 +1,6 @@
 /**
  * ROOM_MESSAGE: a broadcast that ROOM_BROADCAST cannot express, because it is bytes, goes to
- * several rooms or leaves rooms out (`docs/wire.md`):
+ * several rooms or excludes rooms (`docs/wire.md`):
  *
  * ```text
  * | 0xE2 | flags: u8 | T: u16 | T × (u16 length, room) | E: u16 | E × (u16 length, room) | M: u32 | message (M B) |
@@ -28,29 +28,29 @@ const FLAGS_START = 1;
 const ROOMS_START = 2;
 const MESSAGE_LENGTH_SIZE = 4;
 
-/** Most names in one of the two lists: what its `u16` count can say. */
+/** Most names in each of the two lists: the largest `u16` count. */
 const MAX_NAMES = 0xffff;
 
 const WHAT = "room message";
 
-/** A text or bytes on their way to the members of some rooms, except the members of others. */
+/** A text or bytes for the members of some rooms, except the members of others. */
 export interface RoomMessage {
   /**
-   * Rooms whose members hear it, at least one. A member of several hears it once. The format has
-   * space for 65,535; `Rooms` sends at most 64.
+   * Rooms whose members receive it, at least one. A member of several receives it once. The format
+   * has space for 65,535; `Rooms` sends at most 64.
    */
   readonly rooms: readonly string[];
-  /** Rooms whose members do not hear it, whatever other rooms they are in. At most 65,535. */
+  /** Rooms whose members do not receive it, whatever other rooms they are in. At most 65,535. */
   readonly except: readonly string[];
-  /** What is heard: a string as a text message, bytes as a binary one. */
+  /** A string for a text message, bytes for a binary one. */
   readonly message: string | Uint8Array;
 }
 
 /** How {@linkcode encodeRoomMessage} and {@linkcode encodeRoomMessageInto} treat the message. */
 export interface RoomMessageEncoding {
   /**
-   * True if a message given as bytes is a text, already encoded. The caller vouches that it is
-   * valid UTF-8. Default: false, so bytes are a binary message.
+   * True if bytes are an encoded text. The caller guarantees that they are valid UTF-8. Default:
+   * false, so bytes are a binary message.
    */
   readonly utf8?: boolean;
 }
@@ -150,7 +150,7 @@ export function roomMessageCapacity({ rooms, except, message }: RoomMessage): nu
  *
  * Checked in this order: the tag, the flags, all lengths, that there is a room, and the texts in
  * the order of the layout. The number of names is not limited beyond what their `u16` counts say:
- * each takes two bytes at least, so the frame's limit bounds them.
+ * each takes at least two bytes, so the frame's limit bounds them.
  *
  * @throws {FrameError} `truncated`, `wrong-tag`, `unknown-flags`, `trailing-bytes`, `no-target`,
  * `invalid-utf8`.
@@ -162,7 +162,7 @@ export function decodeRoomMessage(bytes: Uint8Array): RoomMessage {
   const rooms = readRoomNames(bytes, ROOMS_START);
   const except = readRoomNames(bytes, skipRoomNames(bytes, ROOMS_START, WHAT));
   const message = bytes[FLAGS_START] === BYTES_FLAG
-    // Not slice(): that of Node's Buffer, which streams of node: modules hand out, copies nothing.
+    // Not slice(): streams of node: modules hand out a Buffer, whose slice() does not copy.
     ? new Uint8Array(bytes.subarray(messageStart))
     : readText(bytes, messageStart, bytes.length);
   return { rooms, except, message };

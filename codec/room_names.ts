@@ -1,18 +1,19 @@
 import { readText } from "./_text.ts";
 
-/** Names that are remembered at most. A power of two. */
+/** Most names that are remembered. A power of two. */
 const SLOTS = 1024;
 
-/** Longer names are decoded each time: they would take much memory, and are rare. */
+/** Longer names are decoded each time, because they are rare and would take much memory. */
 const MAX_BYTES = 64;
 
 /**
- * Remembers room names that were decoded, from bytes to string. Names repeat from message to message.
- * To find one and look it up in a `Map` takes a quarter to two thirds of the time that decoding it
- * takes; if more names take turns than it remembers, up to 1.6 times (`bench/codec_bench.ts`).
+ * Remembers decoded room names, because names repeat from message to message. Finding a name here
+ * and looking it up in a `Map` takes a quarter to two thirds of the time of decoding it first. If
+ * more names take turns than it remembers, it takes up to 1.6 times as long
+ * (`bench/codec_bench.ts`).
  *
- * It holds at most 1,024 names of at most 64 bytes, some 150 KiB. Each name has one place, which it
- * takes from the name before it, so nothing is ever cleared up. If somebody chooses names that
+ * It holds at most 1,024 names of at most 64 bytes, about 150 KiB. Each name has one slot, where it
+ * replaces the name before it, so nothing needs cleaning up. If somebody chooses names that
  * collide, they are decoded each time, as they would be without it.
  *
  * @example
@@ -26,7 +27,7 @@ const MAX_BYTES = 64;
  * ```
  */
 export class RoomNames {
-  /** The bytes of slot n are from n × {@linkcode MAX_BYTES} on. */
+  /** The bytes of slot n begin at n × {@linkcode MAX_BYTES}. */
   readonly #bytes = new Uint8Array(SLOTS * MAX_BYTES);
   readonly #sizes = new Uint8Array(SLOTS);
   readonly #names: string[] = new Array(SLOTS).fill("");
@@ -43,7 +44,7 @@ export class RoomNames {
     const at = slot * MAX_BYTES;
     if (this.#sizes[slot] === size && this.#holds(at, bytes, start, end)) return this.#names[slot];
     const name = readText(bytes, start, end);
-    // A loop: calls of subarray() and set() cost more than 64 bytes do.
+    // A loop, because calling subarray() and set() costs more than copying 64 bytes.
     for (let i = 0; i < size; i++) this.#bytes[at + i] = bytes[start + i];
     this.#sizes[slot] = size;
     return this.#names[slot] = name;

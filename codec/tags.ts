@@ -10,7 +10,7 @@
  * | `0x12` | PEER_LIST | `u16` count, then count × (`u16` length, name) |
  * | `0x1E` | ROOM_BROADCAST | `u16` length, room, `u32` length, message |
  * | `0xE0` | GOODBYE | empty |
- * | `0xE1` | reserved: begins the envelope of a message on a broker | |
+ * | `0xE1` | none: reserved for the envelope of a message on a broker | |
  * | `0xE2` | ROOM_MESSAGE | `u8` flags, two lists of rooms, `u32` length, message |
  * | `0xE3` | ROOM_INTEREST | `u8` op, then (`u16` length, room) to the end |
  * | `0xE4` | MISSED | `u32` count |
@@ -19,8 +19,8 @@
  * | `0xF1` | PONG | the 8 bytes of the ping |
  *
  * `0x01`–`0x04` are read only while two nodes shake hands, the others only in a session.
- * `0xE0`–`0xEF` are roomcast's own; every other tag belongs to the Mesh runtime or to
- * nobody yet, and a receiver ignores and counts it.
+ * `0xE0`–`0xEF` belong to roomcast, every other tag to the Mesh runtime or to nobody yet. A
+ * receiver ignores and counts a tag that it does not know.
  *
  * @module
  */
@@ -41,11 +41,11 @@ export const ROOM_BROADCAST = 0x1e;
 /** The sender leaves on purpose. */
 export const GOODBYE = 0xe0;
 /**
- * Not a message between two nodes: the first byte of the envelope that a message has on a broker.
- * Reserved here, so that nothing on a link is ever mistaken for one.
+ * Not a message between two nodes: the first byte of the envelope of a message on a broker. It is
+ * reserved here, so that a message on a link is never mistaken for an envelope.
  */
 export const ENVELOPE = 0xe1;
-/** A text or bytes for the members of some rooms, except those of others. */
+/** A text or bytes for the members of some rooms, except the members of others. */
 export const ROOM_MESSAGE = 0xe2;
 /** Which broadcasts the sender wants from the receiver. */
 export const ROOM_INTEREST = 0xe3;
@@ -53,7 +53,7 @@ export const ROOM_INTEREST = 0xe3;
 export const MISSED = 0xe4;
 /** Closes the members of a room. */
 export const ROOM_CLOSE = 0xe5;
-/** Asks for a sign of life. */
+/** Asks for a PONG. */
 export const PING = 0xf0;
-/** Gives the sign of life that a ping asked for. */
+/** Answers a PING. */
 export const PONG = 0xf1;

@@ -1,13 +1,12 @@
 /**
- * Strict UTF-8 that arrives in pieces. It is checked as it comes, so that a text which has gone wrong
- * is refused before the rest of it has arrived.
+ * Strict UTF-8 that arrives in pieces. Each piece is checked as it arrives, so an invalid text is
+ * refused before the rest of it has arrived.
  */
 
 /**
- * Checks text in pieces of any size, and says that it is invalid as soon as that is certain: at the
- * first byte that no valid text could have there. Overlong forms, surrogates and what lies above
- * U+10FFFF are invalid (table 3-7 of the Unicode Standard). After an error the validator is of no use
- * any more.
+ * Checks text in pieces of any size. It reports an invalid text at the first byte that no valid
+ * text could have there. Overlong forms, surrogates and code points above U+10FFFF are invalid
+ * (table 3-7 of the Unicode Standard). Do not use the validator after an error.
  *
  * @example
  * ```ts
@@ -23,7 +22,7 @@
 export class Utf8Validator {
   /** Bytes that the current character still needs. */
   #missing = 0;
-  /** What the next of them must lie between. */
+  /** The next of these bytes must be from `#low` to `#high`. */
   #low = 0x80;
   #high = 0xbf;
 
@@ -32,7 +31,7 @@ export class Utf8Validator {
     return this.#missing === 0;
   }
 
-  /** Takes the next piece, `bytes[start, end)`. False: no text that begins like this is valid. */
+  /** Takes the next piece, `bytes[start, end)`. Returns false if no valid text begins like this. */
   push(bytes: Uint8Array, start = 0, end: number = bytes.length): boolean {
     let missing = this.#missing;
     let low = this.#low;

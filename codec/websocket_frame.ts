@@ -8,22 +8,22 @@
  *  +-+-+-+-+-------+-+-------------+-------------------------------+
  *  |F|R|R|R| opcode|M| length      | 126: length in 16 bits        |
  *  |I|S|S|S|       |A|             | 127: length in 64 bits        |
- *  |N|V|V|V|       |S|  0 to 125   | (the least that is enough)    |
+ *  |N|V|V|V|       |S|  0 to 125   | (the shortest form that fits) |
  *  | |1|2|3|       |K|             |                               |
  *  +-+-+-+-+-------+-+-------------+-------------------------------+
  *  | 4 bytes of masking key, if MASK is set | payload              |
  *  +----------------------------------------+----------------------+
  * ```
  *
- * A client masks every frame, a server none.
+ * A client masks every frame, a server never does.
  */
 
 import { readText } from "./_text.ts";
 import { FrameError } from "./frame_error.ts";
 
-/** What a frame carries (RFC 6455, section 5.2). The numbers that are missing are reserved. */
+/** What a frame carries (RFC 6455, section 5.2). Numbers that are not listed are reserved. */
 export const OPCODE = {
-  /** A further part of a message that an earlier frame has begun. */
+  /** A further part of a message that an earlier frame began. */
   CONTINUATION: 0x0,
   /** A text message, or its first part. */
   TEXT: 0x1,
@@ -53,20 +53,20 @@ const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 const MAX_U16 = 0xffff;
 
-/** Units up to which a loop is faster than the platform's encoder. */
+/** Up to this many UTF-16 units, a loop is faster than the platform's encoder. */
 const SHORT_TEXT = 48;
 
-/** Bytes from which masking by words of four pays. */
+/** From this many bytes on, masking four at a time is faster. */
 const MASK_WORDS_FROM = 48;
 
 const isLittleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 const encoder = new TextEncoder();
 
-/** A frame's header, read. */
+/** The decoded header of a frame. */
 export interface WebSocketHeader {
   /** True for the last frame of a message. */
   readonly fin: boolean;
-  /** The three reserved bits, RSV1 being 4. */
+  /** The three reserved bits; RSV1 is 4. */
   readonly rsv: number;
   /** One of {@linkcode OPCODE}, or a reserved number up to 15. */
   readonly opcode: number;
@@ -81,8 +81,8 @@ export interface WebSocketHeader {
 }
 
 /**
- * Reads the header at `at`; undefined if the bytes end before it does. Whether a frame like this is
- * allowed is for the caller to say.
+ * Reads the header at `at`; undefined if the bytes end before it does. The caller decides whether
+ * such a frame is allowed.
  *
  * @throws {FrameError} `bad-length` if the length is not in the shortest form, or has its highest
  * bit set (RFC 6455, section 5.2).
@@ -108,14 +108,14 @@ export function readWebSocketHeader(bytes: Uint8Array, at: number): WebSocketHea
     size = 4;
     if (at + size > bytes.length) return undefined;
     length = bytes[at + 2] << 8 | bytes[at + 3];
-    if (length < LENGTH_16) throw badLength(at, `${length} in 16 bits, which 7 have room for`);
+    if (length < LENGTH_16) throw badLength(at, `${length} in 16 bits, although it fits in 7`);
   } else if (length === LENGTH_64) {
     size = 10;
     if (at + size > bytes.length) return undefined;
     const high = readU32(bytes, at + 2);
     length = high * 2 ** 32 + readU32(bytes, at + 6);
     if (high > 0x7fff_ffff) throw badLength(at, "with its highest bit set");
-    if (length <= MAX_U16) throw badLength(at, `${length} in 64 bits, which 16 have room for`);
+    if (length <= MAX_U16) throw badLength(at, `${length} in 64 bits, although it fits in 16`);
     if (length > Number.MAX_SAFE_INTEGER) length = Infinity;
   }
   let key = 0;
@@ -139,7 +139,7 @@ function readU32(bytes: Uint8Array, at: number): number {
   return (bytes[at] << 24 | bytes[at + 1] << 16 | bytes[at + 2] << 8 | bytes[at + 3]) >>> 0;
 }
 
-/** Lowest byte first, so that the key shifts to the right as payload goes by. */
+/** Lowest byte first, so that the key shifts to the right as the payload is masked. */
 function readKey(bytes: Uint8Array, at: number): number {
   return (bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16 | bytes[at + 3] << 24) >>> 0;
 }
@@ -149,8 +149,9 @@ function badLength(at: number, what: string): FrameError {
 }
 
 /**
- * Masks `bytes[start, end)` in place, or unmasks it, which is the same. `key` has the first byte of
- * the masking key lowest; `phase` is how many bytes of the payload came before `start`.
+ * Masks `bytes[start, end)` in place, or unmasks it, which is the same operation. The lowest byte
+ * of `key` is the first byte of the masking key; `phase` is how many bytes of the payload came
+ * before `start`.
  *
  * @example
  * ```ts
@@ -193,9 +194,9 @@ export function webSocketHeaderBytes(length: number): number {
 }
 
 /**
- * Writes the header of a server's frame at `at`, and returns the offset after it. The caller has
- * made room for {@linkcode webSocketHeaderBytes}. The frame is the only one of its message.
- * `compressed` sets RSV1 (RFC 7692).
+ * Writes the header of a server's frame at `at`, and returns the offset after it. The caller makes
+ * sure that there is room for {@linkcode webSocketHeaderBytes}. The frame is the only one of its
+ * message. `compressed` sets RSV1 (RFC 7692).
  *
  * @example
  * ```ts
@@ -283,7 +284,7 @@ export function encodeWebSocketText(text: string): Uint8Array<ArrayBuffer> {
   return frame;
 }
 
-/** A close frame's payload, read. */
+/** The decoded payload of a close frame. */
 export interface WebSocketClose {
   /** Why, as a number (RFC 6455, section 7.4); undefined if the frame gave none. */
   readonly code: number | undefined;
@@ -293,7 +294,7 @@ export interface WebSocketClose {
 
 /**
  * True for a code that a close frame may carry: 1000 to 1003, 1007 to 1014 and 3000 to 4999. 1005,
- * 1006 and 1015 only stand for the lack of one.
+ * 1006 and 1015 are never sent: they stand for a code that did not arrive.
  *
  * @example
  * ```ts
@@ -358,7 +359,7 @@ export function encodeWebSocketClose(code: number, reason = ""): Uint8Array<Arra
 export function decodeWebSocketClose(payload: Uint8Array): WebSocketClose {
   if (payload.length === 0) return { code: undefined, reason: "" };
   if (payload.length === 1) {
-    throw new FrameError("truncated", 1, "close frame has half of a code");
+    throw new FrameError("truncated", 1, "close frame has one byte, its code needs two");
   }
   const code = payload[0] << 8 | payload[1];
   if (!isWebSocketCloseCode(code)) throw badCloseCode(code);

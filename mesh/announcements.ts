@@ -11,37 +11,40 @@ const EVERYTHING: Uint8Array = encodeFrame(encodeRoomInterest({ op: "everything"
 const NO_CHANGES = new RoomChanges();
 
 /**
- * What one peer has to be told of this node's rooms, as a difference to what has been queued for it.
- * It never takes more than the names of the open rooms, or than one message: instead of a larger
- * difference, the peer is told everything again.
+ * What one peer has yet to be told about this node's rooms: the difference from what has been
+ * queued for it. It never takes more memory than the names of the open rooms, or one message.
+ * Instead of a larger difference, the peer is told everything again.
  */
 export class Announcements {
   readonly #own: OwnRooms;
   /** The peer's flag, once it has read all that is queued. */
   #toldEverything = true;
-  /** What the peer has been told is not worth a difference any more. */
+  /** The difference has become too large, so the peer is told everything again. */
   #fromScratch = false;
   #changes: RoomChanges = NO_CHANGES;
-  /** The changes belong to other links as well, so a copy is made before they are changed. */
+  /** Other links use these changes too, so they are copied before they are modified. */
   #isShared = true;
 
-  /** Begins at the state of a new link: the peer sends everything. */
+  /** Begins in the state of a new link, in which the peer sends everything. */
   constructor(own: OwnRooms) {
     this.#own = own;
   }
 
-  /** True if the peer has something to be told. */
+  /** True if there is something to tell the peer. */
   get isWaiting(): boolean {
     if (this.#own.wantsEverything) return !this.#toldEverything;
     return this.#toldEverything || this.#fromScratch || this.#changes.size > 0;
   }
 
-  /** True if a broadcast must not overtake what waits: the peer would not send all the answers. */
+  /**
+   * True if a broadcast must not overtake what waits. Otherwise the peer would not send all the
+   * answers.
+   */
   get isUrgent(): boolean {
     return !this.#toldEverything && this.isWaiting;
   }
 
-  /** Notes what has changed. The caller leaves `changes` as they are from now on. */
+  /** Notes what has changed. The caller must not modify `changes` afterwards. */
   note(changes: RoomChanges): void {
     if (this.#toldEverything || this.#fromScratch) return;
     if (this.#own.wantsEverything) return this.#startOver();
@@ -54,7 +57,7 @@ export class Announcements {
     if (this.#changes.bytes > Math.max(this.#own.bytes, MAX_ROOM_INTEREST_BYTES)) this.#startOver();
   }
 
-  /** The frames that tell the peer. Nothing waits afterwards. */
+  /** Returns the frames that tell the peer. Nothing waits afterwards. */
   take(): readonly Uint8Array[] {
     const frames = this.#encode();
     this.#toldEverything = this.#own.wantsEverything;

@@ -1,7 +1,7 @@
 /**
  * A certificate that a node makes for itself when it starts: X.509 v3 (RFC 5280), self-signed,
- * ECDSA with SHA-256 on P-256. Whoever dials the node does not verify it. It gives the channel a key,
- * and the handshake something to be bound to (`docs/wire.md`, Handshake).
+ * ECDSA with SHA-256 on P-256. Nodes that dial it do not verify the certificate. It gives the
+ * channel a key, and the handshake something to be bound to (`docs/wire.md`, "Handshake").
  *
  * ```text
  * Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signature BIT STRING }
@@ -41,14 +41,16 @@ const COMMON_NAME = der(OBJECT_IDENTIFIER, Uint8Array.of(0x55, 0x04, 0x03));
 /** 2.5.29.17 */
 const SUBJECT_ALT_NAME = der(OBJECT_IDENTIFIER, Uint8Array.of(0x55, 0x1d, 0x11));
 
-/** The same for all nodes: a certificate says nothing to whoever knocks at the door. */
+/** The same for all nodes, so that a certificate tells strangers nothing. */
 const NAME = ascii("roomcast");
 const DISTINGUISHED_NAME = der(
   SEQUENCE,
   der(SET, der(SEQUENCE, COMMON_NAME, der(UTF8_STRING, NAME))),
 );
 
-/** Without a clock: RFC 5280, 4.1.2.5 has this end for what does not expire. */
+/**
+ * It needs no clock. RFC 5280, section 4.1.2.5, gives this end for certificates that do not expire.
+ */
 const VALIDITY = der(
   SEQUENCE,
   der(UTC_TIME, ascii("000101000000Z")),
@@ -81,11 +83,11 @@ export async function makeCertificate(
 }
 
 /**
- * True for X.509 version 3, by the first bytes of its DER. Deno (2.9) does not look at the signature by
- * which the peer proves that it has the key if the certificate is of another version.
+ * True for X.509 version 3, by the first bytes of its DER. If the certificate is of another
+ * version, Deno (2.9) does not check the signature by which the peer proves that it has the key.
  */
 export function isVersion3(certificate: Uint8Array): boolean {
-  // Certificate and TBSCertificate are sequences, each with its tag, and its length in short or long form.
+  // Certificate and TBSCertificate are sequences: a tag, then a length in short or long form.
   let at = 0;
   for (let depth = 0; depth < 2; depth++) {
     const length = certificate[at + 1];
@@ -95,7 +97,7 @@ export function isVersion3(certificate: Uint8Array): boolean {
 }
 
 function tbsCertificate(serial: Uint8Array, spki: Uint8Array): Uint8Array {
-  // Positive and without a leading zero, as DER wants it.
+  // Positive and without a leading zero, as DER requires.
   serial[0] = serial[0] & 0x3f | 0x40;
   const names = der(SEQUENCE, der(DNS_NAME, NAME));
   return der(
@@ -111,13 +113,16 @@ function tbsCertificate(serial: Uint8Array, spki: Uint8Array): Uint8Array {
   );
 }
 
-/** WebCrypto gives r and s side by side; X.509 wants them as two integers (RFC 3279, 2.2.3). */
+/**
+ * WebCrypto returns r and s side by side. X.509 needs them as two integers (RFC 3279, section
+ * 2.2.3).
+ */
 function ecdsaSignature(signature: Uint8Array): Uint8Array {
   const half = signature.length / 2;
   return der(SEQUENCE, integer(signature.subarray(0, half)), integer(signature.subarray(half)));
 }
 
-/** A positive integer of big-endian bytes, as short as DER wants it. */
+/** A positive integer of big-endian bytes, as short as DER requires. */
 function integer(bytes: Uint8Array): Uint8Array {
   let start = 0;
   while (start < bytes.length - 1 && bytes[start] === 0) start++;

@@ -1,13 +1,14 @@
 /**
- * How links come to be: connections taken in and dialled, handshakes, and the choice among two.
+ * How links are made: it accepts and dials connections, runs handshakes, and chooses between two
+ * links.
  *
  * When two nodes dial each other at once, the one with the smaller name decides. It commits itself
  * either to its own dial, by sending its proof, or to the other's, by sending ACK, whichever comes
- * first, and ends the other handshake. The node with the larger name lets the smaller have its way,
- * and a dial of it that is refused waits for the link that made it superfluous. Should two links
- * come up all the same, `duplicate_links.ts` says which is kept.
+ * first. Then it ends the other handshake. The node with the larger name follows. If its dial is
+ * refused, the dial waits for the link that made it superfluous. If two links come up all the same,
+ * `duplicate_links.ts` decides which one is kept.
  *
- * `mesh_lang.ts` says what is different with a node of the Mesh runtime.
+ * `mesh_lang.ts` describes what is different for a node of the Mesh runtime.
  */
 
 import { FEATURE_OBSERVER } from "../codec/mod.ts";
@@ -35,7 +36,7 @@ import type { TaskGroup } from "./task_group.ts";
 import type { Counters } from "./totals.ts";
 import type { Address, Connection, Listener } from "./transport.ts";
 
-/** How often connections that are closed unheard during a flood are reported. */
+/** How often connections that are closed at once during a flood are reported. */
 const FLOOD_REPORT_INTERVAL_MS = 1_000;
 
 /** What a connector works with. */
@@ -45,7 +46,7 @@ export interface ConnectorOptions {
   readonly self: NodeIdentity;
   readonly cookies: Cookies;
   readonly peers: Peers;
-  /** Nodes that have dialled this one to look at the cluster. */
+  /** Nodes that have dialled this one to observe the cluster. */
   readonly observers: Peers;
   readonly tasks: TaskGroup;
   readonly keepAlive: KeepAlive;
@@ -54,7 +55,7 @@ export interface ConnectorOptions {
   readonly isKnownHost: (hostname: string) => boolean;
   /** What a new link to a peer has to announce. */
   readonly announcementsFor: (peer: NodeIdentity) => Announcements | undefined;
-  /** A link has come up, in the place of another perhaps. */
+  /** A link has come up, and may have replaced another. */
   readonly onLink: (link: Link, replaced: Link | undefined) => void;
   /** A connection did not become a link, or none could be accepted. */
   readonly onRefused: (address: string, error: unknown) => void;
@@ -83,27 +84,27 @@ export class Connector {
     this.#deadSessions = new DeadSessions(clock);
   }
 
-  /** How many more links there can be, those that are being dialled taken as there. */
+  /** How many more links there can be. Dials under way count as links. */
   get free(): number {
     return this.#options.peers.free - this.#dials.size;
   }
 
-  /** Calls off all that is under way. */
+  /** Cancels everything that is under way. */
   stop(): void {
     const { name } = this.#options.self;
     this.#pending.cancelAll("shut-down", `${name} has been shut down`);
   }
 
-  /** Takes in connections until the listener is closed. */
+  /** Accepts connections until the listener is closed. */
   acceptAll(listener: Listener): Promise<void> {
     const { tasks, keepAlive, onRefused, settings: { clock } } = this.#options;
     keepAlive.add(listener);
-    const onConnection = (connection: Connection) => tasks.run(this.#acceptOne(connection));
+    const onConnection = (connection: Connection) => this.#takeOn(connection);
     return acceptAll(listener, { clock, tasks, onConnection, onRefused });
   }
 
   /**
-   * The link to a target: the one that is there, or one dialled now.
+   * The link to a target: the existing one, or one that is dialled now.
    *
    * @throws {MeshError} rejects with why there is none.
    */
@@ -115,20 +116,28 @@ export class Connector {
     if (dial === undefined) {
       dial = this.#dialNow(target).finally(() => this.#dials.delete(key));
       this.#dials.set(key, dial);
-      // Whoever has asked for it, shutdown waits until it is over.
+      // Shutdown waits until the dial is over, even if nobody else does.
       this.#options.tasks.run(dial.then(() => {}, () => {}));
     }
     return dial;
   }
 
-  async #acceptOne(connection: Connection): Promise<void> {
+  /** During a flood, whatever is done for a connection adds up: most are closed at once. */
+  #takeOn(connection: Connection): boolean {
     const { remoteAddress } = connection;
     const isKnown = this.#options.isKnownHost(remoteAddress.hostname);
-    // During a flood, whatever is done for a connection adds up: most are closed at once.
-    if (!this.#rate.admit(remoteAddress.hostname, isKnown)) {
+    const isAdmitted = this.#rate.admit(remoteAddress.hostname, isKnown);
+    if (isAdmitted) {
+      this.#options.tasks.run(this.#acceptOne(connection, isKnown));
+    } else {
       connection.close();
-      return this.#reportFlood(remoteAddress);
+      this.#reportFlood(remoteAddress);
     }
+    return isAdmitted;
+  }
+
+  async #acceptOne(connection: Connection, isKnown: boolean): Promise<void> {
+    const { remoteAddress } = connection;
     this.#options.keepAlive.add(connection);
     const handshake = new PendingHandshake(remoteAddress, true, isKnown);
     handshake.guard(connection);
@@ -146,16 +155,17 @@ export class Connector {
         // Of several that a peer of the Mesh runtime dials, one waits.
         if (isMeshLang(peer) && this.#pending.isWaiting(peer.name)) throw alreadyLinked(peer.name);
         handshake.proven = true;
-        // Not awaited the last time, so that none can come up between the look and the link.
+        // The last look is not followed by an await, so no rival can come up before the link is
+        // added.
         for (let rival = this.#rivalOf(peer); rival; rival = this.#rivalOf(peer)) {
-          // If it stays, admission says why the newcomer is refused.
+          // If the rival stays, `Peers.add` refuses the newcomer with the reason.
           if (await handshake.unlessCancelled(rival)) break;
         }
         this.#addLink(connection, peer, "incoming", ack);
       });
     } catch (error) {
       this.#close(connection);
-      // A node that finds, while it is dialling, a better way to a link hangs up.
+      // A node hangs up if it gets a link in another way while it is dialling.
       const superfluous = hasCode(error, "closed") && this.#isWanted(handshake);
       if (!superfluous) this.#options.onRefused(handshake.address, error);
     } finally {
@@ -240,7 +250,10 @@ export class Connector {
     if (link === undefined && peers.free <= 0) throw peers.tooMany(peer.name);
   }
 
-  /** With both dialling at once, the smaller name decides, and this node has. */
+  /**
+   * If both dial at once, the smaller name decides. This node has the smaller name, and has
+   * decided.
+   */
   #checkPrecedence(peer: NodeIdentity): void {
     if (isMeshLang(peer) || !isSmallerName(this.#options.self.name, peer.name)) return;
     if (this.#pending.committedTo(peer)) {
@@ -255,17 +268,17 @@ export class Connector {
     return meshLangRival(peer, this.#pending, this.#options.peers);
   }
 
-  /** True if the node that a handshake was with is linked, or about to be by another handshake. */
+  /** True if the other node of a handshake is linked, or is about to be by another handshake. */
   #isWanted({ peer }: PendingHandshake): boolean {
     if (peer === undefined) return false;
     return this.#options.peers.get(peer.name) !== undefined || this.#pending.has(peer.name);
   }
 
-  /** The link, if there is one, that made a dial superfluous, so that it was refused. */
+  /** The link that made a dial superfluous, if the dial was refused for that reason. */
   async #linkInstead(name: string | undefined, error: unknown): Promise<Link | undefined> {
     if (name === undefined) return undefined;
     if (hasCode(error, "already-linked", "not-accepted")) await this.#pending.settled(name);
-    // A peer of the Mesh runtime closes when it reads our name, and then the link is there already.
+    // A peer of the Mesh runtime closes when it reads our name. The link exists by then.
     else if (!hasCode(error, "closed")) return undefined;
     return this.#options.peers.get(name);
   }
@@ -283,7 +296,7 @@ export class Connector {
   ): Link {
     const { self, settings, totals, peers, tasks, keepAlive, linkListener } = this.#options;
     const { announcementsFor, onLink, observers } = this.#options;
-    // What only one of the two understands is not spoken. That a node observes is for it alone to say.
+    // A feature counts only if both nodes have it. Whether a node observes is its own choice alone.
     const features = identity.features & (self.features | FEATURE_OBSERVER);
     const peer = { ...identity, features };
     const initiator = direction === "outgoing" ? self.name : peer.name;
@@ -318,5 +331,5 @@ function hasCode(error: unknown, ...codes: MeshErrorCode[]): boolean {
 }
 
 function alreadyLinked(name: string): MeshError {
-  return new MeshError("already-linked", name, `a link to ${name} is there or about to be`);
+  return new MeshError("already-linked", name, `a link to ${name} exists or is being made`);
 }

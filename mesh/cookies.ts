@@ -1,10 +1,10 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
 
 /**
- * Proofs that a node knows a shared cookie, by HMAC-SHA256 (`docs/wire.md`, Handshake).
+ * Proofs that a node knows a shared cookie, by HMAC-SHA256 (`docs/wire.md`, "Handshake").
  *
- * By `node:crypto` and not by WebCrypto, which answers from a thread of its own: in a simulation the
- * seed alone must decide what comes first. A proof takes some microseconds either way.
+ * It uses `node:crypto`, because WebCrypto answers from another thread, and in a simulation only
+ * the seed may decide what comes first. A proof takes some microseconds either way.
  */
 export class Cookies {
   readonly #keys: readonly KeyObject[];
@@ -14,7 +14,7 @@ export class Cookies {
     this.#keys = cookies.map((cookie) => createSecretKey(new TextEncoder().encode(cookie)));
   }
 
-  /** The proof of `bytes` by the cookie at `index`; the first unless told otherwise. */
+  /** The proof of `bytes` by the cookie at `index`, by default the first. */
   prove(bytes: Uint8Array, index = 0): Uint8Array {
     return new Uint8Array(createHmac("sha256", this.#keys[index]).update(bytes).digest());
   }

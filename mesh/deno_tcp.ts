@@ -24,7 +24,7 @@ function tcpListener(listener: Deno.TcpListener): Listener {
 
 function tcpConnection(connection: Deno.TcpConn): Connection {
   try {
-    // Messages that gather while a write is under way already travel together.
+    // Messages that gather during a write are written together anyway.
     connection.setNoDelay(true);
   } catch (error) {
     connection.close();

@@ -1,6 +1,6 @@
 /**
- * Keeping the links that should be there: follows the seeds, takes in what peers tell of other
- * nodes, and dials whoever is known and not linked when `known_nodes.ts` says that it is time.
+ * Keeps a link to every known node: it follows the seeds, learns of other nodes from peers, and
+ * dials each known node without a link when `known_nodes.ts` says that it is time.
  */
 
 import { randomFraction } from "../backplane/clock.ts";
@@ -39,7 +39,7 @@ export interface DiscoveryOptions {
   readonly peers: Peers;
   readonly connector: Connector;
   readonly tasks: TaskGroup;
-  /** A node cannot be dialled: it refuses, or what was given is no address. */
+  /** A node cannot be dialled: it refuses, or its address is not valid. */
   readonly onRefused: (address: string, error: unknown) => void;
 }
 
@@ -51,9 +51,9 @@ export class Discovery {
   readonly #reportedNames = new Set<string>();
   readonly #isLinked = (name: string) => this.#options.peers.get(name) !== undefined;
   #timer: unknown;
-  /** The seeds have been asked for once, whatever came of it. */
+  /** The seeds have been asked for once, successfully or not. */
   #hasSeeds = false;
-  /** Resolves when that, or what is known of other nodes, changes. */
+  /** Resolves when that changes, or what is known about other nodes. */
   #changed = Promise.withResolvers<void>();
 
   constructor(options: DiscoveryOptions) {
@@ -68,7 +68,7 @@ export class Discovery {
     });
   }
 
-  /** Calls off what is to come. */
+  /** Cancels what is scheduled. */
   stop(): void {
     this.#options.settings.clock.clearTimeout(this.#timer);
     this.#changed.resolve();
@@ -79,15 +79,15 @@ export class Discovery {
     return this.#hasSeeds && this.#known.allTried(this.#isLinked, this.#options.connector.free > 0);
   }
 
-  /** Resolves when that is so, or when the node stops. */
+  /** Resolves when {@linkcode allTried} is true, or when the node stops. */
   async tried(): Promise<void> {
     while (!this.allTried && !this.#options.tasks.stopped) await this.#changed.promise;
   }
 
-  /** Dials the seeds, and asks for them again and again if they are given by a function. */
+  /** Dials the seeds. If a function gives them, it is called again and again. */
   async followSeeds(): Promise<void> {
     const { tasks, settings: { seeds } } = this.#options;
-    // Not before whoever has started the node can listen to its events.
+    // Later, so that the caller of `startMesh` can listen to events first.
     await tasks.delay(0);
     if (tasks.stopped) return;
     this.#checkOwnName();
@@ -102,7 +102,7 @@ export class Discovery {
     }
   }
 
-  /** Takes a node that a peer has told of. False: too many are known. */
+  /** Learns of a node from a peer. Returns false if too many are known. */
   learn(target: Target): boolean {
     if (this.#isAtOwnAddress(target)) return true;
     return this.#known.learn(target, this.#options.settings.clock.now(), this.#isLinked);
@@ -113,14 +113,14 @@ export class Discovery {
     return this.#known.isKnownHost(hostname);
   }
 
-  /** This node answers at one more address, and does not dial it. */
+  /** Adds an address at which this node itself answers, so it is not dialled. */
   own(address: Address): void {
     this.#known.own(address);
   }
 
   /**
-   * There is a link: one that another node has dialled, or what a dial of this node to `dialled` has
-   * led to. A dial may lead to a link that was there already.
+   * There is a link: either another node dialled it, or this node's dial to `dialled` led to it. A
+   * dial may lead to a link that existed already.
    */
   linked({ peer, remoteAddress }: Link, dialled?: Target): void {
     const now = this.#options.settings.clock.now();
@@ -128,7 +128,7 @@ export class Discovery {
     this.#known.linked(parsePeerName(peer.name), now, this.#isLinked, { dialled, remoteHost });
   }
 
-  /** A link has ended that nothing has taken the place of. */
+  /** A link has ended, and no other has replaced it. */
   lost({ peer, info }: Link, reason: PeerDownReason): void {
     const now = this.#options.settings.clock.now();
     if (reason === "goodbye") this.#known.departed(peer.name, now);
@@ -144,7 +144,7 @@ export class Discovery {
       const texts = await tasks.within(SEEDS_TIMEOUT_MS, asked);
       if (tasks.stopped) return;
       if (!Array.isArray(texts)) {
-        throw new TypeError(`seeds gave no list, or not within ${SEEDS_TIMEOUT_MS} ms`);
+        throw new TypeError(`seeds must give a list within ${SEEDS_TIMEOUT_MS} ms`);
       }
       this.#setSeeds(this.#parseSeeds(texts));
     } catch (cause) {
@@ -161,7 +161,7 @@ export class Discovery {
     this.#known.setSeeds(targets, this.#options.settings.clock.now());
   }
 
-  /** Other machines cannot dial a name like `a@127.0.0.1:9000`, and would not say so to anybody here. */
+  /** Other machines cannot dial a name like `a@127.0.0.1:9000`, and cannot report that here. */
   #checkOwnName(): void {
     const { listenHost, onRefused } = this.#options;
     const { name, hostname } = this.#self;
@@ -171,7 +171,7 @@ export class Discovery {
     onRefused(name, new MeshError("loopback-name", name, message));
   }
 
-  /** True for another node's name at this node's own address. It is reported, once for each name. */
+  /** True for another node's name at this node's own address. Each name is reported once. */
   #isAtOwnAddress(target: Target): boolean {
     const { name } = target;
     if (name === undefined || name === this.#self.name) return false;
@@ -185,7 +185,7 @@ export class Discovery {
   }
 
   #ownAddress(name: string, cause?: unknown): MeshError {
-    const message = `${name} leads to this node, ${this.#self.name}, and not to another`;
+    const message = `${name} leads to this node, ${this.#self.name}, not to another one`;
     return new MeshError("own-address", name, message, { cause });
   }
 
@@ -201,7 +201,7 @@ export class Discovery {
     });
   }
 
-  /** Dials every known node whose time has come, and sees to being called for the next. */
+  /** Dials every known node that is due, and sets a timer for the next. */
   dialDue(): void {
     const { tasks, connector, settings: { clock } } = this.#options;
     this.#changed.resolve();
@@ -211,7 +211,7 @@ export class Discovery {
     for (const target of this.#known.due(clock.now(), this.#isLinked, connector.free)) {
       tasks.run(this.#dialOne(target));
     }
-    // With no place for another link there is nothing to wait for but the end of one, or of a dial.
+    // Without a place for another link, only the end of a link or a dial can change anything.
     const next = this.#known.nextDueAt(this.#isLinked);
     if (next === undefined || connector.free <= 0) return;
     this.#timer = clock.setTimeout(() => this.dialDue(), Math.max(0, next - clock.now()));
@@ -222,13 +222,13 @@ export class Discovery {
     try {
       this.linked(await connector.dial(target), target);
     } catch (error) {
-      // Even if it was this node itself: a host name may stand for several nodes, and another may answer
-      // next time.
+      // It is dialled again even if it was this node itself: a host name may stand for several
+      // nodes, and another may answer next time.
       const isMisled = error instanceof MeshError && error.code === "own-name" &&
         target.name !== undefined && target.name !== this.#self.name;
       const name = target.name ?? "";
       onRefused(formatAddress(target), isMisled ? this.#ownAddress(name, error) : error);
-      // An observer is not to be linked. The peer that has told of it took it for a node.
+      // Observers are not dialled. The peer that passed on its name took it for a normal node.
       const forget = error instanceof MeshError && error.code === "observer";
       this.#known.failed(target, clock.now(), { forget });
     }

@@ -1,4 +1,5 @@
 import dns from "node:dns/promises";
+import { checkFunction, checkObject, checkString, wholeNumber } from "../backplane/checks.ts";
 import { formatAddress } from "./node_name.ts";
 import type { Seeds } from "./options.ts";
 import { isDeno } from "./platform.ts";
@@ -9,24 +10,26 @@ export type ResolveDns = (hostname: string, recordType: "A" | "AAAA") => Promise
 /** Options of {@linkcode dnsSeeds}. */
 export interface DnsSeedsOptions {
   /**
-   * Looks up addresses. A host without any gives an empty list, or an error that is called `NotFound`
-   * as Deno's is, or has the code `ENOTFOUND` or `ENODATA` as those of Node.js have. Default:
+   * Looks up addresses. For a host without any, it returns an empty list, or throws an error with
+   * the name `NotFound` (as in Deno) or the code `ENOTFOUND` or `ENODATA` (as in Node.js). Default:
    * `Deno.resolveDns`, or `node:dns` elsewhere. Both ask the name servers of the machine.
    */
   resolve?: ResolveDns;
 }
 
 /**
- * Seeds behind a host name that stands for all nodes: a headless service of Kubernetes, an internal
- * name of Fly.io. The A and AAAA records are looked up each time the mesh asks, which is every 5 s,
- * so nodes that come are found and nodes that go are forgotten.
+ * Seeds from a host name that stands for all nodes, such as a headless service of Kubernetes or an
+ * internal name of Fly.io. The A and AAAA records are looked up each time the mesh asks, which is
+ * every 5 s. So new nodes are found, and nodes that are gone are forgotten.
  *
- * No addresses are no error, since the first node of a cluster finds none; but once there were some,
- * they stay in force until there are others. A look-up that fails in another way leaves the seeds as
- * they were, too, and the mesh reports `seeds-failed`.
+ * Finding no addresses is not an error, because the first node of a cluster finds none. Once some
+ * were found, they stay in force until others are found. A look-up that fails in another way also
+ * leaves the seeds as they were, and the mesh reports `seeds-failed`.
  *
- * @param hostname the name to look up; a full one, as `/etc/hosts` and search domains do not count.
+ * @param hostname the name to look up. It must be a full name, because `/etc/hosts` and search
+ * domains are not used.
  * @param port the port on which all these nodes listen.
+ * @throws {TypeError} if an argument has the wrong type.
  * @throws {RangeError} if `port` is not a whole number from 1 to 65,535.
  *
  * @example
@@ -45,20 +48,21 @@ export function dnsSeeds(
   port: number,
   options: DnsSeedsOptions = {},
 ): () => Promise<Seeds> {
+  checkString("hostname", hostname);
+  wholeNumber("port", port ?? null, 0, { min: 1, max: 0xffff });
+  checkObject("options", options, "resolve");
   const { resolve = isDeno ? Deno.resolveDns : resolveByNode } = options;
-  if (!Number.isInteger(port) || port < 1 || port > 0xffff) {
-    throw new RangeError(`port must be a whole number from 1 to 65535, got ${port}`);
-  }
+  checkFunction("resolve", resolve);
   let last: Seeds = [];
   return async () => {
     const answers = await Promise.allSettled([resolve(hostname, "A"), resolve(hostname, "AAAA")]);
     const addresses = answers.flatMap((answer) =>
       answer.status === "fulfilled" ? answer.value : []
     );
-    // Many a name server has no good answer for the kind of address that its network does not use.
+    // Many name servers answer badly for the kind of address that their network does not use.
     if (addresses.length === 0) answers.forEach(throwFailure);
-    // Deno says the same of a name server that has failed and of a name that is not there (2.9), and
-    // for an outage of the one nobody should be given up.
+    // Deno (2.9) gives the same error for a failed name server and for a missing name. During an
+    // outage of the name server, no node should be given up.
     if (addresses.length === 0) return last;
     last = addresses.map((hostname) => formatAddress({ hostname, port })).sort();
     return last;

@@ -1,6 +1,6 @@
 /**
- * Which of two links to one node is kept (`docs/wire.md`, "Two links between the same two nodes"). Both
- * ends come to the same answer, since it depends only on what both know.
+ * Which of two links to one node is kept (`docs/wire.md`, "Two links between the same two nodes").
+ * Both ends decide alike, because the decision depends only on what both know.
  */
 
 import { isSmallerName } from "./node_name.ts";
@@ -19,8 +19,8 @@ export type Admission = "accept" | "replace" | "refuse" | "duplicate";
 /**
  * Judges a handshake that would become a second link to a node.
  *
- * @param current the link that is there, if there is one.
- * @param superseded incarnations of the node that others have already taken the place of.
+ * @param current the existing link, if there is one.
+ * @param superseded incarnations of the node that others have already replaced.
  */
 export function admit(
   current: Contender | undefined,
@@ -28,15 +28,15 @@ export function admit(
   superseded: ReadonlySet<string>,
 ): Admission {
   if (current === undefined) return "accept";
-  // A node of the Mesh runtime, restarted or not. The caller has had the current link prove that it
-  // is alive, so if that is to a node with an incarnation, there are two.
+  // A node of the Mesh runtime, restarted or not. The caller has checked that the current link is
+  // alive, so if that link is to a node with an incarnation, there are two nodes.
   if (newcomer.incarnation === "") return current.incarnation === "" ? "refuse" : "duplicate";
   if (current.incarnation !== newcomer.incarnation) {
-    // A node that restarts is never again what it was. If a replaced incarnation comes back, both
-    // are alive: two nodes go by one name, and letting them take turns would never end.
+    // A restarted node never returns to an old incarnation. If a replaced incarnation comes back,
+    // both are alive: two nodes have the same name, and would replace each other for ever.
     return superseded.has(newcomer.incarnation) ? "duplicate" : "replace";
   }
-  // The same node dialled twice: it does so only when the first link is dead to it.
+  // The same node dialled twice. It does so only when the first link is dead on its side.
   if (current.initiator === newcomer.initiator) return "replace";
   // Both dialled at once.
   return isSmallerName(newcomer.initiator, current.initiator) ? "replace" : "refuse";

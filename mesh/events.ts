@@ -7,20 +7,20 @@ import type {
 } from "../backplane/events.ts";
 import type { MeshErrorCode } from "./mesh_error.ts";
 
-/** A link to another node, as it was when asked for. */
+/** A snapshot of a link to another node. */
 export interface PeerInfo {
   /** Full name, `local@host:port`. */
   readonly name: string;
   /**
-   * 16 hexadecimal digits, chosen at random when the peer started: a restart shows in it. Empty for
-   * a node of the Mesh runtime.
+   * 16 hexadecimal digits, chosen at random when the peer started, so a restart changes it. Empty
+   * for a node of the Mesh runtime.
    */
   readonly incarnation: string;
   /** True for a node of the Mesh runtime. */
   readonly meshLang: boolean;
   /** True if the link is encrypted. */
   readonly encrypted: boolean;
-  /** Who dialled: `"outgoing"`, this node; `"incoming"`, the peer. */
+  /** Who dialled: this node (`"outgoing"`) or the peer (`"incoming"`). */
   readonly direction: "outgoing" | "incoming";
   /** When the link came up, in milliseconds since 1970. */
   readonly since: number;
@@ -41,7 +41,7 @@ export interface PeerInfo {
   readonly dropped: number;
   /** Messages received that could not be decoded. */
   readonly malformed: number;
-  /** Messages received with a tag that means nothing to roomcast. */
+  /** Messages received with a tag that roomcast does not know. */
   readonly ignored: number;
   /** Time from the last ping to its pong in milliseconds; undefined before the first. */
   readonly roundTripMs: number | undefined;
@@ -103,8 +103,8 @@ export class PeerDownEvent extends Event {
 }
 
 /**
- * A peer does not know messages of a kind, because it runs an older roomcast or the Mesh runtime: it
- * does not get those broadcasts. It is dispatched once for each link.
+ * A peer does not know a kind of message, because it runs an older roomcast or the Mesh runtime, so
+ * it does not get those broadcasts. The event is dispatched once for each link.
  */
 export class UnsupportedEvent extends Event {
   /** The link. */
@@ -133,13 +133,13 @@ export interface MeshEventMap {
   /** A message did not fit the queue of a link. */
   overflow: OverflowEvent<PeerInfo>;
   /**
-   * Messages of a peer did not reach this node. With a count, the peer had no space for so many.
-   * Without one, a link has ended without a goodbye, or a link to that node is up again. `from` is
-   * the incarnation of `peer`.
+   * Messages of a peer did not reach this node. With a count, the peer had no space for that many.
+   * Without a count, a link has ended without a goodbye, or a link to that node is up again. `from`
+   * is the incarnation of `peer`.
    */
   missed: MissedEvent<PeerInfo>;
-  /** A peer does not know messages of a kind. */
+  /** A peer does not know a kind of message. */
   unsupported: UnsupportedEvent;
-  /** A node has gone; a link that is replaced by another to the same node does not count. */
+  /** A node is gone. A link that is replaced by another to the same node does not count. */
   nodedown: NodeDownEvent;
 }

@@ -1,11 +1,11 @@
 import { HEARTBEAT_TOKEN_BYTES } from "../codec/mod.ts";
 
-/** Where a token says that it is not that of a heartbeat, whose last bytes are zero. */
+/** Offset of the mark in a token. In the token of a heartbeat, these bytes are zero. */
 const MARK_START = 4;
 
 /**
- * Pings that do not overtake. The peer answers each when it has read all that was sent before, so the
- * answer says that this has arrived.
+ * Pings that overtake nothing. The peer answers each one after it has read everything that was sent
+ * before, so the answer shows that all of that has arrived.
  */
 export class Fences {
   readonly #waiting = new Map<number, () => void>();
@@ -23,7 +23,7 @@ export class Fences {
     return { token, passed };
   }
 
-  /** Takes a pong. True if it answers one of these pings. */
+  /** Takes a pong. Returns true if it answers one of these pings. */
   pass(token: Uint8Array): boolean {
     const view = new DataView(token.buffer, token.byteOffset);
     if (view.getUint32(MARK_START) !== 1) return false;
@@ -34,7 +34,7 @@ export class Fences {
     return resolve !== undefined;
   }
 
-  /** The link has ended: nothing is waited for any more. */
+  /** The link has ended, so all waiting ends. */
   end(): void {
     for (const resolve of this.#waiting.values()) resolve();
     this.#waiting.clear();

@@ -1,5 +1,5 @@
 /**
- * The four messages that open a link, over a connection (`docs/wire.md`, Handshake):
+ * The four messages that open a link, over a connection (`docs/wire.md`, "Handshake"):
  *
  * ```text
  * initiator                                acceptor
@@ -10,15 +10,14 @@
  *   verified: is a link
  * ```
  *
- * Each proof covers both first messages whole, so both names, incarnations and feature bits, both
- * challenges, the role of who proves, and the channel's binding. A failed proof ends the connection
- * without a word.
+ * Each proof covers the first two messages, and so both names, incarnations and feature bits. It
+ * also covers both challenges, the role of its sender, and the channel's binding. A failed proof
+ * ends the connection without a message.
  *
- * `mesh_lang.ts` says what is different with a node of the Mesh runtime.
+ * `mesh_lang.ts` describes what is different for a node of the Mesh runtime.
  *
- * `initiate` and `accept` talk and verify; whether the link is wanted is for their caller to
- * decide. They hold one frame of at most 4 KiB, and leave time limits to whoever closes the
- * connection.
+ * `initiate` and `accept` talk and verify. Their caller decides whether the link is wanted, and
+ * ends a slow handshake by closing the connection. They hold one frame of at most 4 KiB.
  */
 
 import { createHash } from "node:crypto";
@@ -46,7 +45,7 @@ import {
   type HandshakeReply,
 } from "../codec/mod.ts";
 import type { RandomBytes } from "../backplane/clock.ts";
-import { fromHex, toHex } from "../backplane/hex.ts";
+import { fromHex, toHex } from "../codec/hex.ts";
 import type { Cookies } from "./cookies.ts";
 import { malformedHandshake, readFrame, writeFrame } from "./handshake_frames.ts";
 import { MeshError } from "./mesh_error.ts";
@@ -57,11 +56,11 @@ import type { Connection } from "./transport.ts";
 const CREATION = 1;
 const NO_BINDING: Uint8Array = new Uint8Array(BINDING_BYTES);
 
-/** Who a node is to others. */
+/** How other nodes know a node. */
 export interface NodeIdentity {
   /** Full name, `local@host:port`. */
   readonly name: string;
-  /** 16 hexadecimal digits, chosen at random when the node starts; none at the Mesh runtime. */
+  /** 16 hexadecimal digits, chosen at random when the node starts; empty for the Mesh runtime. */
   readonly incarnation: string;
   /** Feature bits, as in `docs/wire.md`. */
   readonly features: number;
@@ -74,18 +73,18 @@ export const ALL_FEATURES: number = FEATURE_GOODBYE | FEATURE_ROOM_MESSAGE | FEA
 /** What this node brings to a handshake. */
 export interface HandshakeOptions {
   readonly self: NodeIdentity;
-  /** Nodes of the Mesh runtime are spoken to in their way. */
+  /** True: nodes of the Mesh runtime are let in, with their own handshake. */
   readonly allowMeshLang: boolean;
   readonly cookies: Cookies;
   readonly randomBytes: RandomBytes;
   /**
-   * Called with who the other side says it is, before this side goes on; throws to end the
-   * handshake. Nothing is proven yet.
+   * Called with the identity that the other side claims, before this side continues. It throws to
+   * end the handshake. Nothing is proven yet.
    */
   readonly onIdentity: (peer: NodeIdentity) => void;
 }
 
-/** True for a node that looks at the cluster and is no member of it. */
+/** True for a node that observes the cluster and is not a member of it. */
 export function isObserver({ features }: NodeIdentity): boolean {
   return (features & FEATURE_OBSERVER) !== 0;
 }
@@ -100,10 +99,11 @@ export function newIdentity(
 }
 
 /**
- * Plays the initiator to the end.
+ * Runs the whole handshake as the initiator.
  *
  * @throws {MeshError} what `onIdentity` throws, `own-name`, `duplicate-name`, `wrong-cookie`,
- * `not-accepted`, `malformed`, `invalid-address`, `mesh-lang-handshake`, `peer-speaks-tls`, `closed`.
+ * `not-accepted`, `malformed`, `invalid-address`, `mesh-lang-handshake`, `peer-speaks-tls`,
+ * `closed`.
  */
 export async function initiate(
   connection: Connection,
@@ -128,7 +128,7 @@ export async function initiate(
   return peer;
 }
 
-/** An initiator that has proven itself, and what to answer if it is let in. */
+/** An initiator that has proven itself, and the answer if it is let in. */
 export interface Accepted {
   readonly peer: NodeIdentity;
   /** The payload of ACK. The link exists for the initiator as soon as it has this. */
@@ -136,7 +136,7 @@ export interface Accepted {
 }
 
 /**
- * Plays the acceptor up to, but not including, the last message.
+ * Runs the handshake as the acceptor, up to but not including the last message.
  *
  * @throws {MeshError} what `onIdentity` throws, `own-name`, `duplicate-name`, `wrong-cookie`,
  * `malformed`, `invalid-address`, `mesh-lang-handshake`, `peer-speaks-tls`, `closed`.
@@ -151,7 +151,7 @@ export async function accept(
   const challenge = randomBytes(CHALLENGE_BYTES);
   const challengeMessage = encodeChallenge({ ...toMessage(self), challenge });
   await writeFrame(connection, challengeMessage);
-  // Only now, so that the other side learns from CHALLENGE why this ends.
+  // Only now, so that the other side can tell from CHALLENGE why the handshake ends.
   refuseOwnName(self, peer);
   const reply = decode(connection, decodeReply, await readFrame(connection));
   const proven = isMeshLang(peer)
@@ -159,7 +159,7 @@ export async function accept(
     : boundProofs(name, challengeMessage, connection.binding);
   const index = cookies.verify(proven.byReply(reply.challenge), reply.proof);
   if (index < 0) throw wrongCookie(connection);
-  // By the cookie that the initiator has: while cookies are rotated it may have no other.
+  // With the cookie that the initiator used: during a rotation it may have no other.
   const proof = cookies.prove(proven.byAck(reply), index);
   return { peer, ack: encodeAck({ proof }) };
 }
@@ -171,11 +171,11 @@ function refuseOwnName(self: NodeIdentity, peer: NodeIdentity): void {
     : new MeshError("duplicate-name", self.name, `another live node is named ${self.name} too`);
 }
 
-/** What the proofs of a handshake are made over. */
+/** The bytes that the proofs of a handshake cover. */
 export interface Proofs {
-  /** The initiator's, sent with a challenge of its own. */
+  /** For the initiator's proof, which is sent with its own challenge. */
   byReply(challenge: Uint8Array): Uint8Array;
-  /** The acceptor's, which answers the initiator's. */
+  /** For the acceptor's proof, which answers the initiator's. */
   byAck(reply: HandshakeReply): Uint8Array;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Frames of a handshake, one at a time: at most 4 KiB are held, and the time limit belongs to
- * whoever closes the connection.
+ * Frames of a handshake, one at a time. It holds at most 4 KiB. The caller ends a slow handshake by
+ * closing the connection.
  */
 
 import {
@@ -33,7 +33,7 @@ async function writeAll(connection: Connection, bytes: Uint8Array): Promise<void
 }
 
 /**
- * Reads exactly one frame: what follows the handshake stays in the stream for the session.
+ * Reads exactly one frame, so that what follows the handshake stays in the stream for the session.
  *
  * @throws {MeshError} `malformed`, `peer-speaks-tls`, and `codeIfClosed`.
  */
@@ -70,7 +70,7 @@ async function readFull(
       size = await connection.read(target.subarray(at));
     } catch (error) {
       if (error instanceof MeshError) throw error;
-      // A reset says no more than an end does: the other side may close with our bytes unread.
+      // A reset tells no more than an end: the other side may close with our bytes unread.
       cause = error;
     }
     if (size === null) {
@@ -80,27 +80,29 @@ async function readFull(
   }
 }
 
-/** Tells a node that speaks TLS, of whose first record `header` has been read, that we do not. */
+/**
+ * Tells a node that speaks TLS that this one does not. `header` is the start of its first record.
+ */
 async function answerTls(connection: Connection, header: Uint8Array): Promise<MeshError> {
   try {
     const last = new Uint8Array(1);
     await readFull(connection, last, "closed");
-    // Closing with bytes unread would take the answer back.
+    // Closing with unread bytes could discard the answer.
     const piece = new Uint8Array(HANDSHAKE_MAX_FRAME_BYTES);
     for (let left = header[3] << 8 | last[0]; left > 0; left -= piece.length) {
       await readFull(connection, piece.subarray(0, left), "closed");
     }
     await writeAll(connection, PLAIN_ANSWER);
   } catch {
-    // It has hung up, and will not be told.
+    // It has hung up, so it cannot be told.
   }
   return peerSpeaksTls(connection.remoteAddress);
 }
 
 function notAccepted(connection: Connection, cause: unknown): MeshError {
   const address = formatAddress(connection.remoteAddress);
-  const message = `${address} closed the connection on our proof: it has another cookie, ` +
-    `a link to a node of our name, or no place for us`;
+  const message = `${address} closed the connection after our proof: it has another cookie, ` +
+    `a link to another node with our name, or no place for us`;
   return new MeshError("not-accepted", address, message, { cause });
 }
 
@@ -110,7 +112,10 @@ function closed(connection: Connection, cause?: unknown): MeshError {
   return new MeshError("closed", address, message, { cause });
 }
 
-/** The error for a frame that is no handshake. What is no `FrameError` is a fault of our own. */
+/**
+ * The error for a frame that is not part of a handshake. Anything but a `FrameError` is our own
+ * fault.
+ */
 export function malformedHandshake(connection: Connection, cause: unknown): unknown {
   if (!(cause instanceof FrameError)) return cause;
   const address = formatAddress(connection.remoteAddress);

@@ -3,28 +3,34 @@ import type { Clock } from "../backplane/clock.ts";
 /** How many seconds' worth of handshakes may come at once, as when a cluster starts. */
 const BURST_SECONDS = 10;
 
-/** The part of the rate that a single unknown address may use. */
+/** The share of the rate that a single unknown address may use. */
 const ADDRESS_SHARE = 1 / 4;
+
+/**
+ * What a connection that has led to no handshake counts. It takes much less of the processor than one
+ * that has, and health checks should leave the rate to others.
+ */
+const SILENT_SHARE = 1 / 20;
 
 /** How many addresses are remembered. Beyond that the one seen longest ago is forgotten. */
 const MAX_ADDRESSES = 1_024;
 
-/** Tokens that come back at a steady rate. */
+/** A token bucket, which fills at a steady rate. */
 interface Bucket {
   tokens: number;
   filledAt: number;
 }
 
 /**
- * How many handshakes a node takes part in, since each costs it processor time and anybody can begin
- * one. Unknown addresses share `perSecond`, and one of them may use a quarter of it, so that others
- * still get in. An address where a known node lives has all of the rate to itself.
+ * Limits the handshakes of a node, because each one costs processor time and anybody can begin one.
+ * Unknown addresses share `perSecond`, and one of them may use a quarter of it, so that others
+ * still get in. Each address of a known node has the whole rate to itself.
  */
 export class HandshakeRate {
   readonly #perSecond: number;
   readonly #clock: Clock;
   readonly #unknown: Bucket;
-  /** One for each address, the one used last at the end. */
+  /** One bucket for each address; the one used last is at the end. */
   readonly #addresses = new Map<string, Bucket>();
 
   /** Allows a burst at first. */
@@ -34,7 +40,9 @@ export class HandshakeRate {
     this.#unknown = this.#full(1);
   }
 
-  /** Takes on one more connection, which may lead to a handshake, or does not: false. */
+  /**
+   * Admits one more connection, which may lead to a handshake. Returns false if there are too many.
+   */
   admit(hostname: string, isKnown: boolean): boolean {
     const share = isKnown ? 1 : ADDRESS_SHARE;
     const own = this.#addresses.get(hostname) ?? this.#full(share);
@@ -48,11 +56,11 @@ export class HandshakeRate {
     return true;
   }
 
-  /** A connection has ended that led to no handshake, and does not count. */
+  /** A connection has ended without a handshake, so most of what it used comes back. */
   refund(hostname: string, isKnown: boolean): void {
     const own = this.#addresses.get(hostname);
-    if (own !== undefined) own.tokens++;
-    if (!isKnown) this.#unknown.tokens++;
+    if (own !== undefined) own.tokens += 1 - SILENT_SHARE;
+    if (!isKnown) this.#unknown.tokens += 1 - SILENT_SHARE;
   }
 
   #forgetOne(): void {
@@ -74,7 +82,7 @@ export class HandshakeRate {
     return bucket.tokens >= 1;
   }
 
-  /** What an unknown address may use at once leaves a part of the burst to others. */
+  /** A single unknown address cannot use up the whole burst. */
   #capacity(share: number): number {
     const part = share < 1 ? 0.75 : 1;
     return Math.max(1, part * BURST_SECONDS * this.#perSecond);

@@ -1,4 +1,6 @@
-/** How late a deadline may be noticed, as a share of the timeout, before that is this node's delay. */
+/**
+ * A deadline that is noticed later than this share of the timeout shows that this node was delayed.
+ */
 const LATE_SHARE = 0.2;
 
 /** What a heartbeat asks for. */
@@ -7,16 +9,17 @@ export type HeartbeatStep =
   | { readonly action: "dead" };
 
 /**
- * When to ping a peer, and when to give it up: a function of the times it is told.
+ * Decides when to ping a peer and when to give it up, from the times that it is told.
  *
  * A pong is overdue when it has not come within the timeout. The timeout starts again whenever
  * something arrives from the peer, and whenever bytes are written while the ping still waits in the
- * queue: on a slow link, ping and pong travel behind whatever was queued before them. Bytes that are
- * written after the ping prove nothing, because the system's buffer takes them even after a cut.
+ * queue: on a slow link, ping and pong have to wait for whatever was queued before them. Bytes that
+ * are written after the ping prove nothing, because the system's buffer takes them even after a
+ * cut.
  *
- * So a peer that falls silent is given up at most an interval and a timeout later, plus the fifth of
- * a timeout by which a timer may be late. A deadline that is noticed later than that was missed by
- * this node, which slept or was busy: then the peer gets one more timeout, once for each ping.
+ * So a peer that falls silent is given up at most an interval and a timeout later, plus a fifth of
+ * a timeout, by which a timer may be late. If a deadline is noticed later than that, this node
+ * itself slept or was busy. Then the peer gets one more timeout, once for each ping.
  */
 export class Heartbeat {
   readonly #intervalMs: number;
@@ -34,14 +37,19 @@ export class Heartbeat {
     this.#dueAt = now + options.intervalMs;
   }
 
-  /** The token of the ping in flight, or of the one before: 8 bytes that no other ping has had. */
+  /**
+   * The token of the ping in flight, or else of the last one: 8 bytes that no other ping has had.
+   */
   get token(): Uint8Array {
     const token = new Uint8Array(8);
     new DataView(token.buffer).setUint32(0, this.#pings);
     return token;
   }
 
-  /** What is due at `now`. `againMs`: when to ask again, unless {@linkcode pong} comes first. */
+  /**
+   * Returns what is due at `now`. `againMs` is when to ask again, unless {@linkcode pong} comes
+   * first.
+   */
   step(now: number): HeartbeatStep {
     const leftMs = this.#dueAt - now;
     if (leftMs > 0) return { action: "wait", againMs: leftMs };
@@ -59,14 +67,14 @@ export class Heartbeat {
   }
 
   /**
-   * Gives the pong its whole time again: something has arrived from the peer, or the ping has come
-   * nearer to the head of the queue.
+   * Restarts the timeout of the pong, because something has arrived from the peer, or the ping has
+   * moved up in the queue.
    */
   moved(now: number): void {
     if (this.#sentAt !== undefined) this.#dueAt = Math.max(this.#dueAt, now + this.#timeoutMs);
   }
 
-  /** Takes a pong. Gives the round trip in milliseconds, or undefined if it answers no ping. */
+  /** Takes a pong. Returns the round trip in milliseconds, or undefined if it answers no ping. */
   pong(token: Uint8Array, now: number): number | undefined {
     if (this.#sentAt === undefined) return undefined;
     const expected = this.token;

@@ -1,7 +1,7 @@
 /**
- * Which broadcasts go where: what this node tells its peers of its rooms, and what they have told it
- * (`docs/wire.md`, ROOM_INTEREST). The decisions are those of `own_rooms.ts`, `announcements.ts` and
- * `wanted_rooms.ts`; here is the time, and the links.
+ * Decides which broadcasts go where, from what this node and its peers tell each other about their
+ * rooms (`docs/wire.md`, ROOM_INTEREST). The decisions are in `own_rooms.ts`, `announcements.ts`
+ * and `wanted_rooms.ts`. This file adds the timers and the links.
  */
 
 import type { Timers } from "../backplane/clock.ts";
@@ -20,8 +20,8 @@ import { RoomChanges } from "./room_changes.ts";
 import { WantedRooms } from "./wanted_rooms.ts";
 
 /**
- * How long changes are gathered while rooms come and go all the time, in milliseconds. After a pause
- * of this length, changes are announced at the end of the turn.
+ * While rooms come and go all the time, changes are gathered for this long, in milliseconds. After
+ * a pause of this length, changes are announced at the end of the turn.
  */
 const GATHER_MS = 5;
 
@@ -48,7 +48,7 @@ export class Interest {
     this.#timers = timers;
   }
 
-  /** Announces nothing any more. */
+  /** Stops announcing. */
   stop(): void {
     this.#stopped = true;
     this.#timers.clearTimeout(this.#timer);
@@ -59,12 +59,12 @@ export class Interest {
     if (this.#own?.open(room)) this.#note(room, true);
   }
 
-  /** Whoever wanted a room on this node does so no more. */
+  /** This node does not want a room any more. */
   closeRoom(room: string): void {
     if (this.#own?.close(room)) this.#note(room, false);
   }
 
-  /** Queues for all links what has changed, before anything else is queued. */
+  /** Queues the changes for all links, before anything else is queued. */
   flush(): void {
     this.#isScheduled = false;
     if (this.#changes.size === 0 || this.#stopped) return;
@@ -77,10 +77,10 @@ export class Interest {
     }, GATHER_MS);
   }
 
-  /** What a new link to a peer has to announce, all rooms to begin with. */
+  /** What a new link has to announce to a peer. It begins with all rooms. */
   announcementsFor(peer: NodeIdentity): Announcements | undefined {
     if (this.#own === undefined || !(peer.features & FEATURE_ROOM_INTEREST)) return undefined;
-    // What is gathered now is among the open rooms already.
+    // The changes gathered so far are already included in the open rooms.
     this.flush();
     return new Announcements(this.#own);
   }
@@ -89,7 +89,7 @@ export class Interest {
   linked(link: Link): void {
     this.#links.add(link);
     this.#wanted.add(link);
-    // It wants nothing before it has said so.
+    // An observer wants nothing until it has announced a room.
     if (isObserver(link.peer)) this.#wanted.apply(link, { op: "only", rooms: [] });
   }
 
@@ -100,7 +100,7 @@ export class Interest {
   }
 
   /**
-   * Takes an announcement of a peer. If it is malformed, the peer gets everything.
+   * Takes an announcement of a peer. If it is malformed, the peer is sent everything.
    *
    * @throws {FrameError} what is wrong with it.
    */

@@ -2,15 +2,15 @@ import type { Clock } from "../backplane/clock.ts";
 
 /** Something open that can keep a process alive, or not. */
 export interface Open {
-  /** Has it keep the process alive. */
+  /** Makes it keep the process alive. */
   ref?(): void;
-  /** Has it no longer keep the process alive. */
+  /** Makes it no longer keep the process alive. */
   unref?(): void;
 }
 
 /**
- * Whether a node keeps the process alive. The listener and the connections of the node are given to
- * it while they are open, and the node takes its timers from it.
+ * Controls whether a node keeps the process alive. It holds the listener and the connections of the
+ * node while they are open, and makes the timers of the node.
  */
 export class KeepAlive implements Clock {
   readonly #clock: Clock;
@@ -42,18 +42,18 @@ export class KeepAlive implements Clock {
     this.#clock.clearTimeout(timer);
   }
 
-  /** Takes on something that has been opened. */
+  /** Adds something that has been opened. */
   add(open: Open): void {
     this.#open.add(open);
     if (!this.#isRef) open.unref?.();
   }
 
-  /** Lets go of something that has been closed. */
+  /** Removes something that has been closed. */
   delete(open: Open): void {
     this.#open.delete(open);
   }
 
-  /** Has everything keep the process alive, or nothing. */
+  /** Makes everything keep the process alive, or nothing. */
   set(isRef: boolean): void {
     if (isRef === this.#isRef) return;
     this.#isRef = isRef;

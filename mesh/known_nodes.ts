@@ -1,10 +1,12 @@
 /**
- * The nodes that this one wants links to, and when to dial each: a function of what it is told and
- * when. Nodes are known by their address; several names at one address are one node, restarted.
+ * The nodes that this one wants links to, and when to dial each of them. It decides only from what
+ * it is told and when. Nodes are identified by their address: several names at one address are one
+ * node that was restarted.
  *
- * A seed is known for ever, and one that may stand for several nodes is dialled now and then. A node
- * learnt from a peer, or met because it dialled us, is forgotten when it says goodbye or has been away
- * for `forgetAfterMs`; at most `maxLearnt` of them are known.
+ * A seed is known for ever. A seed that may stand for several nodes is dialled now and then. Other
+ * nodes become known because a peer passed on their names or because they dialled this one. They
+ * are forgotten when they say goodbye or have been away for `forgetAfterMs`. At most `maxLearnt` of
+ * them are known.
  */
 
 import { backoffMs } from "../backplane/backoff.ts";
@@ -14,20 +16,20 @@ import type { Address } from "./transport.ts";
 /** How often a seed that may stand for several nodes is dialled. */
 const ALIAS_INTERVAL_MS = 30_000;
 
-/** A link that breaks sooner than this has not shown that dialling at once again makes sense. */
+/** If a link breaks sooner than this, dialling again at once makes no sense. */
 const STABLE_MS = 10_000;
 
 interface KnownNode {
   readonly address: string;
   target: Target;
   seed: boolean;
-  /** Who was there the last time. */
+  /** The name of the node that was there last time. */
   name: string | undefined;
-  /** The host that its connections came from or went to, which may be called otherwise. */
+  /** The host that its connections came from or went to. Its name may differ. */
   remoteHost: string | undefined;
-  /** Dials or short links in a row that came to nothing. */
+  /** How many dials have failed, or links have broken early, in a row. */
   failures: number;
-  /** When it was last linked, or got to be known. */
+  /** When it was last linked, or became known. */
   aliveAt: number;
   dialAt: number;
   dialling: boolean;
@@ -36,15 +38,15 @@ interface KnownNode {
 }
 
 /**
- * True for a seed that is called otherwise than the node it has led to. It may be a name for several,
- * such as all of a service, so it is dialled now and then even if that node is linked: groups that
- * have each found one of themselves would never meet.
+ * True for a seed whose address differs from that of the node it has led to. It may stand for
+ * several nodes, such as all nodes of a service, so it is dialled now and then even if that node is
+ * linked. Otherwise groups that have each found one of their own nodes would never meet.
  */
 function isAlias({ seed, name, address }: KnownNode): boolean {
   return seed && name !== undefined && addressOfName(name) !== address;
 }
 
-/** An IPv4 address as such, though a listener at `::` shows it as `::ffff:10.0.0.5`. */
+/** The plain form of an IPv4 address, which a listener at `::` shows as `::ffff:10.0.0.5`. */
 function withoutMapping<Host extends string | undefined>(hostname: Host): Host {
   return hostname?.replace(/^::ffff:(?=[\d.]+$)/i, "") as Host;
 }
@@ -62,7 +64,10 @@ export class KnownNodes {
   readonly #forgetAfterMs: number;
   readonly #fraction: () => number;
 
-  /** Knows nobody yet. `own` is this node, and `fraction` gives random numbers from 0 up to 1. */
+  /**
+   * Knows no other node yet. `own` is this node, and `fraction` returns random numbers from 0 up to
+   * 1.
+   */
   constructor(
     options: { own: Target; maxLearnt: number; forgetAfterMs: number; fraction: () => number },
   ) {
@@ -72,30 +77,33 @@ export class KnownNodes {
     this.#fraction = options.fraction;
   }
 
-  /** Takes an address at which this node answers itself, and which it does not dial. */
+  /** Adds an address at which this node itself answers, so it is not dialled. */
   own(address: Address): void {
     const text = formatAddress(address);
     this.#ownAddresses.add(text);
     this.#nodes.delete(text);
   }
 
-  /** Takes the seeds as they are now; what is a seed no more is treated like a learnt node. */
+  /** Takes the current seeds. A node that is no longer a seed is treated like a learnt node. */
   setSeeds(seeds: readonly Target[], now: number): void {
     const addresses = new Set(seeds.map(formatAddress));
     for (const node of this.#nodes.values()) node.seed = addresses.has(node.address);
     for (const target of seeds) this.#know(target, true, now);
   }
 
-  /** Takes a node that a peer has told of. False: too many are known. */
+  /** Learns of a node from a peer. Returns false if too many are known. */
   learn(target: Target, now: number, isLinked: (name: string) => boolean): boolean {
     const known = this.#nodes.get(formatAddress(target));
     if (known === undefined && this.#learnt() >= this.#maxLearnt) return false;
-    // A linked node has proven to be there: a peer that knows another name has not heard of it yet.
+    // A linked node has proven its name. A peer that passes on another one is out of date.
     if (known?.name === undefined || !isLinked(known.name)) this.#know(target, false, now);
     return true;
   }
 
-  /** Up to `max` nodes to dial at `now`, none of which is linked; they are dialled from now on. */
+  /**
+   * Returns up to `max` nodes to dial at `now`, and marks them as being dialled. None of them is
+   * linked.
+   */
   due(now: number, isLinked: (name: string) => boolean, max: number): Target[] {
     const targets: Target[] = [];
     for (const node of this.#nodes.values()) {
@@ -111,7 +119,7 @@ export class KnownNodes {
     return targets;
   }
 
-  /** When {@linkcode due} has something to do next; undefined if nothing can come. */
+  /** When {@linkcode due} next has something to do; undefined if never. */
   nextDueAt(isLinked: (name: string) => boolean): number | undefined {
     let next: number | undefined;
     for (const node of this.#nodes.values()) {
@@ -121,7 +129,7 @@ export class KnownNodes {
     return next;
   }
 
-  /** A dial has come to nothing. `forget`: only a seed is to be dialled again. */
+  /** A dial has failed. With `forget`, only a seed will be dialled again. */
   failed(target: Target, now: number, { forget = false }: { forget?: boolean } = {}): void {
     const node = this.#nodes.get(formatAddress(target));
     if (node === undefined) return;
@@ -132,7 +140,7 @@ export class KnownNodes {
     node.dialAt = now + backoffMs(node.failures, this.#fraction());
   }
 
-  /** True if each known node is linked, or has been dialled once, or finds no place. */
+  /** True if each known node is linked, has been dialled once, or has no place. */
   allTried(isLinked: (name: string) => boolean, hasPlace: boolean): boolean {
     for (const node of this.#nodes.values()) {
       if (node.tried || isSettled(node, isLinked)) continue;
@@ -141,7 +149,7 @@ export class KnownNodes {
     return true;
   }
 
-  /** True if a known node lives at a host, by its name or by where it was last linked. */
+  /** True if a known node runs on a host, by its name or by where it was last linked. */
   isKnownHost(hostname: string): boolean {
     const host = withoutMapping(hostname);
     for (const { target, remoteHost } of this.#nodes.values()) {
@@ -151,8 +159,8 @@ export class KnownNodes {
   }
 
   /**
-   * There is a link to the node that others dial at `target`. `dialled`: where this node has dialled,
-   * if it has; `remoteHost`: what the network calls the other end's host.
+   * There is a link to the node that others dial at `target`. `dialled` is where this node dialled,
+   * if it did. `remoteHost` is the network's name for the other end's host.
    */
   linked(
     target: Required<Target>,
@@ -173,7 +181,7 @@ export class KnownNodes {
     if (isAlias(seed)) seed.dialAt = now + ALIAS_INTERVAL_MS;
   }
 
-  /** A link is gone that had been there since `since`. */
+  /** A link that came up at `since` is gone. */
   lost(name: string, since: number, now: number): void {
     for (const node of this.#nodes.values()) {
       if (node.name !== name) continue;
@@ -183,7 +191,7 @@ export class KnownNodes {
     }
   }
 
-  /** A node has said goodbye: learnt ones are forgotten, seeds wait for its return. */
+  /** A node has said goodbye. A learnt node is forgotten, a seed is dialled again. */
   departed(name: string, now: number): void {
     for (const node of this.#nodes.values()) {
       if (node.name !== name) continue;
@@ -192,7 +200,7 @@ export class KnownNodes {
     }
   }
 
-  /** Makes place for a node that is there: the one that has been away for longest gives way. */
+  /** Makes a place for a linked node by forgetting the one that has been away for longest. */
   #forgetOne(isLinked: (name: string) => boolean): void {
     let oldest: KnownNode | undefined;
     for (const node of this.#nodes.values()) {

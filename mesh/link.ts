@@ -1,6 +1,6 @@
 /**
  * One link to one peer: everything after the handshake. It owns its connection, a loop that reads,
- * a loop that writes while something waits, and the timer of its heartbeat; when it ends, all four
+ * a loop that writes while something waits, and the timer of its heartbeat. When it ends, all four
  * end with it.
  */
 
@@ -42,20 +42,20 @@ const READ_BUFFER_BYTES = 256 * 1024;
 
 /**
  * How long a link may deliver without a pause. A read can bring tens of thousands of messages, and
- * each may be for a thousand sockets: timers, other links and HTTP must have their turn in between.
+ * each may be for a thousand sockets: timers, other links and HTTP must get their turn in between.
  */
 const TURN_MS = 20;
 
 /** How many messages are delivered between two looks at the clock. */
 const TURN_CHECK = 16;
 
-/** How often, in each timeout, a peer that is sending hears at least that its bytes arrive. */
+/** How often, in each timeout, a peer that is sending learns at least that its bytes arrive. */
 const ACKNOWLEDGEMENTS = 3;
 
 /** The payload of an empty frame, which means nothing: the receiver skips it. */
 const NOTHING = new Uint8Array(0);
 
-/** What a link tells its owner. */
+/** What a link reports to its owner. */
 export interface LinkListener {
   /**
    * A message for the members of rooms has come; the bytes are lent. Throws `FrameError` if it is
@@ -64,7 +64,7 @@ export interface LinkListener {
   onBroadcast(link: Link, message: Uint8Array): void;
   /** An announcement of the peer's rooms has come. Throws `FrameError` if it is malformed. */
   onInterest(link: Link, message: Uint8Array): void;
-  /** The peer has lost so many broadcasts that were meant for this node. */
+  /** The peer has dropped `count` broadcasts that were meant for this node. */
   onMissed(link: Link, count: number): void;
   /** A list of the peer's peers has come. */
   onPeerList(names: string[]): void;
@@ -78,7 +78,7 @@ export interface LinkListener {
   onDown(link: Link, reason: PeerDownReason, cause?: unknown): void;
 }
 
-/** Limits and times of a link. */
+/** Limits and timeouts of a link. */
 export interface LinkLimits {
   readonly maxMessageBytes: number;
   readonly maxQueuedBytes: number;
@@ -86,7 +86,7 @@ export interface LinkLimits {
   readonly heartbeatTimeoutMs: number;
 }
 
-/** What a link is made of. */
+/** What a link is made from. */
 export interface LinkOptions {
   readonly connection: Connection;
   readonly peer: NodeIdentity;
@@ -96,11 +96,11 @@ export interface LinkOptions {
   /** Counts for the node as a whole. */
   readonly totals: Counters;
   readonly listener: LinkListener;
-  /** What the peer has to be told of this node's rooms; left out if nothing. */
+  /** What to tell the peer about this node's rooms; left out if nothing. */
   readonly announcements?: Announcements;
 }
 
-/** A link that is up until it has ended; see the head of the file. */
+/** A link, which is up until it ends; see the head of the file. */
 export class Link {
   readonly peer: NodeIdentity;
   readonly direction: PeerInfo["direction"];
@@ -130,7 +130,7 @@ export class Link {
   #malformed = 0;
   #ignored = 0;
   #roundTripMs: number | undefined;
-  /** Resolves at the next pong that answers a ping of ours, or at the end. */
+  /** Resolves at the next pong that answers one of our pings, or at the end. */
   #alive = Promise.withResolvers<boolean>();
   /** Payloads delivered. */
   #delivered = 0;
@@ -166,7 +166,7 @@ export class Link {
       intervalMs: limits.heartbeatIntervalMs,
       timeoutMs: limits.heartbeatTimeoutMs,
     }, this.#since);
-    // The first of the urgent frames: not even the ping for a doubt that comes up now precedes it.
+    // It is the first of the urgent frames, so no ping can precede it.
     if (opening) this.#sendUrgent(opening);
     if (announcements) this.#wake();
     this.ended = this.#run();
@@ -204,21 +204,21 @@ export class Link {
   }
 
   /**
-   * Queues a payload that is no message for rooms, before all that are. Pongs do not overtake it. It is
-   * lost if too many such wait, or if the link is on its way down.
+   * Queues a payload that is not a message for rooms, before all messages for rooms. Pongs do not
+   * overtake it. It is lost if too many such payloads wait, or if the link is ending.
    */
   send(payload: Uint8Array): void {
     if (!this.#down && !this.#leaving) this.#sendUrgent(payload);
   }
 
-  /** Tells the peer of rooms that this node has opened and closed. */
+  /** Tells the peer which rooms this node has opened and closed. */
   announce(changes: RoomChanges): void {
     if (this.#down || this.#leaving) return;
     this.#queue.announce(changes);
     this.#wake();
   }
 
-  /** Resolves when the peer has read all that is announced now, or when the link ends. */
+  /** Resolves when the peer has read everything that is announced now, or when the link ends. */
   async exchanged(): Promise<void> {
     if (this.#down || this.#leaving || isMeshLang(this.peer)) return;
     const { token, passed } = this.#fences.add();
@@ -227,7 +227,7 @@ export class Link {
     await passed;
   }
 
-  /** Has the peer prove now that it is alive. */
+  /** Asks the peer to prove at once that it is alive. */
   doubt(): void {
     this.#heartbeat.doubt(this.#clock.now());
     this.#beat();
@@ -246,8 +246,8 @@ export class Link {
     await this.#writing;
     if (this.peer.features & FEATURE_GOODBYE) this.#sendUrgent(encodeGoodbye());
     await this.#writing;
-    // Closing with the peer's bytes unread, or writing after the end, would make TCP throw away
-    // what is on its way: end our way first, and answer no ping any more.
+    // If we closed with unread bytes of the peer, or wrote after our end of the stream, TCP would
+    // throw away what is on its way. So we end our side first, and answer no more pings.
     this.#halfClosed = true;
     this.#clock.clearTimeout(this.#timer);
     await Promise.race([this.#closeWrite(), this.ended]);
@@ -265,7 +265,7 @@ export class Link {
     try {
       this.#connection.close();
     } catch {
-      // A transport's own affair: for the mesh the link is over.
+      // The error concerns only the transport. For the mesh, the link is over.
     }
     this.#listener.onDown(this, this.#leaving ? "shut-down" : reason, cause);
   }
@@ -280,14 +280,14 @@ export class Link {
     const decoder = new FrameDecoder({ maxLength: this.#limits.maxMessageBytes });
     const buffer = new Uint8Array(READ_BUFFER_BYTES);
     let turnEnd = this.#clock.now() + TURN_MS;
-    // A transport that fails at once must find the link in place.
+    // If the transport fails at once, the owner must know the link already.
     await undefined;
     try {
       while (!this.#down) {
         const askedAt = this.#clock.now();
         const size = await this.#connection.read(buffer);
         if (size === null) return this.end("closed");
-        // Deno may take many reads in one turn if all are ready, so that a read alone is no pause.
+        // Deno may finish many reads in one turn if all are ready, so a read alone is not a pause.
         const now = this.#clock.now();
         if (now - askedAt >= 1) turnEnd = now + TURN_MS;
         this.#bytesIn += size;
@@ -302,7 +302,7 @@ export class Link {
           turnEnd = this.#clock.now() + TURN_MS;
         }
         if (this.#down) return;
-        // Empty frames are no reason for an empty frame: two nodes would never stop.
+        // An empty frame is not answered with an empty frame: two nodes would never stop.
         if (this.#delivered > deliveredBefore || decoder.inFrame) this.#acknowledge(now);
       }
     } catch (error) {
@@ -316,7 +316,7 @@ export class Link {
    */
   #deliver(payloads: Iterator<Uint8Array>, turnEnd: number): boolean {
     for (let next = payloads.next(); !next.done; next = payloads.next()) {
-      // What follows a goodbye, or a replaced link's last words, is for nobody.
+      // Nobody wants what follows a goodbye, or the end of a replaced link.
       if (this.#down) return true;
       this.#receive(next.value);
       if (++this.#delivered % TURN_CHECK === 0 && this.#clock.now() > turnEnd) return false;
@@ -325,9 +325,10 @@ export class Link {
   }
 
   /**
-   * Sends an empty frame if something has come and the peer has heard nothing for a while. Its ping
-   * may wait for minutes in the buffers of a slow path; until then, this is how it knows that its
-   * bytes arrive. Even so, a TLS record of 16 KiB takes 2 s at 64 kbit/s.
+   * Sends an empty frame if something has arrived and nothing has been sent to the peer for a
+   * while. The peer's ping may wait for minutes in the buffers of a slow path. Until then, this is
+   * how the peer knows that its bytes arrive. Even so, a TLS record of 16 KiB takes 2 s at 64
+   * kbit/s.
    */
   #acknowledge(now: number): void {
     if (now - this.#writtenAt < this.#limits.heartbeatTimeoutMs / ACKNOWLEDGEMENTS) return;
@@ -388,7 +389,7 @@ export class Link {
     this.#beat();
   }
 
-  /** Does what the heartbeat asks for, and comes back when it says. */
+  /** Does what the heartbeat asks for, and sets a timer for the next time. */
   #beat(): void {
     if (this.#down || this.#halfClosed) return;
     this.#clock.clearTimeout(this.#timer);
@@ -405,7 +406,7 @@ export class Link {
     try {
       await this.#connection.closeWrite();
     } catch {
-      // It has broken, which the reading side notices as well.
+      // The connection has broken. The reading loop notices that as well.
     }
   }
 

@@ -9,7 +9,7 @@ import { type MeshOptions, resolveOptions } from "./options.ts";
 /**
  * A running node: its links to all other nodes of the cluster, and the backplane over them.
  *
- * {@linkcode MeshEventMap} lists its events.
+ * {@linkcode MeshEventMap} lists its events. What a listener throws goes to `console.error`.
  */
 export interface Mesh
   extends
@@ -31,10 +31,10 @@ export interface Mesh
   /** Largest message that {@linkcode publish} takes, in bytes. */
   readonly maxMessageBytes: number;
   /**
-   * Queues a message for every connected node that wants it, and returns at once. After shutdown it
-   * reaches nobody.
+   * Queues a message for every connected node that wants it, and returns at once. After shutdown,
+   * it does nothing.
    *
-   * @throws {FrameError} `wrong-tag`, `truncated`, `trailing-bytes` if it is no message;
+   * @throws {FrameError} `wrong-tag`, `truncated`, `trailing-bytes` if it is not a message;
    * `message-too-long` above `maxMessageBytes`.
    */
   publish(message: Uint8Array, from?: Disposable): PublishReport;
@@ -46,30 +46,33 @@ export interface Mesh
   /** Notes that a room has been closed as often as it was opened. See {@linkcode openRoom}. */
   closeRoom(room: string): void;
   /**
-   * Resolves when every seed, and every node that those tell of, has answered or failed once, and when
-   * each peer has read which rooms are open here now. Resolves on shutdown as well; never rejects.
+   * Resolves when every seed, and every node that the seeds know, has answered or failed once, and
+   * each peer has read which rooms are open here now. Resolves on shutdown as well, and never
+   * rejects.
    */
   ready(): Promise<void>;
   /** See {@linkcode Backplane.subscribe}. Other errors than `FrameError` go to `console.error`. */
   subscribe(receive: (message: Uint8Array, from?: string) => void): Disposable;
   /**
-   * Dials a node, once, and resolves when the link is up; at once if it is up already.
+   * Dials a node once, and resolves when the link is up. If the link is up already, it resolves at
+   * once.
    *
    * @param target `host:port`, or a full name, which must then be that of the node that answers.
+   * @throws {TypeError} rejects if `target` is not a string.
    * @throws {MeshError} rejects with a code that says why there is no link.
    */
   connect(target: string): Promise<PeerInfo>;
   /**
-   * Has the mesh no longer keep the process alive: the process ends when nothing else runs in it, for
-   * example when `deno serve` has been told to stop. Then the others notice, but hear no goodbye; so
-   * call {@linkcode shutdown} where you can. A dial under way ends first.
+   * Makes the mesh no longer keep the process alive: the process ends when nothing else runs in it,
+   * for example when `deno serve` has been told to stop. Then the other nodes notice, but get no
+   * goodbye, so call {@linkcode shutdown} where you can. A dial under way ends first.
    */
   unref(): void;
-  /** Has the mesh keep the process alive again, as it does at first. */
+  /** Makes the mesh keep the process alive again, as it does at first. */
   ref(): void;
   /**
    * Leaves the cluster: stops accepting, writes what is queued, says goodbye and closes, all within
-   * some 2 s. Resolves when nothing is left running. May be called again.
+   * about 2 s. Resolves when nothing is left running. May be called again.
    */
   shutdown(): Promise<void>;
 }
@@ -91,7 +94,7 @@ export interface Mesh
  * await a.connect(b.name);
  *
  * const rooms = new Rooms({ backplane: a });
- * const { peers } = rooms.broadcast("lobby", "hello"); // heard by the members on b
+ * const { peers } = rooms.broadcast("lobby", "hello"); // received by the members on b
  * console.assert(peers === 1);
  * ```
  */

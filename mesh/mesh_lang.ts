@@ -1,19 +1,20 @@
 /**
- * Nodes of the Mesh language runtime: all that is different with them is here, or is called from here.
+ * Nodes of the Mesh language runtime, and what is different for them:
  *
  * - They send no extension in the handshake, so they have neither incarnation nor features.
- * - Their proof covers the other side's challenge alone, so somebody in the middle can pass it on. A
- *   node accepts this only if it was started with `allowMeshLang`; otherwise whoever removes the
- *   extension from a message gets nowhere.
+ * - Their proof covers only the other side's challenge, so somebody in the middle can pass it on. A
+ *   node accepts such a proof only if it was started with `allowMeshLang`. Otherwise an attacker
+ *   gains nothing by removing the extension from a message.
  * - They take messages of up to 16 MiB, and lose the link for a longer one.
- * - They know no rule for two links. As acceptor they refuse a name that they have a session with;
- *   given two sessions they may keep both and use one. So they are never given two. While a dial of
- *   ours is committed to such a node, or a link to it proves to be alive, what it dials gets no ACK;
- *   if these come to nothing, it does.
- * - For up to 500 ms after a session has ended they still list it. Until then they get no ACK either.
+ * - They have no rule for two links. As acceptor they refuse a name that they have a session with;
+ *   given two sessions, they may keep both and use one. So they are never given two. While one of
+ *   our dials is committed to such a node, or a link to it proves to be alive, its own dials get no
+ *   ACK. They get one if that dial fails or the link is dead.
+ * - For up to 500 ms after a session has ended, they still list it. During that time they get no
+ *   ACK either.
  * - Their names may lack the port, and have an IPv6 host without brackets.
- * - If two of them dial each other at the same moment, the session ends half open. So of two of them,
- *   only the one with the larger name is told of the other.
+ * - If two of them dial each other at the same moment, the session ends half open. So of two of
+ *   them, only the one with the larger name is told about the other.
  */
 
 import { SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
@@ -26,9 +27,10 @@ import type { PendingHandshakes } from "./pending_handshakes.ts";
 import type { Connection } from "./transport.ts";
 
 /**
- * What one write to such a node carries: whole frames, and so few that the system takes all of them at
- * once. It loses the stream if more than 100 ms pass inside a frame, so a longer write, of which the
- * rest waits for this event loop, could cost the link. To our own nodes longer writes are faster.
+ * Most bytes of one write to such a node: whole frames, and so few that the system takes all of
+ * them at once. Such a node loses the stream if more than 100 ms pass inside a frame. The rest of a
+ * longer write would wait for this event loop, which could cost the link. For our own nodes, longer
+ * writes are faster.
  */
 export const MESH_LANG_SEGMENT_BYTES: number = 48 * 1024;
 
@@ -42,14 +44,14 @@ export function meshLangIdentity(name: string): NodeIdentity {
   return { name, incarnation: "", features: 0 };
 }
 
-/** The error for a node that has sent no extension, where none is let in. */
+/** The error for a node that has sent no extension and therefore is not let in. */
 export function meshLangRefused(name: string, { remoteAddress }: Connection): MeshError {
   const message = `${name} at ${formatAddress(remoteAddress)} uses the Mesh runtime's handshake, ` +
     `which is not accepted`;
   return new MeshError("mesh-lang-handshake", name, message);
 }
 
-/** Each side answers the other's challenge, whose 32 bytes no bound proof is made over. */
+/** Each side's proof covers the other's challenge. Bound proofs never cover just these 32 bytes. */
 export function meshLangProofs(acceptorsChallenge: Uint8Array): Proofs {
   return { byReply: () => acceptorsChallenge, byAck: ({ challenge }) => challenge };
 }
@@ -60,18 +62,18 @@ export function meshLangLimit(maxMessageBytes: number): number {
 }
 
 /**
- * How long after the end of a session such a node may still list it, with a margin. When it clears up,
- * it removes whichever session has that name, and leaves the new one half open.
+ * How long after the end of a session such a node may still list it, with a margin. When it cleans
+ * up, it removes whichever session has that name, and leaves the new one half open.
  */
 const DEAD_SESSION_MS = 600;
 
-/** When sessions with such nodes may have ended last. */
+/** When sessions with such nodes last ended. */
 export class DeadSessions {
   readonly #clock: Clock;
   readonly #startedAt: number;
   readonly #endedAt = new Map<string, number>();
 
-  /** Begins with the start of this node: an earlier one of its name has ended then, or before. */
+  /** Counts from the start of this node: an earlier node of its name had ended by then. */
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#startedAt = clock.now();
@@ -94,8 +96,8 @@ export class DeadSessions {
 }
 
 /**
- * What such a node that dials must wait for, if anything: the end of a dial of ours, or the answer
- * to a ping on the link that is there. True: that link stays.
+ * What such a node must wait for when it dials, if anything: the end of our own dial, or the answer
+ * to a ping on the existing link. It resolves to true if that link stays.
  */
 export function meshLangRival(
   peer: NodeIdentity,

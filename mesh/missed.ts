@@ -1,23 +1,23 @@
-/** Who is told, and when, of broadcasts that did not arrive (`docs/wire.md`, MISSED). */
+/** Decides who is told about broadcasts that did not arrive, and when (`docs/wire.md`, MISSED). */
 
 import { MAX_MISSED } from "../codec/mod.ts";
 import type { PeerDownReason } from "./events.ts";
 
-/** Counts, for one link, the broadcasts that were meant for the peer and not queued. */
+/** Counts the broadcasts that were meant for the peer of one link and not queued. */
 export class MissedCount {
   #count = 0;
 
-  /** Counts one more. The count stops at 2³²−1. */
+  /** Counts a broadcast. The count stops at 2³²−1. */
   add(): void {
     if (this.#count < MAX_MISSED) this.#count++;
   }
 
-  /** How many the peer has not been told of. */
+  /** How many the peer has not been told about. */
   get count(): number {
     return this.#count;
   }
 
-  /** The count, which begins again at 0. */
+  /** Returns the count, and resets it to 0. */
   take(): number {
     const count = this.#count;
     this.#count = 0;
@@ -29,18 +29,18 @@ export class MissedCount {
 const MAX_NAMES = 1024;
 
 /**
- * Links that have ended without a goodbye: what was on its way is lost, and nobody can tell how much.
- * That is to be reported at once, and again when a link to that name is up: only then has everything
- * been said that this node could not hear.
+ * Links that have ended without a goodbye: what was on its way is lost, and nobody can tell how
+ * much. That is reported at once, and again when a link to that name is up, because messages are
+ * lost until then.
  */
 export class LostLinks {
   readonly #names = new Set<string>();
 
   /**
-   * Notes that a link has ended. True: report it.
+   * Notes that a link has ended. Returns true if that must be reported.
    *
-   * @param isSucceeded another link to the same incarnation has taken its place. Then one report is
-   * enough: that when this link is up.
+   * @param isSucceeded another link to the same incarnation has replaced it. Then one report is
+   * enough, when the new link is up.
    */
   down(name: string, reason: PeerDownReason, isSucceeded: boolean): boolean {
     if (reason === "goodbye" || reason === "shut-down") return false;
@@ -49,7 +49,7 @@ export class LostLinks {
     return !isSucceeded;
   }
 
-  /** Notes that a link is up. True: report what was lost before. */
+  /** Notes that a link is up. Returns true if earlier losses must be reported. */
   up(name: string): boolean {
     return this.#names.delete(name);
   }

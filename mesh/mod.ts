@@ -2,49 +2,53 @@
  * Links between nodes: servers find each other, prove that they know a shared cookie, and form a
  * full mesh that carries room broadcasts. There is no broker to run, and no certificate to manage.
  *
- * **Forming.** Each node dials its seeds. Over every new link both sides send the names of their
- * peers, and each dials those that are new to it; so one address is enough. They do so again every
- * minute. A node that is lost is redialled with exponential backoff and full jitter (250 ms to 30 s)
- * until it says goodbye or has been away for `forgetAfterMs`; seeds are never given up. Two nodes have
- * one link, whoever dialled first, and a restarted node takes the place of its ghost at once.
+ * **Forming.** Each node dials its seeds. Over every new link, both sides send the names of their
+ * peers, and each dials the nodes that are new to it. So one address is enough. They repeat this
+ * every minute. A lost node is redialled with exponential backoff and full jitter (0 to 250 ms at
+ * first, 0 to 30 s later) until it says goodbye or has been away for `forgetAfterMs`. Seeds are
+ * never given up. Two nodes have one link, whichever of them dialled, and a restarted node replaces
+ * its predecessor at once.
  *
- * **Delivery** is at most once. From one node, messages reach another in the order in which they
- * were published; between two senders there is no order. What was queued for a link that ends is
- * lost, and the `peerdown` event says so; what does not fit the queue of a slow peer
+ * **Delivery** is at most once. Messages from one node reach another in the order in which they
+ * were published; between two senders there is no order. When a link ends, what was queued for it
+ * is lost, and a `peerdown` event says so. What does not fit the queue of a slow peer
  * (`maxQueuedBytes`) is dropped, counted in the report and in `peers`, and announced by one
- * `overflow` event. A stalled peer delays nobody else. That a peer stands in `peers` means that its
- * link was up when bytes were queued, not that it has read them.
+ * `overflow` event. A stalled peer delays nobody else. A peer that is listed in `peers` had its
+ * link up when bytes were queued. That does not mean that it has read them.
  *
- * A node that did not get messages hears of it by a `missed` event, at the moment when it can catch up:
- * with a count when the sender had no space for them, without one when a link has ended without a
- * goodbye, and again when a link to that node is up.
+ * A node that did not get messages dispatches a `missed` event as soon as it can catch up. If the
+ * sender had no space for the messages, the event has a count. If a link has ended without a
+ * goodbye, there is an event without a count, and another one when a link to that node is up again.
  *
- * **Interest.** With `interest: "room"` a node gets only the messages of rooms that are open on it. It
- * tells its peers as rooms open and close, always before what it publishes next, so it hears every
- * reply to a question that it asks after a join. What somebody says who knows of the join from
- * elsewhere, such as a client that has heard of it over HTTP and talks to a third node at once, may
- * overtake the announcement. {@linkcode Mesh.ready} tells when all peers know.
+ * **Interest.** With `interest: "room"` a node gets only the messages of rooms that are open on it.
+ * It tells its peers as rooms open and close, always before what it publishes next. So it gets
+ * every reply to a question that it asks after a join. Other messages may overtake the
+ * announcement, for example from a client that learns of the join over HTTP and sends to a third
+ * node at once. {@linkcode Mesh.ready} resolves when all peers know.
  *
- * **Security.** Links are TLS 1.2 or later by an ephemeral certificate, which nobody verifies. Both
- * sides prove that they know the cookie, by HMAC-SHA256 over everything that was said before and the
- * certificate of this connection; so proofs cannot be replayed, reflected, or relayed by somebody in
- * the middle. With `tls: { … }` certificates are yours and are verified too; with `tls: false` links
- * are plain TCP, and whoever sits on the path can read and change messages. A node that knows the
- * cookie is trusted. A weak cookie can be guessed off-line by whoever a node dials, so make it random:
+ * **Security.** Links use TLS 1.2 or later with an ephemeral certificate, which nobody verifies.
+ * Both sides prove that they know the cookie, by HMAC-SHA256 over everything that was said before
+ * and the certificate of this connection. So nobody in the middle can replay, reflect or relay a
+ * proof. With `tls: { … }` you supply certificates, which are verified too. With `tls: false` links
+ * are plain TCP, and anybody on the path can read and change messages. A node that knows the cookie
+ * is trusted. Anybody whom a node dials can try to guess a weak cookie off-line, so make it random:
  * `openssl rand -base64 32`.
  *
  * **The Mesh runtime.** Messages are those of the Mesh language runtime's room layer. Its nodes are
- * let in with `allowMeshLang: true`. Their proof covers nothing but a challenge, so somebody in the
- * middle is not kept out then; they have no incarnation, so which of two links to one is kept is found
- * out by having the older prove that it is alive; they are never sent a message of ours.
+ * let in with `allowMeshLang: true`. Their proof covers nothing but a challenge, so it does not
+ * keep out somebody in the middle. They have no incarnation, so a second link to one of them is
+ * refused if the older link proves to be alive. They are never sent the messages that roomcast
+ * adds.
  *
- * **Limits.** Everything that somebody without the cookie can make a node hold or do is bounded:
- * pending handshakes, their time, the 4 KiB of a message in them, and how many begin in a second. A
- * flood of connections does not keep out nodes that this one knows. For peers there are limits to
- * their number, the length of a message, what waits for them, and the names that are learnt from them.
+ * **Limits.** Everything that somebody without the cookie can make a node hold or do has a limit:
+ * the number of pending handshakes, their time, the 4 KiB of each message, and how many begin in a
+ * second. A flood of connections does not keep out nodes that this one knows. There are also limits
+ * on the number of peers, the length of a message, the bytes that wait for a peer, and the names
+ * that peers pass on.
  *
- * **Clusters that do not form** say why, by `refused` events: see {@linkcode MeshErrorCode}. Only a
- * link that is there already, and a seed that turns out to be this node itself, are not reported.
+ * **Clusters that do not form** report the reason in `refused` events: see
+ * {@linkcode MeshErrorCode}. Only two cases are not reported: a link that exists already, and a
+ * seed that turns out to be this node itself.
  *
  * @example
  * ```ts

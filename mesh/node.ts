@@ -1,5 +1,5 @@
 /**
- * A node of the mesh. It holds the parts together and turns what they report into events:
+ * A node of the mesh. It connects the parts and turns what they report into events:
  *
  * ```text
  *   node ──┬── connector ── pending handshakes, handshake    connections become links
@@ -15,6 +15,8 @@
 
 import type { PublishReport } from "../backplane/backplane.ts";
 import { checkMessage } from "../backplane/check_message.ts";
+import { checkString } from "../backplane/checks.ts";
+import { printError } from "../backplane/errors.ts";
 import {
   MalformedEvent,
   MissedEvent,
@@ -22,10 +24,12 @@ import {
   OverflowEvent,
   RefusedEvent,
 } from "../backplane/events.ts";
+import { GuardedEventTarget } from "../backplane/guarded_event_target.ts";
 import { Receivers } from "../backplane/receivers.ts";
 import { INCARNATION_BYTES } from "../codec/mod.ts";
 import { Cookies } from "./cookies.ts";
 import {
+  type MeshEventMap,
   PeerDownEvent,
   type PeerDownReason,
   type PeerInfo,
@@ -58,7 +62,7 @@ const MAX_OBSERVERS = 16;
 /** How long a link may take to write what waits and say goodbye. */
 const LEAVE_LIMIT_MS = 2_000;
 
-export class MeshNode extends EventTarget implements Mesh {
+export class MeshNode extends GuardedEventTarget<MeshEventMap> implements Mesh {
   readonly name: string;
   readonly incarnation: string;
   readonly address: Address;
@@ -109,7 +113,7 @@ export class MeshNode extends EventTarget implements Mesh {
     localListener: Listener | undefined,
     cookies: Cookies,
   ) {
-    super();
+    super(printError);
     const keepAlive = this.#keepAlive = new KeepAlive(options.clock);
     const settings = this.#settings = { ...options, clock: keepAlive };
     const { name, local, listen, sharesPort, clock, randomBytes, maxPeers, signal } = settings;
@@ -245,6 +249,7 @@ export class MeshNode extends EventTarget implements Mesh {
   }
 
   async connect(text: string): Promise<PeerInfo> {
+    checkString("target", text);
     const target = parseTarget(text);
     if (this.#tasks.stopped) throw shutDown(this.name);
     try {
@@ -252,7 +257,7 @@ export class MeshNode extends EventTarget implements Mesh {
       this.#discovery.linked(link, target);
       return link.info;
     } finally {
-      // Known nodes may have been waiting for the place that the dial took.
+      // Known nodes may have been waiting for the place that the dial occupied.
       this.#discovery.dialDue();
     }
   }
@@ -295,7 +300,7 @@ export class MeshNode extends EventTarget implements Mesh {
       replaced?.end("replaced");
       return;
     }
-    // Of a link that this node has dialled, discovery hears when the dial is over.
+    // Discovery learns of a link that this node has dialled when the dial is over.
     if (link.direction === "incoming") this.#discovery.linked(link);
     this.#peerLists.introduce(link);
     replaced?.end("replaced");
@@ -323,8 +328,9 @@ export class MeshNode extends EventTarget implements Mesh {
     // A node that shuts down expects to be cut off.
     if (this.#tasks.stopped) return;
     const code = error instanceof MeshError ? error.code : "unexpected";
-    // That a link is there already is no refusal. A node may be among its own seeds, for example as
-    // one of several behind a name; where it stands in another's place, the code is `own-address`.
+    // An existing link is not a refusal. A node may be among its own seeds, for example as one of
+    // several behind a host name. If another node's name leads to this one, the code is
+    // `own-address`.
     if (code === "already-linked" || code === "own-name") return;
     this.dispatchEvent(new RefusedEvent(address, code, error));
   }
@@ -339,7 +345,7 @@ async function listenLocally({ localTransport }: MeshSettings): Promise<Listener
   try {
     return await localTransport?.listen({ hostname: "127.0.0.1", port: 0 });
   } catch {
-    // There is no such interface. The siblings dial the node as all others do.
+    // There is no such interface. The siblings dial the node like all others.
     return undefined;
   }
 }

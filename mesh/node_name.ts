@@ -4,7 +4,7 @@ import { isIPv6 } from "node:net";
 import { MeshError } from "./mesh_error.ts";
 import type { Address } from "./transport.ts";
 
-/** The port of a name or address that gives none. */
+/** The port of a name or address without one. */
 export const DEFAULT_PORT = 9000;
 
 /** Longest name of a node, in bytes of UTF-8; the wire could carry more. */
@@ -17,12 +17,14 @@ const HOST_AND_PORT =
 
 const encoder = new TextEncoder();
 
-/** Hosts that stand for all addresses of a machine, and for none that another could dial. */
+/** Hosts that stand for all addresses of a machine, so other machines cannot dial them. */
 const WILDCARD = /^(?:(?:::ffff:)?0+(?:\.0+){0,3}|(?=.*:)[0:]+)$/i;
 
 const LOOPBACK = /^(?:localhost|.+\.localhost|(?:::ffff:)?127\.[\d.]+|(?=.*:)[0:]*:0*1)$/i;
 
-/** True for a host such as `0.0.0.0` or `::`, which can be listened at and not be dialled. */
+/**
+ * True for a host such as `0.0.0.0` or `::`, at which a node can listen, but which nobody can dial.
+ */
 export function isWildcardHost(hostname: string): boolean {
   return WILDCARD.test(hostname);
 }
@@ -39,8 +41,8 @@ export interface Target extends Address {
 }
 
 /**
- * Reads `host`, `host:port` or `[v6]:port`, or a full name of these with `local@` before. A name
- * must have a host that others can dial, so none like `0.0.0.0`.
+ * Reads `host`, `host:port` or `[v6]:port`, or a full name, which is one of these with `local@`
+ * before it. A name must have a host that others can dial, so not one like `0.0.0.0`.
  *
  * @throws {MeshError} `invalid-address`.
  */
@@ -51,7 +53,7 @@ export function parseTarget(text: string): Target {
   if (match !== null && (at < 0 || LOCAL.test(local))) {
     const address = { hostname: match[1] ?? match[2], port: Number(match[3] ?? DEFAULT_PORT) };
     if (at >= 0 && isWildcardHost(address.hostname)) throw wildcardName(text);
-    // What travels is the full form, so the limit is for that.
+    // The full form is what is sent, so the limit applies to it.
     const full = at < 0 ? formatAddress(address) : formatName(local, address);
     if (address.port <= 0xffff && encoder.encode(full).length <= MAX_NAME_BYTES) {
       return at < 0 ? address : { ...address, name: full };
@@ -60,13 +62,13 @@ export function parseTarget(text: string): Target {
   throw new MeshError(
     "invalid-address",
     text,
-    `${JSON.stringify(text)} is no address: "host:port", "[v6]:port" or one of these with ` +
-      `"local@" before it is, up to ${MAX_NAME_BYTES} bytes with the port`,
+    `${JSON.stringify(text)} is not an address: expected "host:port", "[v6]:port" or one of ` +
+      `these after "local@", up to ${MAX_NAME_BYTES} bytes with the port`,
   );
 }
 
 /**
- * Reads a full name as it travels: nothing left out.
+ * Reads a full name as it is sent, with nothing left out.
  *
  * @throws {MeshError} `invalid-address`.
  */
@@ -76,13 +78,14 @@ export function parseNodeName(text: string): Required<Target> {
   throw new MeshError(
     "invalid-address",
     text,
-    `${JSON.stringify(text)} is no node's name: "local@host:port" is`,
+    `${JSON.stringify(text)} is not the name of a node: expected "local@host:port"`,
   );
 }
 
 /**
- * Reads the name of a peer that may be a node of the Mesh runtime: there the port may be left out, and
- * an IPv6 host has no brackets. The name stays as it is, because that node and its peers compare it.
+ * Reads the name of a peer that may be a node of the Mesh runtime: its name may lack the port, and
+ * its IPv6 host has no brackets. The name is not changed, because that node and its peers compare
+ * it.
  *
  * @throws {MeshError} `invalid-address`.
  */
@@ -94,7 +97,7 @@ export function parsePeerName(text: string): Required<Target> {
   return { ...parseTarget(full), name: text };
 }
 
-/** True if both names are of one node: they differ at most in how the address is written. */
+/** True if both names belong to one node: they differ at most in how the address is written. */
 export function isSameNode(a: string, b: string): boolean {
   return a === b || fullName(a) === fullName(b);
 }
@@ -121,8 +124,8 @@ function wildcardName(text: string): MeshError {
   return new MeshError(
     "invalid-address",
     text,
-    `${JSON.stringify(text)} is no node's name: its host must be one that others can dial. To ` +
-      `listen on all addresses, use the option listen`,
+    `${JSON.stringify(text)} is not the name of a node: its host must be one that others can ` +
+      `dial. To listen on all addresses, use the option listen`,
   );
 }
 

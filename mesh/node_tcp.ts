@@ -1,8 +1,8 @@
 /**
  * TCP by `node:net`, for Node.js and Bun.
  *
- * A socket of `node:net` reads ahead by itself. Here it does so only up to a limit, so that a node
- * that falls behind slows its peer down, and a stranger cannot fill its memory.
+ * A socket of `node:net` reads ahead by itself. Here it does so only up to a limit, so that a slow
+ * node slows its peer down, and a stranger cannot fill its memory.
  */
 
 import { connect, createServer, type Server, type Socket } from "node:net";
@@ -12,7 +12,10 @@ import { Unread } from "./unread.ts";
 /** Reading pauses when this much waits to be read. One chunk more may be on its way. */
 const MAX_UNREAD_BYTES = 64 * 1024;
 
-/** What is handed to the socket at a time, so that the heartbeat sees a long message move. */
+/**
+ * Most bytes that are handed to the socket at a time, so that the heartbeat sees a long message
+ * move.
+ */
 const MAX_WRITE_BYTES = 64 * 1024;
 
 /** Connections that nobody has accepted yet. The mesh accepts at once, so there is hardly ever one. */
@@ -24,7 +27,8 @@ export const nodeTcp: Transport = {
     return new Promise((resolve, reject) => {
       const server = createServer({ allowHalfOpen: true, noDelay: true });
       server.once("error", reject);
-      // Exclusive: workers of `node:cluster` would otherwise share one port without knowing.
+      // Exclusive, because workers of `node:cluster` would otherwise share one port without
+      // knowing.
       server.listen({ host: hostname, port, exclusive: true }, () => {
         server.off("error", reject);
         resolve(new NodeListener(server));
@@ -46,7 +50,7 @@ export const nodeTcp: Transport = {
         // Cancelled in the same turn.
         if (!signal.aborted) resolve(new NodeConnection(socket));
       });
-      // Stays, so that a later error has a listener in any case.
+      // It stays, so that a later error always has a listener.
       socket.on("error", (error) => {
         signal.removeEventListener("abort", cancel);
         reject(firstOf(error));

@@ -20,29 +20,29 @@ import type { Address, Transport } from "./transport.ts";
 
 const MIN_COOKIE_BYTES = 16;
 
-/** Keeps nothing: the certificate is made when a node begins to listen. */
+/** It has no state: the certificate is made when a node begins to listen. */
 const defaultTransport = tlsTransport();
 
-/** Addresses of nodes to begin with: `host:port`, or full names `local@host:port`. */
+/** Addresses of nodes to dial first: `host:port`, or full names `local@host:port`. */
 export type Seeds = readonly string[];
 
-/** What a {@linkcode SeedsFunction} is told. */
+/** What a {@linkcode SeedsFunction} is given. */
 export interface SeedsRequest {
   /** Full name of the node that asks. */
   readonly name: string;
-  /** Aborted when that node shuts down: whatever the function holds for it is to be freed then. */
+  /** Aborted when that node shuts down. The function must then free what it holds for the node. */
   readonly signal: AbortSignal;
   /** Where nodes of the same process can dial it without TLS; undefined if they cannot. */
   readonly localAddress?: Address;
 }
 
-/** Gives the seeds as they are now. It is asked again every 5 s. */
+/** Returns the current seeds. It is called again every 5 s. */
 export interface SeedsFunction {
   (request: SeedsRequest): Seeds | Promise<Seeds>;
   /**
-   * True: nodes with the same name's port run beside this one, such as other workers of this process.
-   * If the port is taken, the node listens at a free one, which then stands in its name, and takes
-   * the port over when nobody holds it any more. {@linkcode workerSeeds} sets this.
+   * True: other nodes with the same port in their name run beside this one, such as other workers
+   * of this process. If the port is taken, the node listens at a free one, which its name then has.
+   * It takes the port over when nobody holds it any more. {@linkcode workerSeeds} sets this.
    */
   readonly sharesPort?: boolean;
   /** The `localAddress` of another node, if that node runs in this process. */
@@ -52,16 +52,17 @@ export interface SeedsFunction {
 /** Options of {@linkcode startMesh}. */
 export interface MeshOptions {
   /**
-   * Who this node is and where others dial it: `"chat-1@10.0.0.5:9000"`. Port 9000 if left out, an
-   * IPv6 address in brackets, at most 255 bytes. Port 0 stands for the port that is picked when the
-   * node begins to listen. A host like `0.0.0.0` is refused, because others cannot dial it; to listen
-   * on all addresses, use `listen`. With a loopback host, only nodes on the same machine can dial.
+   * Who this node is and where others dial it: `"chat-1@10.0.0.5:9000"`. It has at most 255 bytes,
+   * and an IPv6 address in brackets. The port is 9000 if left out. Port 0 stands for the port that
+   * is picked when the node begins to listen. A host like `0.0.0.0` is refused, because others
+   * cannot dial it. To listen on all addresses, use `listen`. With a loopback host, only nodes on
+   * the same machine can dial.
    */
   name: string;
   /**
    * The secret that makes a node a member, 16 bytes or more of UTF-8 (1 or more with
-   * `allowMeshLang`). Of several the first proves and any is accepted, so that it can be changed
-   * without stopping the cluster.
+   * `allowMeshLang`). With several, the node proves itself with the first and accepts any, so that
+   * the cookie can be changed without stopping the cluster.
    */
   cookie: string | readonly string[];
   /** Where to listen, if not at the name's own host and port. Port 0 picks a free one. */
@@ -72,80 +73,86 @@ export interface MeshOptions {
     port?: number;
   };
   /**
-   * Nodes to dial, `host:port` or full names; one that is up is enough, the others are learnt from
-   * it. A function is asked again every 5 s. A host name may stand for several nodes, and addresses of
-   * this node itself do no harm. The name of another node at this node's address is refused with
-   * `own-address`.
+   * Nodes to dial, `host:port` or full names. One that is up is enough, because the node learns the
+   * others from it. A function is called again every 5 s. A host name may stand for several nodes,
+   * and addresses of this node itself do no harm. The name of another node at this node's address
+   * is refused with `own-address`.
    */
   seeds?: Seeds | SeedsFunction;
   /**
    * What this node asks its peers for. `"cluster"`: every broadcast. `"room"`: only those for rooms
-   * that are open here, which it announces as they open and close; with more than 100,000 of them, or
-   * 8 MiB of names, it asks for every broadcast. Nodes may differ: each honours what its peers
-   * announce. Default: `"cluster"`.
+   * that are open here. It announces rooms as they open and close. With more than 100,000 rooms, or
+   * 8 MiB of names, it asks for every broadcast. Nodes may differ, because each honours what its
+   * peers announce. Default: `"cluster"`.
    */
   interest?: "cluster" | "room";
   /**
-   * True: this node looks at a cluster and is no member of it, as tools do. It dials the others, and
-   * they are its peers. To them it is no peer: it is in no list, count or event of theirs, they tell
-   * nobody of it, and they do not redial it. It gets what is published to rooms that it opens, and can
-   * publish. A node takes 16 observers. Nodes of older versions, and of the Mesh runtime, take it for a
-   * node like any other. Default: false.
+   * True: this node observes a cluster and is not a member of it, as tools do. It dials the others,
+   * and they are its peers. For them it is not a peer: they do not list, count or report it, do not
+   * pass its name on, and do not redial it. It gets what is published to rooms that it opens, and
+   * can publish. A node accepts 16 observers. Nodes of older versions, and of the Mesh runtime,
+   * treat it like any other node. Default: false.
    */
   observer?: boolean;
   /**
-   * Largest message of a session, in bytes with all its lengths; a peer that sends more is cut off,
-   * so it must be the same on all nodes. 512 to 2³²−1, default: 16 MiB.
+   * Largest message of a session, in bytes with all its lengths. A peer that sends more is
+   * disconnected, so it must be the same on all nodes. 512 to 2³²−1, default: 16 MiB.
    */
   maxMessageBytes?: number;
   /**
-   * Bytes that may wait for one peer; what does not fit is dropped and counted. A single message
+   * Bytes that may wait for one peer. What does not fit is dropped and counted. A single message
    * always fits an empty queue. Default: 16 MiB.
    */
   maxQueuedBytes?: number;
-  /** Links at a time. It also limits how many nodes this one remembers because others have told it
-   * about them. Default: 256. */
+  /**
+   * Links at a time. It also limits how many nodes this one remembers because others have told it
+   * about them. Default: 256.
+   */
   maxPeers?: number;
   /**
-   * Incoming connections that have not proven themselves. One more pushes another out: first from
-   * an unknown address that holds more than a quarter of the places, then one that has sent nothing,
-   * then the oldest; connections from hosts of known nodes last. Default: 64.
+   * Incoming connections that have not proven themselves. One more pushes another out: first one
+   * from an unknown address that holds more than a quarter of the places, then one that has sent
+   * nothing, then the oldest. Connections from hosts of known nodes come last. Default: 64.
    */
   maxPendingHandshakes?: number;
   /**
-   * How many handshakes unknown addresses can begin in a second. Each takes up to 2 ms of the
-   * processor, so the default keeps an attack below a twentieth of a core. A single address may use a
-   * quarter of them, and ten seconds' worth may come at once. Further connections are closed
-   * immediately, which is reported once a second. Hosts of seeds and of known nodes do not count; each
-   * of them may begin as many. Default: 20.
+   * How many handshakes unknown addresses can begin in a second. Each takes up to 2 ms of processor
+   * time. A connection that ends before its handshake begins counts as a twentieth of one. A single
+   * address may use a quarter of the rate, and ten seconds' worth may come at once. Further
+   * connections are closed immediately, which is reported once a second. With the default, 1,500
+   * connections a second cost about a tenth of a core. Hosts of seeds and of known nodes do not
+   * count. Each of them may begin as many. Default: 20.
    */
   maxHandshakesPerSecond?: number;
-  /** Time for connecting and shaking hands, in milliseconds. Default: 5,000. */
+  /** Time for connecting and for the handshake, in milliseconds. Default: 5,000. */
   handshakeTimeoutMs?: number;
   /**
-   * Time between pings, in milliseconds. Default: 10,000. After a cut, both ends give a link up within
-   * `heartbeatIntervalMs` and 1.2 times `heartbeatTimeoutMs`: 16 s by default. A node that was itself
-   * suspended or busy takes one more timeout.
+   * Time between pings, in milliseconds. Default: 10,000. After a cut, both ends give a link up
+   * within `heartbeatIntervalMs` plus 1.2 times `heartbeatTimeoutMs`: 16 s by default. A node that
+   * was itself suspended or busy takes one more timeout.
    */
   heartbeatIntervalMs?: number;
   /**
    * Time for the answer to a ping, in milliseconds. It starts again whenever something arrives from
-   * the peer, and whenever bytes are written while the ping waits in the queue, so that a slow link is
-   * not taken for a dead one. Use the same on all nodes. Default: 5,000.
+   * the peer, and whenever bytes are written while the ping waits in the queue, so that a slow link
+   * does not count as dead. Use the same on all nodes. Default: 5,000.
    */
   heartbeatTimeoutMs?: number;
-  /** How long a lost node is redialled, in milliseconds; a seed is for ever. Default: 600,000. */
+  /**
+   * How long a lost node is redialled, in milliseconds. A seed is redialled for ever. Default:
+   * 600,000.
+   */
   forgetAfterMs?: number;
   /**
-   * Left out: TLS, with a certificate that the node makes for itself and a handshake that is bound to
-   * it, so that there is nothing to set up. `false`: plain TCP, for loopback and private links. An
-   * object: TLS with certificates of yours, which are verified too. The same on all nodes.
+   * Left out: TLS, with a certificate that the node makes for itself and a handshake that is bound
+   * to it, so that there is nothing to set up. `false`: plain TCP, for loopback and private links.
+   * An object: TLS with your own certificates, which are verified too. Use the same on all nodes.
    */
   tls?: TlsOptions | false;
   /**
-   * True: nodes of the Mesh language runtime may join, whose proof is bound neither to the channel nor
-   * to their name. A cookie may then be shorter than 16 bytes, and no message that this node sends is
-   * longer than 16 MiB, which is what they take. Default: false.
+   * True: nodes of the Mesh language runtime may join. Their proof is bound neither to the channel
+   * nor to their name. A cookie may then be shorter than 16 bytes, and this node sends no message
+   * above 16 MiB, which is their limit. Default: false.
    */
   allowMeshLang?: boolean;
   /** How bytes reach another node. Default: what `tls` says, over TCP. */
@@ -154,11 +161,13 @@ export interface MeshOptions {
   signal?: AbortSignal;
   /** Default: the platform's. */
   clock?: Clock;
-  /** Default: the platform's. Makes secrets: only a test may put something predictable here. */
+  /**
+   * Default: the platform's. It makes secrets, so only a test may use something predictable here.
+   */
   randomBytes?: RandomBytes;
 }
 
-/** Options checked, with what was left out filled in. */
+/** Checked options, with defaults filled in. */
 export interface MeshSettings {
   readonly name: Required<Target>;
   readonly local: string;
@@ -177,10 +186,10 @@ export interface MeshSettings {
   readonly heartbeatTimeoutMs: number;
   readonly forgetAfterMs: number;
   readonly allowMeshLang: boolean;
-  /** What this node says that it understands. No option: only a test plays an older node. */
+  /** The features that this node announces. Not an option: only a test plays an older node. */
   readonly features: number;
   readonly transport: Transport;
-  /** Between nodes of one process, where nobody can listen in: without TLS. */
+  /** For nodes of one process: it has no TLS, because nobody can listen in. */
   readonly localTransport: Transport | undefined;
   readonly signal: AbortSignal | undefined;
   readonly clock: Clock;
@@ -253,7 +262,7 @@ function parseName(name: unknown, sharesPort: boolean): Required<Target> {
     throw new RangeError(`name must have a part before "@", as in "chat-1@${name}"`);
   }
   if (target.port === 0 || sharesPort) {
-    // The port that is picked has up to five digits, and with it the name must not be too long.
+    // The picked port has up to five digits, and the name with it must not be too long.
     const local = target.name.slice(0, target.name.indexOf("@"));
     parseAddress("name", formatName(local, { ...target, port: 0xffff }));
   }
@@ -295,7 +304,7 @@ function checkListen(
   }
   const port = wholeNumber("listen.port", wanted, name.port, { min: 0, max: 0xffff });
   if (sharesPort && port === 0 && name.port !== 0) {
-    // Every worker would find a port, so all would go by one name.
+    // Every worker could listen at some port, so all of them would have one name.
     throw new RangeError(
       `listen.port must not be 0 for workers that share a name with port ${name.port}: ` +
         "give the name port 0 as well",
@@ -320,7 +329,9 @@ function checkSeeds(seeds: MeshOptions["seeds"] = []): MeshSettings["seeds"] {
 function checkTransport({ transport, tls }: MeshOptions): Transport {
   if (transport === undefined) return tls === undefined ? defaultTransport : transportFor(tls);
   checkMethods("transport", transport, "listen", "connect");
-  if (tls) throw new TypeError("tls is not for a transport of your own: see tlsTransport");
+  if (tls) {
+    throw new TypeError("tls must be left out for a transport of your own: see tlsTransport");
+  }
   return transport;
 }
 

@@ -1,15 +1,17 @@
 import { encodeFrame, FRAME_HEADER_BYTES, writeFrame } from "../codec/mod.ts";
 
-/** What one write carries at most, unless a single message is longer. */
+/** Most bytes of one write, unless a single message is longer. */
 const SEGMENT_BYTES = 256 * 1024;
 
 /** A frame of this size is not copied: it is written by itself. */
 const LARGE_FRAME_BYTES = 16 * 1024;
 
-/** Frames that may overtake; a peer that pings on without reading its pongs gets no more. */
+/**
+ * Most urgent frames that wait. A peer that keeps pinging without reading its pongs gets no more.
+ */
 const MAX_URGENT_FRAMES = 64;
 
-/** A run of whole frames, written in one go. */
+/** A run of whole frames that is written at once. */
 interface Segment {
   readonly bytes: Uint8Array;
   end: number;
@@ -20,13 +22,13 @@ interface Segment {
 }
 
 /**
- * What waits to be written to one peer: frames, copied one after the other into segments that are
- * used again. It does not write; the link takes its segments one at a time.
+ * What waits to be written to one peer: frames, which are copied one after the other into reusable
+ * segments. It does not write; the link takes its segments one at a time.
  *
- * Bound: `maxBytes` of frames, or one frame of any size (so that no message is too large for an
- * empty outbox), and 64 urgent ones, which are short. What comes by {@linkcode Outbox.pushFrame} is
- * bounded by the caller. The memory of written segments is kept while others wait, so there is never
- * more of it than the longest queue has taken.
+ * Limits: `maxBytes` of frames, or one frame of any size (so that no message is too large for an
+ * empty outbox), and 64 urgent frames, which are short. The caller limits what it adds by
+ * {@linkcode Outbox.pushFrame}. The memory of written segments is kept while others wait, so
+ * there is never more of it than the longest queue has taken.
  */
 export class Outbox {
   readonly #maxBytes: number;
@@ -67,7 +69,10 @@ export class Outbox {
     return this.#urgent.length > 0;
   }
 
-  /** Copies a payload to the end of what waits. False: it does not fit, and nothing was queued. */
+  /**
+   * Copies a payload to the end of what waits. Returns false if it does not fit; then nothing is
+   * queued.
+   */
   push(payload: Uint8Array): boolean {
     if (!this.fits(payload)) return false;
     const size = FRAME_HEADER_BYTES + payload.length;
@@ -78,7 +83,10 @@ export class Outbox {
     return true;
   }
 
-  /** Adds a frame to the end of what waits, whatever the limit. A large one must not change. */
+  /**
+   * Adds a frame to the end of what waits, whatever the limit. A large frame must not change
+   * afterwards.
+   */
   pushFrame(frame: Uint8Array): void {
     this.#unboundedBytes += frame.length;
     if (frame.length >= LARGE_FRAME_BYTES) {
@@ -90,7 +98,9 @@ export class Outbox {
     segment.end += frame.length;
   }
 
-  /** Queues a payload that overtakes all others. False: too many of these wait already. */
+  /**
+   * Queues a payload that overtakes all others. Returns false if too many of these wait already.
+   */
   pushUrgent(payload: Uint8Array): boolean {
     if (this.#urgent.length >= MAX_URGENT_FRAMES) return false;
     this.#urgent.push(encodeFrame(payload));
@@ -105,7 +115,7 @@ export class Outbox {
     return this.#taken?.bytes.subarray(0, this.#taken.end);
   }
 
-  /** Says that what was taken last has been written, and its memory can be used again. */
+  /** Notes that what was taken last has been written, so its memory can be used again. */
   written(): void {
     const segment = this.#taken;
     if (segment === undefined) return;

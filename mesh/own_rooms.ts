@@ -2,12 +2,12 @@ import { OpenRooms } from "../backplane/open_rooms.ts";
 import { nameBytes } from "./name_bytes.ts";
 import { MAX_INTEREST_BYTES, MAX_INTEREST_ROOMS } from "./wanted_rooms.ts";
 
-/** Longest name that travels, in bytes: what its `u16` length can say. */
+/** Longest name that can be sent, in bytes: the largest `u16` length. */
 const MAX_NAME_BYTES = 0xffff;
 
 /**
- * The rooms that this node wants. With too many of them it wants everything, until they are fewer than
- * half of the limit: a node at the limit must not change its mind with every room.
+ * The rooms that this node wants. If there are too many, it wants everything until they are fewer
+ * than half of the limit. A node at the limit must not switch with every room.
  */
 export class OwnRooms implements Iterable<string> {
   readonly #open = new OpenRooms();
@@ -19,7 +19,7 @@ export class OwnRooms implements Iterable<string> {
     return this.#bytes;
   }
 
-  /** True while there are too many rooms to tell them one by one. */
+  /** True while there are too many rooms to announce them one by one. */
   get wantsEverything(): boolean {
     return this.#everything;
   }
@@ -29,8 +29,7 @@ export class OwnRooms implements Iterable<string> {
   }
 
   /**
-   * Opens a room once more. True if it was closed. A name that no broadcast can have is nothing to
-   * want: it is left out.
+   * Opens a room once more. True if it was closed. A name that no broadcast can have is left out.
    */
   open(room: string): boolean {
     const bytes = nameBytes(room);

@@ -1,6 +1,6 @@
 /**
- * Peers tell each other of their peers, so that one address is enough to find a whole cluster. Each
- * side sends its list when a link comes up, and all lists are repeated now and then.
+ * Peers tell each other about their peers, so that one address is enough to find a whole cluster.
+ * Each side sends its list when a link comes up, and all lists are repeated now and then.
  */
 
 import { encodePeerList } from "../codec/mod.ts";
@@ -13,18 +13,18 @@ import type { Peers } from "./peers.ts";
 import type { TaskGroup } from "./task_group.ts";
 
 /**
- * How often lists are repeated. Two nodes that were cut off from each other for so long that they
- * have forgotten each other find together again through a third.
+ * How often lists are repeated. If two nodes were cut off for so long that they have forgotten each
+ * other, they find each other again through a third.
  */
 const REPEAT_INTERVAL_MS = 60_000;
 
-/** How many names in a list may be unreadable before the rest is given up. */
+/** How many names in a list may be unreadable before the rest is ignored. */
 const MAX_UNREADABLE = 100;
 
 /**
- * True if a peer is to be told of another. Two nodes of the Mesh runtime that dial each other at the
- * same moment end up half open, so only one of them learns of the other. Our nodes dial such a node
- * themselves.
+ * True if a peer is told about another. If two nodes of the Mesh runtime dial each other at the
+ * same moment, their session ends up half open, so only one of them learns of the other. Our nodes
+ * dial such a node themselves.
  */
 function isToDial(peer: NodeIdentity, other: NodeIdentity): boolean {
   if (!isMeshLang(peer)) return other.name !== peer.name;
@@ -36,11 +36,11 @@ export interface PeerListsOptions {
   readonly selfName: string;
   readonly maxMessageBytes: number;
   readonly peers: Peers;
-  /** They are told of the peers, and nobody is told of them. */
+  /** They are told about the peers, and nobody is told about them. */
   readonly observers: Peers;
   readonly discovery: Discovery;
   readonly tasks: TaskGroup;
-  /** A name in a list is of no use. */
+  /** A name in a list cannot be used. */
   readonly onRefused: (address: string, error: unknown) => void;
 }
 
@@ -62,7 +62,9 @@ export class PeerLists {
     }
   }
 
-  /** Tells a new peer of the others, and those of it that it is not told of. */
+  /**
+   * Tells a new peer which others to dial. Others that should dial it instead are told about it.
+   */
   introduce(link: Link): void {
     this.send(link);
     if (!isMeshLang(link.peer)) return;
@@ -72,14 +74,14 @@ export class PeerLists {
     }
   }
 
-  /** Tells a peer of all others that it should dial. */
+  /** Tells a peer about all others that it should dial. */
   send(link: Link): void {
     const { peers, maxMessageBytes } = this.#options;
     let rest = Array.from(peers, ({ peer }) => peer)
       .filter((peer) => isToDial(link.peer, peer))
       .map(({ name }) => name);
     while (rest.length > 0) {
-      // In several messages, should the limit for one be that small.
+      // In several messages, if the limit for one is that small.
       let count = rest.length;
       while (encodePeerList(rest.slice(0, count)).length > maxMessageBytes) count >>= 1;
       link.send(encodePeerList(rest.slice(0, count)));
@@ -92,13 +94,13 @@ export class PeerLists {
     const { selfName, peers, observers, discovery, onRefused } = this.#options;
     let unreadable = 0;
     for (const name of names) {
-      // A node that knows of no observers tells of them as of others.
+      // A node that does not know about observers passes on their names like any other.
       if (name === selfName || (peers.get(name) ?? observers.get(name)) !== undefined) continue;
       let target: Target;
       try {
         target = parsePeerName(name);
       } catch (error) {
-        // One report for a list: a peer that sends thousands of bad names gets no more out of it.
+        // One report for each list: a peer that sends thousands of bad names causes no more.
         if (unreadable === 0) onRefused(name, error);
         if (++unreadable > MAX_UNREADABLE) break;
         continue;

@@ -4,8 +4,8 @@ import type { Link } from "./link.ts";
 import { MeshError } from "./mesh_error.ts";
 
 /**
- * How often a name may change hands while it stays linked. Were the oldest incarnation forgotten
- * instead, more live nodes than this by one name would take turns for ever.
+ * How many incarnations of a linked name may be replaced. If the oldest were forgotten instead,
+ * more live nodes than this with one name would replace each other for ever.
  */
 const MAX_SUPERSEDED = 256;
 
@@ -14,7 +14,7 @@ export class Peers implements Iterable<Link> {
   readonly #selfName: string;
   readonly #max: number;
   readonly #links = new Map<string, Link>();
-  /** For linked names: incarnations that others have taken the place of. */
+  /** For linked names: incarnations that others have replaced. */
   readonly #superseded = new Map<string, Set<string>>();
 
   constructor(selfName: string, max: number) {
@@ -22,12 +22,12 @@ export class Peers implements Iterable<Link> {
     this.#max = max;
   }
 
-  /** How many there are. */
+  /** How many links there are. */
   get size(): number {
     return this.#links.size;
   }
 
-  /** How many more there can be. */
+  /** How many more links there can be. */
   get free(): number {
     return this.#max - this.#links.size;
   }
@@ -42,8 +42,8 @@ export class Peers implements Iterable<Link> {
   }
 
   /**
-   * Judges a newcomer that has proven itself, and has `makeLink` called if it is let in. Whatever
-   * it takes the place of is given to `replaced`.
+   * Judges a newcomer that has proven itself, and calls `makeLink` if it is let in. `replaced` is
+   * the link that it replaces, if any.
    *
    * @throws {MeshError} `already-linked`, `duplicate-name`, `too-many-peers`.
    */
@@ -57,17 +57,17 @@ export class Peers implements Iterable<Link> {
     const newcomer = { incarnation: peer.incarnation, initiator };
     const admission = admit(current && this.#contender(current), newcomer, superseded);
     if (admission === "refuse") {
-      // The peer believes that the link is dead, or it would not have dialled. See for ourselves.
+      // The peer believes that the link is dead, or it would not have dialled. Check it.
       current?.doubt();
-      throw new MeshError("already-linked", peer.name, `a link to ${peer.name} is there and stays`);
+      throw new MeshError("already-linked", peer.name, `a link to ${peer.name} exists and stays`);
     }
     const supersedes = current !== undefined && current.peer.incarnation !== peer.incarnation;
     if (admission === "duplicate" || (supersedes && superseded.size >= MAX_SUPERSEDED)) {
       throw new MeshError(
         "duplicate-name",
         peer.name,
-        `${peer.name} is linked, and incarnation ${peer.incarnation} of it is refused after ` +
-          `${superseded.size} others had to give way: several live nodes go by this name`,
+        `${peer.name} is linked, and its incarnation ${peer.incarnation} is refused after ` +
+          `${superseded.size} others were replaced: several live nodes have this name`,
       );
     }
     if (current === undefined && this.free <= 0) throw this.tooMany(peer.name);
@@ -80,17 +80,17 @@ export class Peers implements Iterable<Link> {
     return { link, replaced: current };
   }
 
-  /** Takes a link out that has ended. False: another has taken its place already. */
+  /** Removes a link that has ended. Returns false if another has replaced it already. */
   remove(link: Link): boolean {
     const { name } = link.peer;
     if (this.#links.get(name) !== link) return false;
     this.#links.delete(name);
-    // With nobody linked by this name, there is nobody to take turns with.
+    // Without a link of this name, there is nobody to take turns with.
     this.#superseded.delete(name);
     return true;
   }
 
-  /** The error for a node that finds no place. */
+  /** The error for a node for which there is no place. */
   tooMany(name: string): MeshError {
     return new MeshError("too-many-peers", name, `no place for ${name}: ${this.#max} links are up`);
   }

@@ -15,9 +15,12 @@ export class PendingHandshake {
   readonly isKnown: boolean;
   /** The other side has said something. */
   hasSpoken = false;
-  /** Who the other side says it is. */
+  /** The identity that the other side claims. */
   peer: NodeIdentity | undefined;
-  /** The other side has shown that it is: neither time nor strangers can end the handshake any more. */
+  /**
+   * The other side has proven itself, so neither the time limit nor strangers can end the handshake
+   * any more.
+   */
   proven = false;
 
   readonly #abort = new AbortController();
@@ -30,7 +33,7 @@ export class PendingHandshake {
     this.isKnown = isKnown;
   }
 
-  /** Resolves when the handshake is over, whatever came of it. */
+  /** Resolves when the handshake is over, successful or not. */
   get over(): Promise<void> {
     return this.#over.promise;
   }
@@ -59,24 +62,24 @@ export class PendingHandshake {
     }
   }
 
-  /** Calls the handshake off. */
+  /** Cancels the handshake. */
   cancel(code: MeshErrorCode, message: string): void {
     this.#abort.abort(new MeshError(code, this.address, message));
   }
 
-  /** Says that it is over. */
+  /** Marks the handshake as over. */
   finish(): void {
     this.#over.resolve();
   }
 }
 
-/** The part of the places that one unknown address may hold while others need them. */
+/** The share of the places that one unknown address may hold while others need them. */
 const ADDRESS_SHARE = 1 / 4;
 
 /**
- * The handshakes under way, each with a time limit. Incoming ones are limited in number too, because
- * anybody can begin one. One more pushes another out, so that connections which stay silent, or which
- * all come from one address, cannot keep out a node that answers at once.
+ * The handshakes under way, each with a time limit. Incoming ones are limited in number too,
+ * because anybody can begin one. One more pushes another out, so that silent connections, or
+ * connections from one address, cannot keep out a node that answers at once.
  */
 export class PendingHandshakes {
   readonly #running = new Set<PendingHandshake>();
@@ -91,8 +94,8 @@ export class PendingHandshakes {
   }
 
   /**
-   * Runs a handshake; `work` ends with the link in place, so that whoever waits for the handshake finds
-   * it. If the handshake is cancelled, this rejects with the reason.
+   * Runs a handshake. `work` ends with the link in place, so that code that waits for the handshake
+   * finds it. If the handshake is cancelled, this rejects with the reason.
    *
    * @throws {MeshError} `timeout`, `too-many-handshakes`, `shut-down`, and what `work` throws.
    */
@@ -114,32 +117,32 @@ export class PendingHandshakes {
     }
   }
 
-  /** True if a handshake is under way with a node that goes by `name`. */
+  /** True if a handshake is under way with a node of this name. */
   has(name: string): boolean {
     for (const { peer } of this.#running) if (peer?.name === name) return true;
     return false;
   }
 
-  /** Waits for the end of the handshakes under way with a node that goes by `name`. */
+  /** Waits for the end of the handshakes under way with a node of this name. */
   async settled(name: string): Promise<void> {
-    // Of now: of those that begin meanwhile there need be no end.
+    // Only those of now: new ones might begin for ever.
     const now = [...this.#running].filter((handshake) => handshake.peer?.name === name);
     await Promise.all(now.map((handshake) => handshake.over));
   }
 
-  /** The outgoing handshake that has committed itself to this very node, if there is one. */
+  /** The outgoing handshake that has committed itself to exactly this node, if there is one. */
   committedTo({ name, incarnation }: NodeIdentity): PendingHandshake | undefined {
     return this.#running.values().find(({ incoming, peer }) =>
       !incoming && peer?.name === name && peer.incarnation === incarnation
     );
   }
 
-  /** True if a handshake of the node that goes by `name` has proven itself, and waits. */
+  /** True if a node of this name has proven itself and waits. */
   isWaiting(name: string): boolean {
     return this.#running.values().some(({ peer, proven }) => proven && peer?.name === name);
   }
 
-  /** Calls all handshakes off. */
+  /** Cancels all handshakes. */
   cancelAll(code: MeshErrorCode, message: string): void {
     for (const handshake of this.#running) handshake.cancel(code, message);
   }
@@ -148,12 +151,15 @@ export class PendingHandshakes {
     const incoming = [...this.#running].filter(({ incoming, proven }) => incoming && !proven);
     if (incoming.length < this.#maxIncoming) return;
     const victim = this.#leastWelcome(incoming);
-    // At once, and not when its connection has closed: until then it would be pushed out again.
+    // Now, not when its connection has closed: until then it would be chosen again.
     this.#running.delete(victim);
     victim.cancel("too-many-handshakes", "pushed out by other connections");
   }
 
-  /** See `MeshOptions.maxPendingHandshakes`. Of several alike it is the oldest, which comes first. */
+  /**
+   * See `MeshOptions.maxPendingHandshakes`. Of several equal ones it is the oldest, which comes
+   * first.
+   */
   #leastWelcome(candidates: readonly PendingHandshake[]): PendingHandshake {
     const places = new Map<string, number>();
     for (const { hostname } of candidates) places.set(hostname, (places.get(hostname) ?? 0) + 1);

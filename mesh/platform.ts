@@ -1,16 +1,17 @@
 /**
- * Which runtime this is. Nothing else in the mesh asks: what differs between runtimes is one of two
- * implementations, chosen here or by {@linkcode isDeno}.
+ * Which runtime this is. Nothing else in the mesh asks: where runtimes differ there are two
+ * implementations, and the choice is made here or by {@linkcode isDeno}.
  */
 
 import { versions } from "node:process";
 
-/** True on Deno. On Node.js, Bun and others that have Node's modules, those are used. */
+/** True on Deno. Node.js, Bun and others use the `node:` modules. */
 export const isDeno: boolean = typeof Deno !== "undefined";
 
 /**
- * False on Bun: its `node:tls` cannot end one way of a channel and go on reading. What arrives after
- * that would be thrown away, and with it, by TCP, what is still on its way to the peer.
+ * False on Bun, whose `node:tls` cannot end one direction of a channel and go on reading. It would
+ * throw away what arrives after that. Then TCP would throw away what is still on its way to the
+ * peer.
  */
 export const tlsHalfCloses: boolean = !("bun" in versions);
 
@@ -21,7 +22,7 @@ const MIN_DENO = [2, 9, 6];
  * Checks that the runtime's `node:tls` shows the certificate that a channel really uses. Earlier
  * versions of Deno show another one when a TLS session is resumed.
  *
- * @throws {Error} if this is a version of Deno that does not.
+ * @throws {Error} if this version of Deno does not.
  */
 export function requireTls(): void {
   if (!isDeno) return;

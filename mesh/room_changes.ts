@@ -1,7 +1,9 @@
 import { encodeFrame, encodeRoomInterests } from "../codec/mod.ts";
 import { nameBytes } from "./name_bytes.ts";
 
-/** Rooms that have been opened and closed: a difference, in which one undoes the other. */
+/**
+ * Rooms that have been opened and closed: a difference, in which opening and closing cancel out.
+ */
 export class RoomChanges implements Iterable<[room: string, isOpen: boolean]> {
   readonly #changes = new Map<string, boolean>();
   #bytes = 0;
@@ -37,10 +39,13 @@ export class RoomChanges implements Iterable<[room: string, isOpen: boolean]> {
     }
   }
 
-  /** Frames that tell a peer, which is at the state before, of the changes. Encoded once for all. */
+  /**
+   * Frames that announce the changes to a peer in the previous state. They are encoded once for all
+   * peers.
+   */
   get frames(): readonly Uint8Array[] {
     this.#frames ??= [
-      // First, so that the peer never has more rooms than it keeps.
+      // Removals first, so that the peer never has more rooms than it keeps.
       ...Array.from(encodeRoomInterests("remove", this.#rooms(false)), encodeFrame),
       ...Array.from(encodeRoomInterests("add", this.#rooms(true)), encodeFrame),
     ];

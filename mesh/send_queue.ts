@@ -17,31 +17,31 @@ import { Outbox } from "./outbox.ts";
 import type { RoomChanges } from "./room_changes.ts";
 import { MAX_INTEREST_BYTES } from "./wanted_rooms.ts";
 
-/** Announcements that are queued without need, in bytes. Above it they are gathered. */
+/** Most bytes of announcements that are queued early. Above that, they are gathered. */
 const MAX_EAGER_BYTES = 64 * 1024;
 
-/** What became of a broadcast: queued, lost for this peer, or of no use to it. */
+/** What became of a broadcast: queued, lost for this peer, or not wanted by it. */
 export type Outcome = "queued" | "dropped" | "unwanted";
 
-/** What a send queue is made of. */
+/** What a send queue is made from. */
 export interface SendQueueOptions {
   /** The feature bits of the peer. */
   readonly features: number;
   readonly maxQueuedBytes: number;
-  /** What the peer has to be told of this node's rooms; left out if nothing. */
+  /** What to tell the peer about this node's rooms; undefined if nothing. */
   readonly announcements: Announcements | undefined;
-  /** What one write carries at most, if not the default. */
+  /** Most bytes of one write, if not the default. */
   readonly segmentBytes?: number;
-  /** A broadcast did not fit, the first of an episode. */
+  /** A broadcast did not fit. Called for the first of each episode. */
   readonly onOverflow: () => void;
-  /** The peer does not know a message, the first on this link. */
+  /** The peer does not know a message. Called for the first on this link. */
   readonly onUnsupported: (tag: number) => void;
 }
 
 /**
- * Everything that waits to be sent on one link, and in which order (`docs/wire.md`):
+ * Everything that waits to be sent on one link, in order (`docs/wire.md`):
  *
- * - Broadcasts keep their order. One that does not fit is lost and counted.
+ * - Broadcasts keep their order. A broadcast that does not fit is lost and counted.
  * - Announcements are queued before the broadcasts that follow them, and never lost.
  * - MISSED is queued before the next broadcast, or as soon as something has been written.
  */
@@ -53,11 +53,11 @@ export class SendQueue {
   readonly #announcements: Announcements | undefined;
   readonly #onUnsupported: (tag: number) => void;
   #isUnsupportedReported = false;
-  /** Tokens of pings that are to follow what is announced. */
+  /** Tokens of pings that must follow what is announced. */
   readonly #fences: Uint8Array[] = [];
   #dropped = 0;
 
-  /** Begins with what the peer has to be told first. */
+  /** Begins with what must be announced to the peer first. */
   constructor(options: SendQueueOptions) {
     this.#features = options.features;
     this.#outbox = new Outbox(options.maxQueuedBytes, options.segmentBytes);
@@ -96,12 +96,15 @@ export class SendQueue {
     this.#outbox.pushUrgent(payload);
   }
 
-  /** Notes that rooms of this node have been opened and closed. They do not change any more. */
+  /**
+   * Notes that this node has opened and closed rooms. The caller must not modify `changes`
+   * afterwards.
+   */
   announce(changes: RoomChanges): void {
     this.#announcements?.note(changes);
   }
 
-  /** Has a ping follow everything that there is to announce now. */
+  /** Queues a ping after everything that there is to announce now. */
   pushFence(token: Uint8Array): void {
     this.#fences.push(token);
   }
@@ -117,20 +120,20 @@ export class SendQueue {
     return this.#outbox.take();
   }
 
-  /** Says that what was taken last has been written. */
+  /** Notes that what was taken last has been written. */
   written(): void {
     this.#outbox.written();
     this.#overflow.drained(this.#outbox.queuedBytes);
   }
 
-  /** True if the peer knows messages of a kind. */
+  /** True if the peer knows messages with this tag. */
   #isKnown(tag: number): boolean {
     if (tag === ROOM_MESSAGE) return (this.#features & FEATURE_ROOM_MESSAGE) !== 0;
     if (tag === ROOM_CLOSE) return (this.#features & FEATURE_ROOM_CLOSE) !== 0;
     return true;
   }
 
-  /** Queues what a broadcast must not overtake. False: too much of it waits already. */
+  /** Queues what a broadcast must not overtake. Returns false if too much of it waits already. */
   #catchUp(): boolean {
     if (!this.#announcements?.isUrgent) return true;
     if (this.#outbox.unboundedBytes > MAX_INTEREST_BYTES) return false;
@@ -148,12 +151,12 @@ export class SendQueue {
   }
 
   #refuse(message: Uint8Array): Outcome {
-    // Without ROOM_MESSAGE there is no presence, and nobody who misses its messages.
+    // A peer without ROOM_MESSAGE has no presence, so it does not miss these messages.
     if (isReserved(message)) return "unwanted";
     if (!this.#isUnsupportedReported) {
       this.#isUnsupportedReported = true;
       const [tag] = message;
-      // Later, so that a listener that publishes does not do so in the middle of a publish.
+      // In a microtask, so that a listener cannot publish in the middle of a publish.
       queueMicrotask(() => this.#onUnsupported(tag));
     }
     return this.#count();

@@ -1,14 +1,15 @@
 /**
- * One port for several nodes of a process, of which other machines know only this port.
+ * One port for several nodes of a process. Other machines know only this port.
  *
- * The first node that listens takes it. The others listen at free ports, which stand in their names,
+ * The first node that listens takes it. The others listen at free ports, which their names have,
  * and each has a link to the node that holds the port. When that link ends, the holder has died or
- * shut down. The others then try for the port: one gets it and listens there as well, and the rest
- * dial it to learn which one. So machines that come later find the cluster where they always have.
+ * shut down. The others then try to take the port. One gets it and listens there as well, and the
+ * rest dial it to learn which one it is. So machines that start later find the cluster at the same
+ * address.
  *
- * The holder may belong to another process, for instance one that is being replaced and gives way
- * soon. If no link can be made to what holds the port, nobody finds this process there. `refused`
- * says so until that changes.
+ * The holder may belong to another process, for example one that is being replaced and will soon
+ * exit. If this process cannot link to whatever holds the port, nobody finds this process there.
+ * `refused` events say so until that changes.
  */
 
 import type { Connector } from "./connector.ts";
@@ -33,7 +34,7 @@ export interface SharedPortOptions {
   readonly transport: Transport;
   /** Where to listen. */
   readonly listen: Address;
-  /** Where others dial that. */
+  /** Where others dial it. */
   readonly address: Address;
   readonly connector: Connector;
   readonly discovery: Discovery;
@@ -45,7 +46,7 @@ export interface SharedPortOptions {
 /**
  * Listens at an address, or at a free port if the port of that address is taken.
  *
- * @throws whatever else the transport reports.
+ * @throws any other error of the transport.
  */
 export async function listenAtSharedPort(transport: Transport, listen: Address): Promise<Listener> {
   try {
@@ -66,7 +67,7 @@ export class SharedPort {
     this.#options = options;
   }
 
-  /** Lets go of the port. */
+  /** Releases the port. */
   stop(): void {
     this.#listener?.close();
   }
@@ -74,7 +75,7 @@ export class SharedPort {
   /** Waits for the port, takes it, and accepts connections there until the node stops. */
   async follow(): Promise<void> {
     const { tasks, address, connector, discovery } = this.#options;
-    // The holder is a sibling, most likely, and discovery links to it sooner and without TLS.
+    // The holder is most likely a sibling, and discovery links to it sooner and without TLS.
     await tasks.delay(FIRST_LOOK_MS);
     while (!tasks.stopped) {
       const listener = await this.#take();
@@ -111,7 +112,8 @@ export class SharedPort {
       if (!tasks.stopped) return listener;
       listener.close();
     } catch {
-      // Another node was faster. If it was something else, the next look for the holder reports it.
+      // Another node was faster. If something else has taken the port, the next look for the holder
+      // reports it.
     }
     return undefined;
   }

@@ -1,6 +1,6 @@
 /**
- * How the nodes of one process find each other: through a channel on which each says its name, and
- * where its siblings can dial it.
+ * How the nodes of one process find each other: on a channel, each announces its name and where its
+ * siblings can dial it.
  *
  * ```text
  * { kind: "hello", name, address }   a node has started, and asks for the names of the others
@@ -8,20 +8,25 @@
  * { kind: "bye", name }              a node has shut down
  * ```
  *
- * A worker that dies says nothing any more, and its name is forgotten after a while. Anything else on
- * the channel is ignored: names only tell where to dial, and the handshake decides who is a node.
+ * A worker that has died sends nothing, and its name is forgotten after a while. Anything else on
+ * the channel is ignored. Names only say where to dial, and the handshake decides who is a node.
  */
 
 import type { Clock } from "../backplane/clock.ts";
 import type { Address } from "./transport.ts";
 
-/** How long a new node waits for the names of the others before it gives them for the first time. */
+/**
+ * How long a new node waits for the names of the others before it returns them for the first time.
+ */
 const ANSWER_MS = 100;
 
-/** One answer serves all that have said hello in this time. */
+/** One answer serves all nodes that have said hello in this time. */
 const GATHER_MS = 10;
 
-/** How long a silent node is remembered. A mesh asks every 5 s, or after 35 s if seeds do not answer. */
+/**
+ * How long a silent node is remembered. A mesh asks every 5 s, or every 35 s if seeds do not
+ * answer.
+ */
 const FORGET_MS = 60_000;
 
 /** How many names are remembered. */
@@ -29,7 +34,7 @@ const MAX_SIBLINGS = 1_024;
 
 /** A channel between the workers of a process. {@linkcode BroadcastChannel} is one. */
 export interface WorkerChannel {
-  /** Gets what others post. */
+  /** Receives what others post. */
   onmessage: ((event: { readonly data: unknown }) => void) | null;
   /** Posts to all others. */
   postMessage(message: unknown): void;
@@ -56,7 +61,7 @@ export class Siblings {
   #hasGreeted = false;
   #changed = false;
 
-  /** Listens, and says nothing yet. `address` is where siblings can dial this node. */
+  /** Listens, and posts nothing yet. `address` is where siblings can dial this node. */
   constructor(name: string, address: Address | undefined, channel: WorkerChannel, clock: Clock) {
     this.#name = name;
     this.#address = address;
@@ -73,7 +78,10 @@ export class Siblings {
     return changed;
   }
 
-  /** Says that this node is there, and gives the names of the others; waits for them the first time. */
+  /**
+   * Announces this node, and returns the names of the others. The first time, it waits for their
+   * answers.
+   */
   async names(): Promise<string[]> {
     this.#post(this.#hasGreeted ? "here" : "hello");
     this.#hasGreeted = true;
@@ -85,7 +93,7 @@ export class Siblings {
     return [...this.#known.keys()];
   }
 
-  /** Where a sibling can be dialled by this process, if it has said so. */
+  /** Where this process can dial a sibling, if the sibling has said so. */
   addressOf(name: string): Address | undefined {
     return this.#known.get(name)?.address;
   }

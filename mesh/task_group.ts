@@ -11,23 +11,23 @@ export class TaskGroup {
     this.#clock = clock;
   }
 
-  /** True once everything is to end. */
+  /** True once the group has been stopped. */
   get stopped(): boolean {
     return this.#stopped;
   }
 
-  /** Aborted once everything is to end. */
+  /** Aborted when the group is stopped. */
   get signal(): AbortSignal {
     return this.#stopping.signal;
   }
 
-  /** Takes on a task, which handles its own errors. */
+  /** Adds a task, which must handle its own errors. */
   run(task: Promise<void>): void {
     const tracked = task.finally(() => this.#running.delete(tracked));
     this.#running.add(tracked);
   }
 
-  /** Has everything end that waits by {@linkcode delay} or {@linkcode within}. */
+  /** Ends everything that waits in {@linkcode delay} or {@linkcode within}. */
   stop(): void {
     this.#stopped = true;
     this.#stopping.abort();
@@ -38,12 +38,14 @@ export class TaskGroup {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
-  /** Waits, but not beyond the end. */
+  /** Waits, but no longer than until the group is stopped. */
   async delay(delayMs: number): Promise<void> {
     await this.within(delayMs, new Promise(() => {}));
   }
 
-  /** What `work` resolves to; undefined if that takes over `limitMs`, or when all is to end. */
+  /**
+   * What `work` resolves to; undefined if that takes over `limitMs`, or when the group is stopped.
+   */
   async within<T>(limitMs: number, work: Promise<T>): Promise<T | undefined> {
     const { signal } = this.#stopping;
     const { promise, resolve } = Promise.withResolvers<undefined>();

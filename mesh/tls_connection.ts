@@ -1,13 +1,13 @@
 /**
- * One end of a TLS channel, over a connection that is there already.
+ * One end of a TLS channel, over an existing connection.
  *
- * By `node:tls` and not by `Deno.connectTls` and `Deno.listenTls`, because a dialler must see the
- * certificate that the channel uses, and because these leave Nagle's algorithm on: the second of two
- * small writes would wait 40 ms for the peer's delayed acknowledgement.
+ * It uses `node:tls` instead of `Deno.connectTls` and `Deno.listenTls`, because a dialler must see
+ * the certificate that the channel uses, and because those leave Nagle's algorithm on: the second
+ * of two small writes would wait 40 ms for the peer's delayed acknowledgement.
  *
- * `node:tls` on a socket of its own takes in whatever comes, read or not, without a limit (Deno 2.9).
- * So it gets a stream that hands it ciphertext only while somebody waits for plaintext: unread are
- * never more than two chunks, and a node that falls behind slows its peer down, as on TCP.
+ * `node:tls` on a socket of its own reads without a limit, even if nobody reads from it (Deno 2.9).
+ * So it gets a stream that hands it ciphertext only while somebody waits for plaintext. Then at
+ * most two chunks are unread, and a slow node slows its peer down, as on TCP.
  */
 
 import { nextTick } from "node:process";
@@ -20,22 +20,25 @@ import { looksLikeTls, peerSpeaksPlain, TLS_ANSWER } from "./tls_mismatch.ts";
 import type { Address, Connection } from "./transport.ts";
 import { Unread } from "./unread.ts";
 
-/** What is read from the network at a time, and what for a beginning: a stranger may say nothing more. */
+/**
+ * Most bytes that are read from the network at a time. The first read takes less, because a
+ * stranger may send nothing more.
+ */
 const CHUNK_BYTES = 64 * 1024;
 const FIRST_CHUNK_BYTES = 512;
 
 /**
- * What is encrypted at a time, so that a long message does not lie in memory twice, and the heartbeat
- * sees that it moves.
+ * Most bytes that are encrypted at a time, so that a long message is not in memory twice, and the
+ * heartbeat sees that it moves.
  */
 const MAX_WRITE_BYTES = 64 * 1024;
 
-/** In the codes of `node:tls` for a certificate that does not convince. */
+/** Matches the codes of `node:tls` for a certificate that is not trusted. */
 const UNTRUSTED = /CERT|VERIFY|ISSUER|ALTNAME/;
 
 /** How an end of a channel is made. */
 export interface TlsEnd {
-  /** True for the end that is spoken to first. */
+  /** True for the end that accepted the connection, which waits for the dialler to speak first. */
   readonly isServer: boolean;
   /** Begins TLS on a stream of ciphertext. */
   open(stream: Duplex): TLSSocket;
@@ -50,7 +53,7 @@ export class TlsConnection implements Connection {
   readonly #inner: Connection;
   readonly #end: TlsEnd;
   #chunk = new Uint8Array(FIRST_CHUNK_BYTES);
-  /** Takes ciphertext in; not there before the peer is known to speak TLS. */
+  /** Takes in ciphertext; undefined until the peer is known to speak TLS. */
   #stream: Duplex | undefined;
   #socket: TLSSocket | undefined;
   #isSecure = false;
@@ -58,16 +61,16 @@ export class TlsConnection implements Connection {
   #binding: Uint8Array | undefined;
   /** Plaintext that nobody has read yet. */
   readonly #unread = new Unread();
-  /** Wakes whoever waits for the handshake or for plaintext. */
+  /** Wakes code that waits for the handshake or for plaintext. */
   #wake: (() => void) | undefined;
   #greeted: Promise<void> | undefined;
   /** The first bytes from the dialler, kept until the TLS handshake begins. */
   #hello: Uint8Array | undefined;
-  /** On a dialled connection: the other side has said something, and it was TLS. */
+  /** On a dialled connection: the first bytes of the other side have been checked. */
   #isAnswered = false;
   /** Ciphertext that waits to be written. */
   readonly #sealed: Uint8Array[] = [];
-  /** A piece is being encrypted, and is written when all of it is there. */
+  /** A piece is being encrypted, and will be written once all of it is ready. */
   #isSealing = false;
   #flushed: Promise<void> = Promise.resolve();
   #joined = new Uint8Array(0);
@@ -75,10 +78,10 @@ export class TlsConnection implements Connection {
   #over = false;
   #isClosed = false;
   #failure: unknown;
-  /** Reject what waits for something to be encrypted. */
+  /** These functions reject promises that wait for something to be encrypted. */
   readonly #waiting = new Set<(error: unknown) => void>();
 
-  /** An end that has done nothing yet. */
+  /** Does nothing yet. */
   constructor(inner: Connection, end: TlsEnd) {
     this.remoteAddress = inner.remoteAddress;
     this.#inner = inner;
@@ -161,12 +164,11 @@ export class TlsConnection implements Connection {
       read: () => {}, // #feed knows when.
       write: (chunk, _encoding, done) => {
         this.#sealed.push(chunk);
-        // A piece comes as several chunks. With a pause between their writes, a frame in it would be
-        // cut in two.
+        // A piece comes in several chunks. A pause between their writes would cut a frame in two.
         if (!this.#isSealing) this.#flush().catch(finish);
         done();
       },
-      // No final: TLS has an end of its own for each way, and the network's comes with close().
+      // No final: TLS ends each direction by itself, and close() ends the connection below.
     });
     stream.on("error", finish);
     const socket = this.#socket = this.#end.open(stream);
@@ -185,12 +187,12 @@ export class TlsConnection implements Connection {
 
   async #shakeHands(): Promise<TLSSocket> {
     if (this.#end.isServer) await this.greeted();
-    // It may have been closed since. A socket that is opened now would never be destroyed.
+    // It may have been closed meanwhile. A socket that is opened now would never be destroyed.
     if (this.#over) throw this.#handshakeError();
     this.#open();
     if (this.#hello !== undefined) {
-      // The socket begins in the next tick, and what is there before then, if it is an error, is
-      // thrown where nobody can catch it (Deno 2.9).
+      // The socket starts in the next tick. If it were given invalid bytes before then, it would
+      // throw an error where nobody can catch it (Deno 2.9).
       await new Promise<void>((resolve) => nextTick(resolve));
       this.#stream?.push(this.#hello);
       this.#hello = undefined;
@@ -202,14 +204,14 @@ export class TlsConnection implements Connection {
     try {
       this.#binding = await this.#end.binding(this.#socket);
     } catch (error) {
-      // A certificate of which even this much cannot be read, or a socket that has just closed.
+      // The certificate cannot be read, or the socket has just closed.
       this.#finish(error);
       throw this.#handshakeError();
     }
     return this.#socket;
   }
 
-  /** Waits until something has changed, and has the network read meanwhile. */
+  /** Waits until something has changed, and reads from the network meanwhile. */
   async #arrival(): Promise<void> {
     const woken = new Promise<void>((resolve) => this.#wake = resolve);
     void this.#feed();
@@ -217,7 +219,7 @@ export class TlsConnection implements Connection {
     this.#wake = undefined;
   }
 
-  /** Hands ciphertext to TLS for as long as somebody waits for what comes of it. */
+  /** Hands ciphertext to TLS for as long as somebody waits for the result. */
   async #feed(): Promise<void> {
     if (this.#feeding) return;
     this.#feeding = true;
@@ -245,7 +247,7 @@ export class TlsConnection implements Connection {
       } else if (looksLikeTls(bytes)) {
         this.#hello = bytes;
       } else if (!this.#over) {
-        // That it is told matters less than that this ends.
+        // Ending the connection matters more than telling the dialler.
         await this.#writeInner(TLS_ANSWER).catch(() => {});
         this.#finish(peerSpeaksPlain(this.remoteAddress));
       }
@@ -261,7 +263,10 @@ export class TlsConnection implements Connection {
     else if (!looksLikeTls(bytes)) throw peerSpeaksPlain(this.remoteAddress);
   }
 
-  /** Waits until `start` is done. Rejects if the connection is closed, of which Bun does not tell it. */
+  /**
+   * Waits until `start` is done. Rejects if the connection is closed: on Bun, `start` does not
+   * learn of that.
+   */
   #unlessClosed(start: (done: (error?: Error | null) => void) => void): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(closedError());
@@ -274,7 +279,7 @@ export class TlsConnection implements Connection {
     });
   }
 
-  /** Ends what waits for something to be encrypted. */
+  /** Rejects promises that wait for something to be encrypted. */
   #interrupt(): void {
     this.#isClosed = true;
     for (const reject of this.#waiting) reject(this.#failure ?? closedError());
@@ -291,7 +296,7 @@ export class TlsConnection implements Connection {
     return this.#flushed;
   }
 
-  /** The chunks as one. Its memory is used again by the next call. */
+  /** Joins the chunks. The next call uses the memory again. */
   #join(chunks: readonly Uint8Array[]): Uint8Array {
     const size = chunks.reduce((sum, { length }) => sum + length, 0);
     if (this.#joined.length < size) this.#joined = new Uint8Array(size);

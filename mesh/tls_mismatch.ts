@@ -1,12 +1,12 @@
 /**
- * How a node that speaks TLS and one that does not find out about each other. Whoever dials speaks
- * first, in its own way; who answers sees what it is not prepared for, and says so in its own way,
- * which the other cannot take for anything else.
+ * How a node that speaks TLS and one that does not notice the mismatch. The dialler speaks first,
+ * in its own way. The acceptor sees something unexpected, and answers in its own way, which the
+ * dialler cannot mistake for anything else.
  *
- * | dials | answers | says, before it closes |
+ * | dialler | acceptor | the acceptor's answer, before it closes |
  * | --- | --- | --- |
- * | TLS: a record, `16 03 …` | plain | two empty frames, which mean nothing and are no TLS |
- * | plain: NAME, whose length is below 768 | TLS | a TLS alert, `15 03 …`, as TLS wants it |
+ * | TLS: a record, `16 03 …` | plain | two empty frames, which mean nothing and are not TLS |
+ * | plain: NAME, whose length is below 768 | TLS | a TLS alert, `15 03 …` |
  */
 
 import { MeshError } from "./mesh_error.ts";

@@ -10,15 +10,17 @@ import { requireTls } from "./platform.ts";
 import { TlsConnection, type TlsEnd } from "./tls_connection.ts";
 import type { Address, Listener, Transport } from "./transport.ts";
 
-/** Certificates of an operator's own, for nodes that are to be verified by them. */
+/** An operator's own certificates, by which nodes verify each other. */
 export interface TlsOptions {
-  /** This node's certificate, X.509 version 3, in PEM; those that lead to an authority follow it. */
+  /**
+   * This node's certificate, X.509 version 3, in PEM, followed by any intermediate certificates.
+   */
   cert: string;
-  /** The private key to it in PEM. */
+  /** The private key of the certificate, in PEM. */
   key: string;
   /**
-   * Authorities, in PEM, that certificates of other nodes must come from. Default: those that the
-   * runtime trusts.
+   * Authorities, in PEM, that must have issued the certificates of other nodes. Default: those that
+   * the runtime trusts.
    */
   caCerts?: readonly string[];
   /**
@@ -29,23 +31,23 @@ export interface TlsOptions {
 }
 
 /**
- * TLS over another transport, TCP unless told otherwise.
+ * TLS over another transport, by default TCP.
  *
- * Without options each listener makes itself an ephemeral certificate, and whoever dials verifies
- * none: what shows that nobody is in between is the handshake that follows, whose proofs are bound
+ * Without options, each listener makes itself an ephemeral certificate, and diallers do not verify
+ * it. The handshake that follows shows that nobody is in the middle, because its proofs are bound
  * to the certificate. With options, certificates are verified too.
  *
- * Deno must be 2.9.6 or later: earlier ones show, when a TLS session is resumed, another certificate
- * than the one that is used. There `listen` and `connect` reject.
+ * Deno must be 2.9.6 or later, otherwise `listen` and `connect` reject. When a TLS session is
+ * resumed, earlier versions show a certificate that the connection does not use.
  *
- * @throws {RangeError} if `cert` or one of `caCerts` is no certificate in PEM, `cert` is not of version
- * 3, or `key` is not the key to it.
+ * @throws {RangeError} if `cert` or one of `caCerts` is not a certificate in PEM, if `cert` is not
+ * of version 3, or if `key` is not its key.
  *
  * @example
  * ```ts
  * import { startMesh, tlsTransport } from "@roomcast/roomcast/mesh";
  *
- * // What startMesh does by itself if it is told nothing:
+ * // This is what startMesh does by default:
  * const transport = tlsTransport();
  * await using mesh = await startMesh({ name: "a@127.0.0.1:0", cookie: "0123456789abcdef", transport });
  * ```
@@ -83,7 +85,7 @@ export function tlsTransport(options?: TlsOptions, over: Transport = tcpTranspor
 function secureListener(inner: Listener, end: TlsEnd): Listener {
   return {
     address: inner.address,
-    // Without waiting for the handshake, in which a stranger may take his time.
+    // It does not wait for the handshake, in which a stranger may take any time.
     accept: async () => new TlsConnection(await inner.accept(), end),
     close: () => inner.close(),
     ref: () => inner.ref?.(),
@@ -91,7 +93,7 @@ function secureListener(inner: Listener, end: TlsEnd): Listener {
   };
 }
 
-/** Nothing else does so before the first peer dials: `node:tls` does not look. */
+/** Checks certificates early: `node:tls` does not look at them before the first peer dials. */
 function checkCertificates({ cert, key, caCerts = [] }: TlsOptions): void {
   const certificate = parse("tls.cert must be a certificate", () => new X509Certificate(cert));
   const privateKey = parse("tls.key must be a private key", () => createPrivateKey(key));
@@ -99,7 +101,7 @@ function checkCertificates({ cert, key, caCerts = [] }: TlsOptions): void {
     throw new RangeError("tls.cert must be X.509 version 3, as openssl makes it with -extfile");
   }
   if (!certificate.checkPrivateKey(privateKey)) {
-    throw new RangeError("tls.key must be the private key to tls.cert, and is another");
+    throw new RangeError("tls.key must be the private key of tls.cert");
   }
   for (const text of caCerts) {
     parse("tls.caCerts must be certificates", () => new X509Certificate(text));
@@ -131,10 +133,10 @@ function diallingEnd(address: Address, options: TlsOptions | undefined): TlsEnd 
   return {
     isServer: false,
     open: (stream) => connect({ ...verification, socket: stream }),
-    // The certificate that this very connection uses, its key proven by the TLS handshake.
+    // The certificate of this connection. The TLS handshake has proven its key.
     binding: (socket) => {
       const raw: Uint8Array | undefined = socket.getPeerCertificate()?.raw;
-      // Of a socket that has been closed since. No test has brought it about.
+      // The socket has been closed meanwhile. No test has caused it.
       if (raw === undefined) throw new Error("its certificate cannot be read");
       if (isVersion3(raw)) return sha256(raw);
       const peer = formatAddress(address);
@@ -147,7 +149,7 @@ function diallingEnd(address: Address, options: TlsOptions | undefined): TlsEnd 
   };
 }
 
-/** `node:tls` takes any stream of bytes; its types do not say so in every place. */
+/** `node:tls` accepts any stream of bytes, but some of its types do not. */
 function asSocket(stream: Duplex): ConstructorParameters<typeof TLSSocket>[0] {
   return stream as ConstructorParameters<typeof TLSSocket>[0];
 }

@@ -2,11 +2,11 @@
 export interface MeshTotals {
   /** Messages that this node has published. */
   readonly published: number;
-  /** Messages for members of rooms that have come from peers. */
+  /** Messages for members of rooms that this node has received from peers. */
   readonly received: number;
   /**
-   * Messages that a peer did not get, because its queue was full or because it cannot decode them; one
-   * for each peer.
+   * Messages that a peer did not get, because its queue was full or because it cannot decode them.
+   * Each peer counts.
    */
   readonly dropped: number;
   /** Messages that peers have said this node did not get. */
@@ -19,7 +19,7 @@ export interface MeshTotals {
   readonly bytesOut: number;
 }
 
-/** Totals that the parts of a node add to. */
+/** Totals to which the parts of a node add. */
 export type Counters = { -readonly [Name in keyof MeshTotals]: number };
 
 /** Starts at zero. */

@@ -8,13 +8,13 @@ export class Unread {
     return this.#size;
   }
 
-  /** Adds a chunk, which is kept as it is. */
+  /** Adds a chunk without copying it. */
   push(chunk: Uint8Array): void {
     this.#chunks.push(chunk);
     this.#size += chunk.length;
   }
 
-  /** Moves up to `buffer.length` bytes into `buffer` and gives their number. */
+  /** Moves up to `buffer.length` bytes into `buffer` and returns their number. */
   take(buffer: Uint8Array): number {
     let at = 0;
     while (at < buffer.length) {
@@ -29,7 +29,7 @@ export class Unread {
     return at;
   }
 
-  /** Forgets them. */
+  /** Forgets all bytes. */
   clear(): void {
     this.#chunks.length = 0;
     this.#size = 0;

@@ -1,7 +1,7 @@
 /**
- * What peers want, as they have announced it (`docs/wire.md`, ROOM_INTEREST): for each a flag
- * *everything*, set at first, and a set of rooms. A pure state machine, with an index by room, so that
- * a broadcast costs its receivers and not all peers.
+ * What peers want, as they have announced it (`docs/wire.md`, ROOM_INTEREST): for each peer a flag
+ * *everything*, set at first, and a set of rooms. It is a pure state machine with an index by room,
+ * so that a broadcast costs as much as its receivers, not as all peers.
  */
 
 import { FrameError, type RoomInterest } from "../codec/mod.ts";
@@ -18,18 +18,18 @@ interface Wish<Peer> {
   readonly rooms: Set<string>;
   bytes: number;
   /**
-   * The peer has announced more than is kept, so its rooms are unknown until it begins again with op
-   * 0: the op 1 that ends a list which was too long must not clear the flag.
+   * Names are missing from a list of the peer, so its rooms are unknown until it starts again with
+   * op 0. The op 1 that ends the list must not clear the flag.
    */
-  tooMany: boolean;
-  /** The list of this peer alone. All rooms that nobody else wants share it. */
+  isIncomplete: boolean;
+  /** A list with only this peer. All rooms that nobody else wants share it. */
   readonly alone: readonly Peer[];
 }
 
 /** See the head of the file. */
 export class WantedRooms<Peer> {
   readonly #wishes = new Map<Peer, Wish<Peer>>();
-  /** Who wants a room by its name. */
+  /** The peers that want each room, by its name. */
   readonly #byRoom = new Map<string, readonly Peer[]>();
   /** Peers with the flag set, rebuilt when they change. */
   #everything: readonly Peer[] = [];
@@ -50,13 +50,13 @@ export class WantedRooms<Peer> {
       everything: true,
       rooms: new Set(),
       bytes: 0,
-      tooMany: false,
+      isIncomplete: false,
       alone: [peer],
     });
     this.#everything = [...this.#everything, peer];
   }
 
-  /** Removes a peer with all that it wanted. */
+  /** Removes a peer with everything that it wanted. */
   remove(peer: Peer): void {
     const wish = this.#wishes.get(peer);
     if (wish === undefined) return;
@@ -68,17 +68,18 @@ export class WantedRooms<Peer> {
   /**
    * Takes an announcement.
    *
-   * @throws {FrameError} `frame-too-long` if it goes beyond the limits. The peer gets everything then.
+   * @throws {FrameError} `frame-too-long` if it exceeds the limits. Then the peer is sent
+   * everything.
    */
   apply(peer: Peer, { op, rooms }: RoomInterest): void {
     const wish = this.#wishes.get(peer);
     if (wish === undefined) return;
     if (op === "everything") {
-      wish.tooMany = false;
+      wish.isIncomplete = false;
       this.#removeAll(peer, wish);
       this.#setEverything(peer, wish, true);
     }
-    if (wish.tooMany) return;
+    if (wish.isIncomplete) return;
     if (op === "remove") {
       for (const room of rooms) this.#removeOne(peer, wish, room);
       return;
@@ -87,10 +88,15 @@ export class WantedRooms<Peer> {
     if (op === "only") this.#setEverything(peer, wish, false);
   }
 
-  /** An announcement of a peer could not be read. It gets everything until its next list is whole. */
+  /**
+   * An announcement of a peer could not be read. It is sent everything until its next list is
+   * complete. In the middle of a list, names may be missing from that one.
+   */
   doubt(peer: Peer): void {
     const wish = this.#wishes.get(peer);
-    if (wish !== undefined) this.#setEverything(peer, wish, true);
+    if (wish === undefined) return;
+    if (wish.everything) this.#giveUp(peer, wish);
+    else this.#setEverything(peer, wish, true);
   }
 
   /** The peers that want one of the rooms, each once. */
@@ -111,9 +117,7 @@ export class WantedRooms<Peer> {
     if (wish.rooms.has(room)) return;
     const bytes = wish.bytes + nameBytes(room);
     if (wish.rooms.size >= MAX_INTEREST_ROOMS || bytes > MAX_INTEREST_BYTES) {
-      wish.tooMany = true;
-      this.#removeAll(peer, wish);
-      this.#setEverything(peer, wish, true);
+      this.#giveUp(peer, wish);
       throw new FrameError(
         "frame-too-long",
         0,
@@ -134,6 +138,12 @@ export class WantedRooms<Peer> {
     if (others.length === 0) this.#byRoom.delete(room);
     else if (others.length > 1) this.#byRoom.set(room, others);
     else this.#byRoom.set(room, this.#wishes.get(other)?.alone ?? others);
+  }
+
+  #giveUp(peer: Peer, wish: Wish<Peer>): void {
+    wish.isIncomplete = true;
+    this.#removeAll(peer, wish);
+    this.#setEverything(peer, wish, true);
   }
 
   #removeAll(peer: Peer, wish: Wish<Peer>): void {

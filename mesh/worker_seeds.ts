@@ -1,5 +1,5 @@
 import { BroadcastChannel } from "node:worker_threads";
-import { checkFunction, describe } from "../backplane/checks.ts";
+import { checkFunction, checkObject, checkString, describe } from "../backplane/checks.ts";
 import { type Clock, systemClock } from "../backplane/clock.ts";
 import type { Seeds, SeedsFunction, SeedsRequest } from "./options.ts";
 import { Siblings, type WorkerChannel } from "./siblings.ts";
@@ -12,7 +12,7 @@ export interface WorkerSeedsOptions {
    * in one process need two names. Default: `"roomcast"`.
    */
   channel?: string;
-  /** Seeds outside of this process, as `MeshOptions.seeds` takes them. */
+  /** Seeds outside this process, in the form of `MeshOptions.seeds`. */
   seeds?: Seeds | SeedsFunction;
   /** Opens a channel. Default: a `BroadcastChannel` that does not keep the process alive. */
   openChannel?: (name: string) => WorkerChannel;
@@ -20,33 +20,33 @@ export interface WorkerSeedsOptions {
   clock?: Clock;
 }
 
-/** What {@linkcode workerSeeds} gives, for `MeshOptions.seeds`. */
+/** What {@linkcode workerSeeds} returns, for `MeshOptions.seeds`. */
 export interface WorkerSeeds {
   (request: SeedsRequest): Promise<Seeds>;
-  /** Workers of one process share the port that stands in their name. */
+  /** Workers of one process share the port in their name. */
   readonly sharesPort: true;
-  /** Where the node of another worker can be dialled without TLS. */
+  /** Where this process can dial the node of another worker without TLS. */
   localAddressOf(name: string): Address | undefined;
 }
 
 /**
- * Seeds for servers that run in several workers of one process, as `deno serve --parallel` has them:
- * each worker starts a node of its own, and the nodes find each other through a `BroadcastChannel`.
- * The channel carries nothing but their names and where to dial them. Broadcasts travel over the
- * links between the nodes, which are several times faster. Within the process, links are plain TCP
- * over the loopback interface, unless the mesh has a `transport` of its own. All others are
- * encrypted as `tls` says.
+ * Seeds for servers that run in several workers of one process, as with `deno serve --parallel`.
+ * Each worker starts its own node, and the nodes find each other through a `BroadcastChannel`. The
+ * channel carries nothing but their names and where to dial them. Broadcasts travel over the links
+ * between the nodes, which are several times faster. Within the process, links are plain TCP over
+ * the loopback interface, unless the mesh has a `transport` of its own. The option `tls` decides
+ * about all other links.
  *
- * All workers give the mesh the same name. The worker that can listen at the port of that name takes
- * it, and the others fall back to free ports, which then stand in their names. When the worker that
- * holds the port dies or shuts down, another one takes the port over within a second and listens there
- * as well. So other machines need to know nothing but this address. Give it to them as `host:port`:
+ * All workers give the mesh the same name. The first worker that can listen at the port of that
+ * name takes it. The others fall back to free ports, which their names then have. When the worker
+ * that holds the port dies or shuts down, another one takes the port over within a second and
+ * listens there as well. So other machines need only this address. Give it to them as `host:port`:
  * a full name stands for one worker, and is refused when another answers.
  *
- * Every worker is a node, and each needs a link to every other one: 8 machines with 8 workers are 64
- * nodes, and all their ports must be reachable. See `docs/deploy.md`.
+ * Every worker is a node, and each needs a link to every other one: 8 machines with 8 workers are
+ * 64 nodes, and all their ports must be reachable. See `docs/deploy.md`.
  *
- * If `seeds` fails, the mesh reports `seeds-failed`. The siblings are found all the same.
+ * If `seeds` fails, the mesh reports `seeds-failed`. It still finds the siblings.
  *
  * @throws {TypeError} for an option of the wrong shape.
  *
@@ -62,16 +62,15 @@ export interface WorkerSeeds {
  * ```
  */
 export function workerSeeds(options: WorkerSeedsOptions = {}): WorkerSeeds {
+  checkObject("options", options, "channel and seeds");
   const { channel = "roomcast", seeds = [], clock = systemClock } = options;
   const { openChannel = openBroadcastChannel } = options;
-  if (typeof channel !== "string") {
-    throw new TypeError(`channel must be a string, got ${describe(channel)}`);
-  }
+  checkString("channel", channel);
   if (typeof seeds !== "function" && !Array.isArray(seeds)) {
     throw new TypeError(`seeds must be a list of addresses or a function, got ${describe(seeds)}`);
   }
   checkFunction("openChannel", openChannel);
-  // Several nodes may be given what this returns.
+  // Several nodes may use one result of this function.
   const nodes = new Map<AbortSignal, NodeSeeds>();
   const ask = async (request: SeedsRequest): Promise<Seeds> => {
     const { name, signal, localAddress } = request;
@@ -96,7 +95,7 @@ export function workerSeeds(options: WorkerSeedsOptions = {}): WorkerSeeds {
 
 function openBroadcastChannel(name: string): WorkerChannel {
   const channel = new BroadcastChannel(name);
-  // Whether the process stays alive is up to the mesh.
+  // The mesh decides whether the process stays alive.
   channel.unref();
   // The cast is for programs that have the types of Node.js beside those of Deno.
   return channel as WorkerChannel;
@@ -107,7 +106,7 @@ class NodeSeeds {
   readonly siblings: Siblings;
   readonly #askOthers: SeedsFunction;
   #others: Seeds = [];
-  /** What has been asked, and not been given to the mesh yet. */
+  /** A question whose answer the mesh has not been given yet. */
   #asked: { readonly answer: Promise<Seeds>; isAnswered: boolean } | undefined;
 
   constructor(siblings: Siblings, askOthers: SeedsFunction) {
@@ -118,8 +117,8 @@ class NodeSeeds {
   async ask(request: SeedsRequest): Promise<Seeds> {
     const asked = this.#asked ??= this.#askOnce(request);
     const names = await this.siblings.names();
-    // News of siblings neither wait for a slow name server nor are lost when it fails. What it says
-    // later, or that it has failed, is the next answer then.
+    // News of siblings does not wait for a slow name server, and is not lost when it fails. What
+    // the name server says later, or its failure, is then the next answer.
     if (!this.siblings.takeNews() || asked.isAnswered) {
       this.#asked = undefined;
       this.#others = await asked.answer;
@@ -134,7 +133,7 @@ class NodeSeeds {
       throw new TypeError(`seeds must give a list of addresses, got ${describe(seeds)}`);
     };
     const asked = { answer: ask(), isAnswered: false };
-    // A failure may have to wait for the next time that the mesh asks.
+    // A failure may have to wait until the mesh asks again.
     asked.answer.then(() => asked.isAnswered = true, () => {});
     return asked;
   }

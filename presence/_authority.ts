@@ -17,18 +17,21 @@ import {
 export const MAX_MESSAGE_BYTES: number = 256 * 1024;
 
 /**
- * A snapshot waits for a random part of this time. So one answers several questions, and not all nodes
- * answer at the same moment.
+ * A snapshot waits for a random part of this time, so that one snapshot answers several questions,
+ * and nodes do not all answer at once.
  */
 export const ANSWER_GATHER_MS = 50;
 
-/** Time between two snapshots. Otherwise questions could keep this node busy. */
+/** Least time between two snapshots. Otherwise questions could keep this node busy. */
 export const MIN_ANSWER_INTERVAL_MS = 250;
 
-/** A large snapshot is followed by a longer time, so that all of them together stay below this rate. */
+/** After a large snapshot, the next one waits longer, so that snapshots stay below this rate. */
 const MAX_ANSWER_BYTES_PER_MS = 1024;
 
-/** A heartbeat that others need soon waits for a random part of this time, and comes no more often. */
+/**
+ * A heartbeat that others need soon waits for a random part of this time. It is also the least time
+ * between two such heartbeats.
+ */
 export const HELLO_GATHER_MS = 50;
 
 /** Most parts of a snapshot. */
@@ -36,7 +39,10 @@ const MAX_PARTS = 0xffff;
 
 /** Options of an {@linkcode Authority}. */
 export interface AuthorityOptions extends PresenceSender {
-  /** Largest message that can be sent, in bytes. It may change: a broker tells when it is reached. */
+  /**
+   * Largest message that can be sent, in bytes. It may change, because a broker states its limit
+   * only when it is reached.
+   */
   readonly maxMessageBytes: number;
   /** Time without a message after which one is sent, in milliseconds. */
   readonly heartbeatIntervalMs: number;
@@ -47,8 +53,8 @@ export interface AuthorityOptions extends PresenceSender {
 }
 
 /**
- * What this instance announces. No other instance may. The others follow its numbered changes, and ask
- * for a snapshot when they have missed one.
+ * What this instance announces. No other instance may announce it. The others follow its numbered
+ * changes, and ask for a snapshot when they have missed one.
  *
  * Changes are gathered until `flush`. A snapshot is sent when `step` finds it due, once for all
  * questions that have come by then.
@@ -103,7 +109,7 @@ export class Authority {
       throw new FrameError(
         "message-too-long",
         this.#maxBytes,
-        `presence entry has ${size} bytes, the backplane leaves ${this.#maxBytes - 1} for one`,
+        `presence entry has ${size} bytes, at most ${this.#maxBytes - 1} fit into a message`,
       );
     }
     // Two neighbouring parts together hold more than one part can, which bounds their number.
@@ -111,7 +117,7 @@ export class Authority {
     throw new FrameError(
       "over-limit",
       0,
-      `presence has ${this.#entries.size} entries on this node, a snapshot holds no more`,
+      `presence has ${this.#entries.size} entries on this node, no more fit into a snapshot`,
     );
   }
 
@@ -130,7 +136,7 @@ export class Authority {
     this.#change(entry, now);
   }
 
-  /** Announces that an entry has gone. */
+  /** Announces that an entry is gone. */
   untrack(key: number, now: number): void {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
@@ -155,7 +161,7 @@ export class Authority {
     this.#answerAt = Math.max(now, this.#answerFrom) + this.#options.random() * ANSWER_GATHER_MS;
   }
 
-  /** Somebody may not know of this instance, or may have missed something of it. */
+  /** Somebody may not know of this instance, or may have missed some of its messages. */
   hello(now: number): void {
     const earliest = Math.max(now, this.#helloAt + HELLO_GATHER_MS);
     const at = earliest + this.#options.random() * HELLO_GATHER_MS;
@@ -184,7 +190,7 @@ export class Authority {
     if (now >= this.#heartbeatAt) this.heartbeat(now);
   }
 
-  /** Says that all entries have gone, and ends. */
+  /** Announces that all entries are gone, and ends. */
   gone(now: number): void {
     this.#pending = [];
     this.#entries.clear();
@@ -227,7 +233,7 @@ export class Authority {
     }
   }
 
-  /** All entries, in lists that each fit a message. */
+  /** All entries, in lists that each fit into a message. */
   #cut(): PresenceEntry[][] {
     let part: PresenceEntry[] = [];
     const parts = [part];

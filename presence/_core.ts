@@ -16,7 +16,7 @@ const LATE_SHARE = 0.2;
 export interface CoreOptions extends RosterEvents {
   /** This instance's id: 16 hexadecimal digits. */
   readonly instance: string;
-  /** What the backplane calls this node; empty if it has no name for it. */
+  /** The `nodeId` of the backplane; empty if it has none. */
   readonly node: string;
   /** Largest message that can be sent, in bytes, as it is at the moment. */
   readonly maxMessageBytes: number;
@@ -27,6 +27,8 @@ export interface CoreOptions extends RosterEvents {
   readonly limits: PresenceLimits;
   /** Sends a message to every other instance. */
   readonly send: (message: Uint8Array) => void;
+  /** Gets what is wrong with a message that had to wait, so that its sender is no longer there to hear. */
+  readonly onError: (error: unknown) => void;
   /** A number from 0 up to but not including 1. */
   readonly random: () => number;
 }
@@ -46,7 +48,7 @@ export type Texts = Omit<PresenceEntry, "key">;
  * no clock and no sockets. It is told the time, and calls the functions in its options.
  *
  * Those functions may call it back, because an application may track somebody when it hears of
- * somebody else. A message that comes in meanwhile waits until the present one has been applied.
+ * somebody else. A message that arrives meanwhile waits until the current one has been applied.
  */
 export class Core {
   readonly roster: Roster;
@@ -59,7 +61,7 @@ export class Core {
   /** When the next step is due at the latest. If it comes much later, the process was frozen. */
   #tickAt: number;
 
-  /** Begins at `now`, alone and with nobody. */
+  /** Begins at `now`, without entries or other instances. */
   constructor(options: CoreOptions, now: number) {
     this.#options = options;
     this.roster = new Roster(options);
@@ -94,22 +96,22 @@ export class Core {
     return this.#replica.entryCount;
   }
 
-  /** Entries and instances of others that were refused for a limit. */
+  /** Entries and instances of others that were refused because of a limit. */
   get refused(): number {
     return this.#replica.refused;
   }
 
-  /** How often messages of others were missed, and a snapshot asked for. */
+  /** How often it has missed messages of others and asked for a snapshot. */
   get gaps(): number {
     return this.#replica.gaps;
   }
 
-  /** True while a part of a snapshot has come and others are on their way. */
+  /** True while a snapshot has arrived only in part. */
   get isReceiving(): boolean {
     return this.#replica.isReceiving;
   }
 
-  /** Lets everybody know of this instance, and asks for what they have. */
+  /** Announces this instance to all others, and asks for their entries. */
   start(now: number): void {
     if (this.#hasEnded) return;
     this.#authority.heartbeat(now);
@@ -154,7 +156,7 @@ export class Core {
     });
   }
 
-  /** Ends what {@linkcode track} has begun. */
+  /** Stops tracking a socket in a room. */
   untrack(tracked: Tracked, now: number): void {
     const { key, entry } = tracked;
     if (this.#hasEnded || entry === undefined) return;
@@ -189,7 +191,7 @@ export class Core {
     this.#enter(() => this.#replica.nodeDown(node));
   }
 
-  /** Messages were lost, or a node is back within reach that may not know of this instance. */
+  /** Messages were lost, or a node that may not know of this instance is within reach again. */
   missed(now: number): void {
     if (this.#hasEnded) return;
     this.#authority.hello(now);
@@ -208,7 +210,7 @@ export class Core {
     });
   }
 
-  /** Says good-bye and forgets everybody, without any event. */
+  /** Says goodbye and forgets everybody, without any event. */
   end(now: number): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
@@ -226,7 +228,11 @@ export class Core {
     if (head.instance === instance) {
       // An echo of this instance's own message, unless another node uses its id.
       if (node === self) return;
-      throw new FrameError("wrong-node", 1, `another node sends as presence instance ${instance}`);
+      throw new FrameError(
+        "wrong-node",
+        1,
+        `another node uses the id of presence instance ${instance}`,
+      );
     }
     const isForMe = head.kind === "ask" &&
       (head.instances.length === 0 || head.instances.includes(instance));
@@ -244,16 +250,23 @@ export class Core {
   #guard(act: () => void): void {
     if (this.#isBusy) return act();
     this.#isBusy = true;
-    let failure: { readonly error: unknown } | undefined;
-    for (let next: (() => void) | undefined = act; next; next = this.#inputs.shift()) {
+    try {
+      act();
+    } finally {
+      this.#catchUp();
+      this.#isBusy = false;
+    }
+  }
+
+  /** Handles what has waited. Whoever is here now has nothing to do with its faults. */
+  #catchUp(): void {
+    for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
       try {
         next();
       } catch (error) {
-        failure ??= { error };
+        this.#options.onError(error);
       }
     }
-    this.#isBusy = false;
-    if (failure !== undefined) throw failure.error;
   }
 }
 

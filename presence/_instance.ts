@@ -7,7 +7,7 @@ export interface Assembly {
   readonly parts: number;
   next: number;
   readonly entries: Map<number, PresenceEntry>;
-  /** Something was refused for a limit on what is held. */
+  /** Something was refused because of a limit on what is held. */
   isIncomplete: boolean;
 }
 
@@ -21,13 +21,13 @@ export interface Instance {
   number: number;
   /** The highest number that it has mentioned. Above `number`: something has been missed. */
   latest: number;
-  /** Something was refused for a limit on what is held. */
+  /** Something was refused because of a limit on what is held. */
   isIncomplete: boolean;
   assembly: Assembly | undefined;
   heardAt: number;
-  /** When it counts as gone unless it says something. */
+  /** When it counts as gone, unless a message comes first. */
   deadline: number;
-  /** The deadline has been extended since it was last heard. */
+  /** The deadline has been extended since its last message. */
   isExtended: boolean;
   /** When to ask it for a snapshot. */
   askAt: number;

@@ -14,7 +14,10 @@ export interface PresenceLimits {
   readonly maxInstancesPerNode: number;
 }
 
-/** The default limits. They are far above what a cluster needs, and the process survives them. */
+/**
+ * The default limits. They are far above what a cluster needs, and a process survives reaching
+ * them.
+ */
 export const LIMITS: PresenceLimits = {
   maxIdBytes: 256,
   maxMetaBytes: 4_096,
@@ -54,7 +57,7 @@ export class Budget {
     return 2 * this.#entries <= this.#maxEntries && 2 * this.#textUnits <= this.#maxTextUnits;
   }
 
-  /** Takes what an entry needs, or gives false if that is too much. */
+  /** Takes what an entry needs. Returns false if that is too much. */
   take(texts: Texts): boolean {
     const units = unitsOf(texts);
     if (this.#entries >= this.#maxEntries || this.#textUnits + units > this.#maxTextUnits) {
@@ -65,7 +68,7 @@ export class Budget {
     return true;
   }
 
-  /** Gives back what {@linkcode take} has taken. */
+  /** Releases what {@linkcode take} has taken. */
   release(texts: Texts): void {
     this.#entries--;
     this.#textUnits -= unitsOf(texts);

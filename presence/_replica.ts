@@ -12,7 +12,7 @@ import type { Assembly, Instance } from "./_instance.ts";
 import { Budget, type PresenceLimits } from "./_limits.ts";
 import type { Entry, Roster } from "./_roster.ts";
 
-/** A question waits for a random part of this time, so that it names all instances in question. */
+/** A question waits for a random part of this time, so that it can name several instances. */
 export const ASK_GATHER_MS = 20;
 
 /** Time after which a question without an answer is repeated. It doubles each time. */
@@ -22,15 +22,18 @@ export const ASK_RETRY_MS = 2_000;
 export const MAX_ASK_RETRY_MS = 10_000;
 
 /**
- * An answer takes less, and comes before any later heartbeat. So a heartbeat this long after a question
- * shows that one of them was lost, or that the other node is very busy.
+ * An answer takes less time than this, and comes before any later heartbeat. So a heartbeat this
+ * long after a question shows that the question or the answer was lost, or that the other node is
+ * very busy.
  */
 export const ANSWER_MS = 100;
 
-/** Heartbeats that may lead to another question. A node that is busy must not be asked ever more. */
+/**
+ * Heartbeats that may lead to another question. A busy node must not be asked more and more often.
+ */
 const MAX_HINTS = 2;
 
-/** Lost messages lead to another question no sooner than this after the one before. */
+/** After lost messages, another question comes at least this long after the previous one. */
 const MISSED_RETRY_MS = 250;
 
 /** An instance that was silent for longer may have been out of reach. */
@@ -82,22 +85,22 @@ export class Replica {
     return this.#instances.size;
   }
 
-  /** Entries of theirs. */
+  /** Entries of these instances. */
   get entryCount(): number {
     return this.#held.entries;
   }
 
-  /** Entries and instances refused for a limit so far. */
+  /** Entries and instances refused so far because of a limit. */
   get refused(): number {
     return this.#refused;
   }
 
-  /** How often something has been missed so far, and a snapshot was asked for. */
+  /** How often it has missed something so far and asked for a snapshot. */
   get gaps(): number {
     return this.#gaps;
   }
 
-  /** True while a part of a snapshot has come and others are on their way. */
+  /** True while a snapshot has arrived only in part. */
   get isReceiving(): boolean {
     for (const { assembly } of this.#instances.values()) if (assembly !== undefined) return true;
     return false;
@@ -109,14 +112,14 @@ export class Replica {
   }
 
   /**
-   * Takes a message of another instance, whose head has been decoded. `node` has sent it.
+   * Takes a message of another instance, which runs on `node`. Its head has been decoded.
    *
    * @throws {FrameError} if it is malformed, or beyond a limit. What fits has been applied.
    */
   receive(head: PresenceHead, bytes: Uint8Array, node: string, now: number): void {
     if (head.kind === "gone") return this.#drop(this.#find(head.instance, node));
     const instance = this.#find(head.instance, node) ?? this.#meet(head.instance, node, now);
-    // While it was out of reach, it heard no question.
+    // While it was out of reach, no question reached it.
     if (now - instance.heardAt > SILENCE_MS) this.#resetQuestion(instance);
     instance.heardAt = now;
     instance.deadline = now + this.#options.timeoutMs;
@@ -158,7 +161,8 @@ export class Replica {
    * Drops instances that were silent for too long, and asks for what is missing.
    *
    * `isLate` says that this call comes much too late, because this process was frozen. Messages may
-   * lie unread, so every deadline is extended, but only once until the instance is heard again.
+   * be waiting unread, so every deadline is extended, but only once until the next message of the
+   * instance.
    */
   step(now: number, isLate: boolean): void {
     const wanted: string[] = [];
@@ -184,7 +188,7 @@ export class Replica {
     if (wanted.length > 0) this.#options.ask(wanted);
   }
 
-  /** Forgets everybody, and says nothing about it. */
+  /** Forgets everybody, without any event. */
   clear(): void {
     for (const instance of this.#instances.values()) instance.isGone = true;
     this.#instances.clear();
@@ -252,7 +256,7 @@ export class Replica {
       this.#resetQuestion(instance);
     } else if (instance.askAt === Infinity) {
       if (instance.number >= 0) this.#gaps++;
-      // A new instance may have heard the question to everybody.
+      // A new instance may have received the question to everybody.
       const isAsked = instance.number < 0 && now < this.#askedAllAt + ASK_RETRY_MS;
       if (isAsked) instance.askedAt = this.#askedAllAt;
       instance.askAt = isAsked
@@ -298,7 +302,7 @@ export class Replica {
     this.#countRefused(instance, refused);
   }
 
-  /** Gives false if a limit is in the way. */
+  /** Returns false if a limit prevents it. */
   #apply(instance: Instance, change: PresenceChange): boolean {
     const { entries } = instance;
     const key = typeof change === "number" ? change : change.key;
@@ -311,7 +315,7 @@ export class Replica {
       this.#held.release(previous);
     }
     const isAccepted = typeof change === "number" || this.#accept(instance, change);
-    // After its replacement was added, as on the node that tracks it.
+    // It is removed after its replacement was added, as on the node that tracks it.
     if (previous !== undefined) this.#remove(previous);
     return isAccepted;
   }
@@ -413,7 +417,7 @@ export class Replica {
     instance.assembly = undefined;
   }
 
-  /** Replaces the entries of an instance by those of a complete snapshot. */
+  /** Replaces the entries of an instance with those of a complete snapshot. */
   #replace(instance: Instance, { number, entries: staged, isIncomplete }: Assembly): void {
     const before = instance.entries;
     const entries = new Map<number, Entry>();

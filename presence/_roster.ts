@@ -1,16 +1,19 @@
 /** Who is in which room, whichever instance has announced them. */
 
-/** Ids that have left, and empty rooms, stay in their maps until more of them are spare than this. */
+/**
+ * Spare ids (those that have left) and spare rooms (those that are empty) stay in their maps until
+ * they outnumber the others by more than this.
+ */
 const MAX_SPARE = 64;
 
 /** Longer names do not stay, because they would take memory. */
 const MAX_SPARE_NAME_LENGTH = 64;
 
-/** What a roster tells, in {@linkcode Roster.settle}. */
+/** What a roster reports, in {@linkcode Roster.settle}. */
 export interface RosterEvents {
-  /** The first entry of an id has come to a room. */
+  /** An id has its first entry in a room. */
   joined(room: string, id: string, meta: string): void;
-  /** The last entry of an id has gone from a room. */
+  /** An id has lost its last entry in a room. */
   left(room: string, id: string): void;
 }
 
@@ -72,9 +75,10 @@ export class Place {
  * Counts and lists, kept up to date entry by entry. Every question is answered from memory: a count
  * in constant time, a list in the time that it takes to build.
  *
- * No map has a key removed and put back as one id comes and goes. For that a `Map` of V8 takes time in
- * proportion to its size, because its chains keep what was deleted until the table is rebuilt. Ids
- * without entries stay as spare ones, and are swept out together when they outnumber the others.
+ * When an id comes and goes, its key is not removed from a map and put back. That would take a
+ * `Map` of V8 time in proportion to its size, because its chains keep what was deleted until the
+ * table is rebuilt. Ids without entries stay as spare ones, and are removed together when they
+ * outnumber the others.
  *
  * Events wait for `settle`. They run code of the application, which may change the roster again, so
  * the caller first stores the entries that it has added or removed.
@@ -113,7 +117,7 @@ export class Roster {
     return this.#places.get(room)?.people.get(id)?.first !== undefined;
   }
 
-  /** The ids in a room, with what their entries say: ids in no particular order. */
+  /** The ids in a room, in no particular order, with the metas of their entries. */
   list(room: string): { id: string; metas: string[] }[] {
     const list: { id: string; metas: string[] }[] = [];
     for (const { id, first } of this.#places.get(room)?.people.values() ?? []) {
@@ -144,7 +148,7 @@ export class Roster {
     return entry;
   }
 
-  /** Removes an entry, once. */
+  /** Removes an entry. The caller does so only once. */
   remove({ person, previous, next }: Entry): void {
     if (this.#isClosed) return;
     if (previous === undefined) person.first = next;
@@ -159,7 +163,10 @@ export class Roster {
     this.#waiting.push({ room: place.room, id, meta: undefined });
   }
 
-  /** Dispatches the events of what has changed, in order. A call from within an event only returns. */
+  /**
+   * Dispatches the events of all changes, in order. A call from within an event leaves them to the
+   * outer call.
+   */
   settle(): void {
     if (this.#isSettling) return;
     this.#isSettling = true;
@@ -175,7 +182,7 @@ export class Roster {
     }
   }
 
-  /** Forgets everything for good, and says nothing about it. */
+  /** Forgets everything for good, without any event. */
   close(): void {
     this.#isClosed = true;
     this.#waiting.length = 0;

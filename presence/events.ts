@@ -1,4 +1,4 @@
-/** An id has appeared in a room: its first socket, on whichever node, is tracked there. */
+/** An id has joined a room: its first socket, on any node, is tracked there. */
 export class PresenceJoinEvent<Meta = unknown> extends Event {
   /** The room. */
   readonly room: string;
@@ -16,7 +16,7 @@ export class PresenceJoinEvent<Meta = unknown> extends Event {
   }
 }
 
-/** An id has gone from a room: none of its sockets, on any node, is tracked there any more. */
+/** An id has left a room: none of its sockets, on any node, is tracked there any more. */
 export class PresenceLeaveEvent extends Event {
   /** The room. */
   readonly room: string;
@@ -33,8 +33,8 @@ export class PresenceLeaveEvent extends Event {
 
 /** The events of `Presence`. */
 export interface PresenceEventMap<Meta = unknown> {
-  /** An id has appeared in a room. */
+  /** An id has joined a room. */
   join: PresenceJoinEvent<Meta>;
-  /** An id has gone from a room. */
+  /** An id has left a room. */
   leave: PresenceLeaveEvent;
 }

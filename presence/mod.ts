@@ -1,19 +1,19 @@
 /**
  * Who is online: counts, lists, joins and leaves for the whole cluster, on top of `Rooms`.
  *
- * {@linkcode Presence} keeps the answer in memory on every node. It runs on the mesh, on NATS and on
- * Redis alike, and on a `Rooms` without a backplane.
+ * {@linkcode Presence} keeps the answer in memory on every node. It runs on the mesh, on NATS and
+ * on Redis alike, and on a `Rooms` without a backplane.
  *
- * **What it promises.** Without faults, all nodes agree within a second of a change. On the mesh, the
- * ids of a node that is killed or frozen are gone with its `peerdown`; on a broker after `timeoutMs`.
- * A frozen node that wakes is back, and does not drop the others. The two halves of a partition each
- * see their own, and agree within a second of being linked again.
+ * **What it promises.** Without faults, all nodes agree within a second of a change. On the mesh,
+ * the ids of a node that is killed or frozen are gone with its `peerdown`; on a broker after
+ * `timeoutMs`. A frozen node that wakes is back, and does not drop the others. The two halves of a
+ * partition each see their own ids, and agree within a second of being linked again.
  *
- * **What it does not.** It says where sockets are, not where messages have arrived: an id may be
- * listed whose message is still on its way. Two nodes may see two changes of different nodes in
+ * **What it does not promise.** It says where sockets are, not where messages have arrived: it may
+ * list an id whose message is still on its way. Two nodes may see the changes of two other nodes in
  * different order.
  *
- * **What it costs.** Each node holds every entry of the cluster, some 330 bytes each for short
+ * **What it costs.** Each node holds every entry of the cluster, about 330 bytes each for short
  * names, and each change travels to every node. `docs/presence.md` has the figures.
  *
  * @example

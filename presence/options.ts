@@ -9,22 +9,21 @@ import { backgroundClock, systemRandom } from "../backplane/clock.ts";
 import type { Clock, RandomBytes } from "../backplane/mod.ts";
 import { LIMITS } from "./_limits.ts";
 
-/** What fits the 16-bit lengths of the wire. */
+/** The largest 16-bit length on the wire. */
 const MAX_TEXT_BYTES = 0xffff;
 
-/** Options of `Presence`. Give all nodes the same. */
+/** Options of `Presence`. Give all nodes the same options. */
 export interface PresenceOptions {
   /**
-   * A node that has nothing else to say sends a heartbeat this often, in milliseconds. A message
-   * that was lost without any other sign is noticed by the next one. Default: 500.
+   * A node that has nothing else to say sends a heartbeat this often, in milliseconds. If a message
+   * was lost without any other sign, the next heartbeat reveals it. Default: 500.
    */
   heartbeatIntervalMs?: number;
   /**
    * A node that says nothing for this long counts as gone, in milliseconds; at least twice
-   * `heartbeatIntervalMs`. Default: 20,000, which is more than the mesh needs to find out by itself
-   * (16,000), so there a node is gone with its `peerdown`. On a broker nothing else tells, and a
-   * shorter time drops a killed node sooner. It must be longer than a node may be busy or frozen
-   * without being taken for dead.
+   * `heartbeatIntervalMs`. Default: 20,000. The mesh notices by itself within 16,000, so there a
+   * node is gone with its `peerdown`. On a broker only silence tells, so a shorter time drops a
+   * killed node sooner. A node that is busy or frozen for longer than this counts as gone too.
    */
   timeoutMs?: number;
   /** How long {@linkcode Presence.ready} waits for the other nodes. Default: 1,000. */
@@ -54,7 +53,7 @@ export function resolveOptions(options: PresenceOptions): PresenceSettings {
   checkMethods("clock", clock, "now", "setTimeout", "clearTimeout");
   checkFunction("randomBytes", randomBytes);
   const heartbeatIntervalMs = wholeNumber("heartbeatIntervalMs", options.heartbeatIntervalMs, 500, {
-    max: MAX_DELAY_MS / 2,
+    max: Math.floor(MAX_DELAY_MS / 2),
   });
   const timeoutMs = wholeNumber(
     "timeoutMs",

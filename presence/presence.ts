@@ -1,28 +1,31 @@
-import { describe } from "../backplane/checks.ts";
+import { checkString, describe } from "../backplane/checks.ts";
 import { randomFraction } from "../backplane/clock.ts";
-import { toHex } from "../backplane/hex.ts";
-import type { NodeDownEvent } from "../backplane/mod.ts";
+import { toHex } from "../codec/hex.ts";
+import { GuardedEventTarget, type NodeDownEvent } from "../backplane/mod.ts";
 import { checkRoom, PRESENCE_INSTANCE_BYTES } from "../codec/mod.ts";
 import type { RoomSocket } from "../rooms/mod.ts";
-import { EventGuards, type ReservedRoom, type RoomsSeam, seamOf } from "../rooms/reserved.ts";
+import { type ReservedRoom, type RoomsSeam, seamOf } from "../rooms/reserved.ts";
 import { Core, type Texts, type Tracked } from "./_core.ts";
 import { LIMITS } from "./_limits.ts";
 import { type PresenceEventMap, PresenceJoinEvent, PresenceLeaveEvent } from "./events.ts";
 import { type PresenceOptions, type PresenceSettings, resolveOptions } from "./options.ts";
 
-/** The room that instances speak through. Applications cannot use names like this. */
+/** The room through which instances talk. Applications cannot use names like this. */
 const ROOM = "\0presence";
 
-/** How many times `readyTimeoutMs` a snapshot may take whose first part came in time. */
+/** A snapshot whose first part came in time may take this many times `readyTimeoutMs`. */
 const MAX_READY_ROUNDS = 10;
 
-/** A `Rooms`, whatever its sockets are. `Rooms<A>` is no `Rooms<B>` to TypeScript, but either is this. */
+/**
+ * A `Rooms` with sockets of any type. To TypeScript, `Rooms<A>` is not a `Rooms<B>`, but both are
+ * this.
+ */
 export interface AnyRooms {
   /** See `Rooms.join`. */
   join(socket: RoomSocket, room: string): boolean;
 }
 
-/** An id in a room, with what its sockets say. */
+/** An id in a room, with the metas of its sockets. */
 export interface PresenceListing<Meta = unknown> {
   /** The id. */
   id: string;
@@ -32,13 +35,13 @@ export interface PresenceListing<Meta = unknown> {
 
 /** Counts since a `Presence` was made. */
 export interface PresenceTotals {
-  /** Ids that appeared in a room: `join` events. */
+  /** Ids that joined a room: `join` events. */
   readonly joins: number;
-  /** Ids that went from a room: `leave` events. */
+  /** Ids that left a room: `leave` events. */
   readonly leaves: number;
-  /** Times that messages of another node were missed, so it was asked for all that it has. */
+  /** Times that this node missed messages of another and asked it for all its entries. */
   readonly gaps: number;
-  /** Entries and instances of other nodes that were refused for a limit. */
+  /** Entries and instances of other nodes that were refused because of a limit. */
   readonly refused: number;
 }
 
@@ -53,23 +56,23 @@ interface Local {
  * Who is in which room, in the whole cluster. Every node keeps the answer in memory, so `count`,
  * `list` and `has` answer at once.
  *
- * An id is a user, a device or whatever the application tracks. It may have several sockets, on several
- * nodes. It joins a room with its first socket and leaves with its last.
+ * An id is a user, a device or whatever the application tracks. It may have several sockets, on
+ * several nodes. It joins a room with its first socket and leaves with its last.
  *
- * - What this node tracks is in its own lists at once. Other nodes are told at the end of the turn of
- *   the event loop.
- * - Events and lists agree. If you add the id of each `join` to a set and remove that of each `leave`,
- *   you have the ids that `list` gives.
- * - When a node says good-bye, is reported down by the backplane, or is silent for `timeoutMs`, its
+ * - What this node tracks is in its own lists at once. Other nodes are told at the end of the turn
+ *   of the event loop.
+ * - Events and lists agree. If you add the id of each `join` to a set and remove that of each
+ *   `leave`, you have the ids that `list` gives.
+ * - When a node says goodbye, is reported down by the backplane, or is silent for `timeoutMs`, its
  *   entries are gone.
- * - During a partition each side sees its own. Afterwards they agree again, without a conflict,
- *   because each node alone decides what its sockets are.
+ * - During a partition, each side sees its own entries. Afterwards both agree again, without a
+ *   conflict, because each node alone decides about its own sockets.
  *
  * Several `Presence` on one `Rooms` or one backplane see each other's entries. Dispose a `Presence`
  * before its `Rooms`.
  *
- * Events: `join` when an id appears in a room, `leave` when it has gone. What a listener throws goes
- * to the `onError` of the `Rooms`.
+ * Events: `join` when an id joins a room, `leave` when it has left. What a listener throws goes to
+ * the `onError` of the `Rooms`.
  *
  * @example
  * ```ts
@@ -91,11 +94,11 @@ interface Local {
  * }
  * ```
  */
-export class Presence<Meta = unknown> extends EventTarget implements Disposable {
+export class Presence<Meta = unknown> extends GuardedEventTarget<PresenceEventMap<Meta>>
+  implements Disposable {
   readonly #rooms: AnyRooms;
   readonly #seam: RoomsSeam;
   readonly #settings: PresenceSettings;
-  readonly #guards: EventGuards;
   readonly #core: Core;
   readonly #channel: ReservedRoom;
   readonly #watching: Disposable;
@@ -110,7 +113,7 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
     this.#arm();
   };
   readonly #ready: Promise<void>;
-  #listened = { join: false, leave: false };
+  readonly #listened: ReadonlySet<string>;
   #joins = 0;
   #leaves = 0;
   #peers = 0;
@@ -126,15 +129,16 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
    * @throws {RangeError} for an option out of range.
    */
   constructor(rooms: AnyRooms, options: PresenceOptions = {}) {
-    super();
     const settings = resolveOptions(options);
     const seam = seamOf(rooms);
+    const listened = new Set<string>();
+    super(seam.onError, listened);
     const { backplane } = seam;
     const { heartbeatIntervalMs, timeoutMs, maxIdBytes, maxMetaBytes, randomBytes } = settings;
     this.#rooms = rooms;
     this.#seam = seam;
     this.#settings = settings;
-    this.#guards = new EventGuards(seam.onError);
+    this.#listened = listened;
     const channel = seam.openReserved(ROOM, (message, from) => this.#receive(message, from));
     this.#channel = channel;
     this.#core = new Core({
@@ -150,6 +154,7 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
       send: (message) => {
         this.#peers = channel.publish(message).peers;
       },
+      onError: seam.onError,
       joined: (room, id, meta) => this.#joined(room, id, meta),
       left: (room, id) => this.#left(room, id),
     }, this.#now);
@@ -190,11 +195,12 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
    * Tracks a socket in a room under an id. The socket joins the room if it is not in it. Tracking
    * ends when the socket leaves the room or closes. Called again, it replaces id and meta.
    *
-   * A socket that is still connecting is tracked from when it opens.
+   * A socket that is still connecting is tracked once it opens.
    *
-   * @param id who it is: any text of at most `maxIdBytes`. A lone surrogate becomes U+FFFD.
-   * @param meta anything that JSON can express, of at most `maxMetaBytes`. Others get a copy made
-   * from the JSON.
+   * @param id whose socket it is: any text of at most `maxIdBytes`. A lone surrogate becomes
+   * U+FFFD.
+   * @param meta anything that JSON can express, of at most `maxMetaBytes`. Listings and events have
+   * a copy made from the JSON.
    * @returns false if the socket cannot join the room; see `Rooms.join`.
    * @throws {TypeError} if `room` or `id` is not a string, or `meta` cannot be JSON.
    * @throws {FrameError} `room-too-long`, `id-too-long`, `meta-too-long`, `message-too-long` if all
@@ -256,9 +262,9 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
   }
 
   /**
-   * Resolves when every answer that came within `readyTimeoutMs` has been applied: counts and lists
-   * then hold what the reachable nodes had. An answer whose first part came in time is waited for,
-   * up to ten times as long. It resolves at once if there is no other node, or after disposal.
+   * Waits `readyTimeoutMs` for the answers of other nodes, and up to ten times as long for an
+   * answer whose first part came in time. When it resolves, counts and lists hold what the
+   * reachable nodes had. It resolves at once if there is no other node, or after disposal.
    *
    * @throws what the backplane's own `ready` rejects with.
    */
@@ -267,7 +273,7 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
   }
 
   /**
-   * Tells the other nodes that what this one tracks has ended, and forgets everybody. Sockets stay
+   * Tells the other nodes that this one has ended its tracking, and forgets everybody. Sockets stay
    * in their rooms. No `leave` is dispatched.
    */
   [Symbol.dispose](): void {
@@ -283,49 +289,6 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
     this.#endWaiting?.();
   }
 
-  /** Calls `listener` with each event of a type. What it throws goes to `onError` of the `Rooms`. */
-  override addEventListener<Type extends keyof PresenceEventMap<Meta> & string>(
-    type: Type,
-    listener: (event: PresenceEventMap<Meta>[Type]) => void,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  /** As any event target. */
-  override addEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  override addEventListener(
-    type: string,
-    listener: unknown,
-    options?: boolean | AddEventListenerOptions,
-  ): void {
-    if (type === "join" || type === "leave") this.#listened[type] = true;
-    const wrapped = this.#guards.wrap(listener as EventListenerOrEventListenerObject | null);
-    super.addEventListener(type, wrapped, options);
-  }
-
-  /** Removes a listener. */
-  override removeEventListener<Type extends keyof PresenceEventMap<Meta> & string>(
-    type: Type,
-    listener: (event: PresenceEventMap<Meta>[Type]) => void,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  /** As any event target. */
-  override removeEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  override removeEventListener(
-    type: string,
-    listener: unknown,
-    options?: boolean | EventListenerOptions,
-  ): void {
-    const wrapped = this.#guards.wrap(listener as EventListenerOrEventListenerObject | null);
-    super.removeEventListener(type, wrapped, options);
-  }
-
   get #now(): number {
     return this.#settings.clock.now();
   }
@@ -339,7 +302,7 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
       this.#arm();
     }
     if (this.#disposed || this.#peers === 0) return;
-    // An answer of which a part has come is waited for, though not for ever.
+    // It waits for an answer that has arrived in part, though not for ever.
     for (let rounds = 0; rounds === 0 || this.#core.isReceiving; rounds++) {
       if (rounds === MAX_READY_ROUNDS || this.#disposed) return;
       await this.#wait(this.#settings.readyTimeoutMs);
@@ -405,7 +368,9 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
     }
   }
 
-  /** One timer for all: what waits leaves at the end of the turn, the rest when it is due. */
+  /**
+   * One timer for all: pending changes are sent at the end of the turn, the rest when it is due.
+   */
   #arm(): void {
     if (this.#disposed) return;
     const { clock } = this.#settings;
@@ -425,19 +390,19 @@ export class Presence<Meta = unknown> extends EventTarget implements Disposable 
 
   #joined(room: string, id: string, meta: string): void {
     this.#joins++;
-    if (!this.#listened.join) return;
+    if (!this.#listened.has("join")) return;
     this.dispatchEvent(new PresenceJoinEvent(room, id, fromJson<Meta>(meta)));
   }
 
   #left(room: string, id: string): void {
     this.#leaves++;
-    if (this.#listened.leave) this.dispatchEvent(new PresenceLeaveEvent(room, id));
+    if (this.#listened.has("leave")) this.dispatchEvent(new PresenceLeaveEvent(room, id));
   }
 }
 
 function checkText(what: string, text: unknown): string {
-  if (typeof text === "string") return text.toWellFormed();
-  throw new TypeError(`${what} must be a string, got ${describe(text)}`);
+  checkString(what, text);
+  return text.toWellFormed();
 }
 
 function toJson(meta: unknown): string {
@@ -445,10 +410,10 @@ function toJson(meta: unknown): string {
   try {
     json = JSON.stringify(meta);
   } catch (cause) {
-    throw new TypeError("meta must be what JSON can express", { cause });
+    throw new TypeError("meta must be a value that JSON can express", { cause });
   }
   if (json !== undefined) return json;
-  throw new TypeError(`meta must be what JSON can express, got ${describe(meta)}`);
+  throw new TypeError(`meta must be a value that JSON can express, got ${describe(meta)}`);
 }
 
 function fromJson<Meta>(json: string): Meta | null {

@@ -1,5 +1,5 @@
 import type { Timers } from "../backplane/mod.ts";
-import { guarded, type OnError } from "./_errors.ts";
+import { guarded, type OnError } from "../backplane/errors.ts";
 import type { RoomSocket } from "./room_socket.ts";
 
 /** How long a socket may take to close before it is terminated. */
@@ -45,7 +45,7 @@ export class Closer<S extends RoomSocket> implements Disposable {
     }
   }
 
-  /** Calls `end` if the socket has not closed within the grace. */
+  /** Calls `end` if the socket has not closed within the grace period. */
   watch(socket: S, end: () => void): void {
     this.#timers.clearTimeout(this.#closing.get(socket));
     const timer = this.#timers.setTimeout(() => {

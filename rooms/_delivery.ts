@@ -2,7 +2,7 @@ import type { Payload } from "./_payload.ts";
 import type { DeliveryReport } from "./reports.ts";
 import { OPEN, type RoomSocket } from "./room_socket.ts";
 
-/** What is done about a slow socket. */
+/** What to do about slow sockets. */
 export interface SlowSockets<S> {
   /** Called for each message that a socket is too slow for. Must not throw. */
   slow(socket: S, isFirst: boolean): void;
@@ -21,7 +21,7 @@ export class Delivery<S extends RoomSocket> {
     this.#slowSockets = slowSockets;
   }
 
-  /** Sends to each socket. None keeps the others from hearing. */
+  /** Sends to each socket. A socket that fails does not affect the others. */
   deliver(sockets: readonly S[], payload: Payload): DeliveryReport {
     let sent = 0;
     let slow = 0;
@@ -29,7 +29,7 @@ export class Delivery<S extends RoomSocket> {
     for (const socket of sockets) {
       try {
         if (socket.readyState !== OPEN) continue;
-        // Looked at before the queue grows: `close` cannot get past what it finds unsent.
+        // Checked before the queue grows, because `close` has to wait for what is unsent.
         if (socket.bufferedAmount > this.#maxBufferedBytes) {
           slow++;
           this.#isSlow(socket);
@@ -62,7 +62,9 @@ export class Delivery<S extends RoomSocket> {
     this.#slowSockets.slow(socket, isFirst);
   }
 
-  /** An episode ends when half of the limit is free, or each message would begin another. */
+  /**
+   * An episode ends when half of the limit is free. Otherwise each message would begin a new one.
+   */
   #hasRecovered(socket: S): void {
     if (2 * socket.bufferedAmount <= this.#maxBufferedBytes) this.#slow.delete(socket);
   }

@@ -8,13 +8,13 @@ const GRACE_MS = 10_000;
 /** Most steps of a drain, each with a timer of its own, so that late timers do not add up. */
 const MAX_STEPS = 1000;
 
-/** Whose sockets are closed. */
+/** The owner of the sockets. */
 export interface DrainOwner<S> {
   /** Gives up a socket that neither closes nor can be terminated. */
   leaveAll(socket: S): unknown;
 }
 
-/** How a drain goes about it. */
+/** Settings of a {@linkcode Drain}. */
 export interface DrainSettings<S> {
   readonly overMs: number;
   readonly why: CloseReason;

@@ -22,7 +22,7 @@ export class Encoder {
   #used = 0;
 
   /**
-   * A ROOM_BROADCAST where that can say it, otherwise a ROOM_MESSAGE.
+   * Encodes a ROOM_BROADCAST if that is enough, otherwise a ROOM_MESSAGE.
    *
    * @throws {FrameError} what `encodeRoomMessage` throws.
    */

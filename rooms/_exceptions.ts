@@ -1,15 +1,15 @@
 import { describe } from "../backplane/checks.ts";
 import { checkCount, isReserved, roomName } from "./_room_name.ts";
 
-/** Those that do not hear a broadcast. */
+/** Who does not receive a broadcast. */
 export interface Exceptions {
-  /** Rooms whose members do not hear it, on any node. */
+  /** Rooms whose members do not receive it, on any node. */
   readonly rooms: readonly string[];
   /** Sockets and listeners of this node, each once. */
   readonly members: readonly object[];
 }
 
-/** Everybody hears it. */
+/** Everybody receives it. */
 export const NO_EXCEPTIONS: Exceptions = { rooms: [], members: [] };
 
 /**

@@ -1,6 +1,6 @@
-import { guarded, type OnError } from "./_errors.ts";
+import { guarded, type OnError } from "../backplane/errors.ts";
 
-/** A function that hears a room. */
+/** A function that receives the messages of a room. */
 export type Listen = (message: string | Uint8Array, room: string) => void | Promise<void>;
 
 /** A member that is a function. */
@@ -10,7 +10,7 @@ export class RoomListener implements Disposable {
   readonly #end: (listener: RoomListener) => void;
   #ended = false;
 
-  /** `end` takes it out of its room. */
+  /** `end` removes it from its room. */
   constructor(room: string, listen: Listen, end: (listener: RoomListener) => void) {
     this.room = room;
     this.#listen = listen;
@@ -35,8 +35,8 @@ interface Call {
 }
 
 /**
- * Calls listeners after whoever broadcasts has finished, in the order of the broadcasts. What waits
- * is what has been broadcast since the microtask before.
+ * Calls listeners in the order of the broadcasts, in a microtask after the code that broadcasts. So
+ * calls wait only until then.
  */
 export class ListenerCalls {
   readonly #onError: OnError;
@@ -47,7 +47,7 @@ export class ListenerCalls {
     this.#onError = onError;
   }
 
-  /** Has listeners called with a message. Each gets bytes of its own. */
+  /** Queues a call of each listener with a message. Each gets its own copy of bytes. */
   add(listeners: readonly RoomListener[], message: string | Uint8Array): void {
     if (this.#calls.length === 0) queueMicrotask(() => this.#run());
     for (const listener of listeners) {

@@ -1,23 +1,23 @@
 /**
  * Who is in which room on this node: tables without side effects.
  *
- * Two tables mirror each other. Each room has a list of its sockets, and each socket knows its rooms
- * and its place in the list of each. So joining and leaving are the same work however many others
- * there are.
+ * Two tables mirror each other. Each room has a list of its sockets, and each socket knows its
+ * rooms and its place in the list of each. So joining and leaving cost the same, however many
+ * others there are.
  *
- * No table has entries removed and put back as one socket comes and goes: a `Map` or `Set` of V8
+ * When a socket comes and goes, no table has an entry removed and put back. A `Map` or `Set` of V8
  * with n entries takes time in proportion to n for that, because its chains keep what was deleted
- * until the table is built again. Sockets are remembered weakly, and emptied rooms are swept out
+ * until the table is rebuilt. Sockets are remembered weakly, and emptied rooms are removed
  * together.
  */
 
 import type { Exceptions } from "./_exceptions.ts";
 import type { RoomListener } from "./_listeners.ts";
 
-/** Emptied rooms that may wait for the sweep, besides as many as there are others. */
+/** Emptied rooms are removed once they outnumber the others by more than this. */
 const MAX_SPARE_ROOMS = 64;
 
-/** Rooms with longer names do not wait, because their names would take memory. */
+/** Rooms with longer names are removed at once, because their names would take memory. */
 const MAX_SPARE_NAME_LENGTH = 64;
 
 const NO_LISTENERS: readonly RoomListener[] = [];
@@ -25,7 +25,7 @@ const NO_LISTENERS: readonly RoomListener[] = [];
 /** A room with its members on this node. */
 export interface Room<S> {
   readonly name: string;
-  /** In no particular order: the last takes the place of one that leaves. */
+  /** In no particular order: when a socket leaves, the last one takes its place. */
   readonly sockets: S[];
   /** In the order in which they were added. */
   listeners: Set<RoomListener> | undefined;
@@ -42,7 +42,7 @@ export interface Entry<S> {
   place: number;
 }
 
-/** The members who hear a broadcast. */
+/** The members that receive a broadcast. */
 export interface Recipients<S> {
   readonly sockets: readonly S[];
   readonly listeners: readonly RoomListener[];
@@ -55,7 +55,7 @@ export function isEmpty<S>(room: Room<S>): boolean {
   return room.sockets.length === 0 && !room.listeners?.size;
 }
 
-/** True for a room that has one member, so it had none before somebody joined. */
+/** True for a room with one member. After a join, it means that the room had none before. */
 export function hasOneMember<S>(room: Room<S>): boolean {
   return room.sockets.length + (room.listeners?.size ?? 0) === 1;
 }
@@ -114,7 +114,7 @@ export class Members<S extends object> {
     return room !== undefined && this.#entries.get(socket)?.places.has(room) === true;
   }
 
-  /** Adds a socket to a room, which is returned; undefined if the socket is in it already. */
+  /** Adds a socket to a room, and returns the room; undefined if the socket is in it already. */
   join(entry: Entry<S>, name: string): Room<S> | undefined {
     const { socket, places } = entry;
     const room = this.#rooms.get(name);
@@ -125,7 +125,7 @@ export class Members<S extends object> {
     return joined;
   }
 
-  /** Takes a socket out of a room, which is returned; undefined if the socket is not in it. */
+  /** Removes a socket from a room, and returns the room; undefined if the socket is not in it. */
   leave(entry: Entry<S>, name: string): Room<S> | undefined {
     const room = this.#rooms.get(name);
     const place = room && entry.places.get(room);
@@ -136,7 +136,7 @@ export class Members<S extends object> {
     return room;
   }
 
-  /** Takes a socket out of all its rooms, which are returned. */
+  /** Removes a socket from all its rooms, and returns them. */
   leaveAll(entry: Entry<S>): Room<S>[] {
     if (entry.places.size === 0) return [];
     const left = [...entry.places];
@@ -146,7 +146,7 @@ export class Members<S extends object> {
     return left.map(([room]) => room);
   }
 
-  /** Adds a listener to its room, which is returned. */
+  /** Adds a listener to its room, and returns the room. */
   addListener(listener: RoomListener): Room<S> {
     const room = this.#fill(listener.room, this.#rooms.get(listener.room));
     room.listeners ??= new Set();
@@ -154,7 +154,7 @@ export class Members<S extends object> {
     return room;
   }
 
-  /** Takes a listener out of its room, which is returned; undefined if it is not in it. */
+  /** Removes a listener from its room, and returns the room; undefined if it is not in it. */
   removeListener(listener: RoomListener): Room<S> | undefined {
     const room = this.#rooms.get(listener.room);
     if (!room?.listeners?.delete(listener)) return undefined;
@@ -252,7 +252,7 @@ export class Members<S extends object> {
     if (this.#emptyRoomCount > MAX_SPARE_ROOMS + this.roomCount) this.#sweep();
   }
 
-  /** Deletes the emptied rooms: work for each room, but only after as many have been emptied. */
+  /** Deletes the emptied rooms. It visits every room, but only after as many have been emptied. */
   #sweep(): void {
     for (const room of this.#rooms.values()) {
       if (isEmpty(room)) this.#rooms.delete(room.name);
@@ -261,7 +261,7 @@ export class Members<S extends object> {
   }
 }
 
-/** A copy without some members, of which there are usually none or one. */
+/** A copy of `all` without `members`, of which there are usually none or one. */
 function withoutMembers<T extends object>(all: readonly T[], members: readonly object[]): T[] {
   if (members.length === 0) return all.slice();
   if (members.length === 1) {

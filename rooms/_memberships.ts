@@ -1,4 +1,4 @@
-import { guarded, type OnError } from "./_errors.ts";
+import { guarded, type OnError } from "../backplane/errors.ts";
 import type { RoomListener } from "./_listeners.ts";
 import { type Entry, hasOneMember, isEmpty, Members } from "./_members.ts";
 import type { Outlet } from "./_outlet.ts";
@@ -14,8 +14,9 @@ export interface SocketHooks<S> {
 }
 
 /**
- * Joining and leaving: it keeps the tables, follows each socket from connecting to closed, and tells
- * the backplane of rooms that open and close, and watchers of members that come and go.
+ * Handles joins and leaves. It keeps the tables, and follows each socket from connecting to closed.
+ * It tells the backplane about rooms that open and close, and watchers about members that join and
+ * leave.
  */
 export class Memberships<S extends RoomSocket> implements Disposable {
   /** The tables. */
@@ -35,7 +36,7 @@ export class Memberships<S extends RoomSocket> implements Disposable {
   /** Makes a socket a member, now or when it opens. False if it is one already, or cannot be. */
   join(socket: S, name: string): boolean {
     const { readyState } = socket;
-    // Its close event may have come already, and then nothing would ever take it out again.
+    // Its close event may have come already, and then nothing would ever remove it.
     if (readyState >= CLOSING) return false;
     const entry = this.#entryOf(socket) ?? this.#introduce(socket);
     if (readyState !== CONNECTING) return this.#enter(entry, name);
@@ -58,7 +59,7 @@ export class Memberships<S extends RoomSocket> implements Disposable {
     return true;
   }
 
-  /** Ends all memberships of a socket, and says how many there were. */
+  /** Ends all memberships of a socket, and returns how many there were. */
   leaveAll(socket: S): number {
     const entry = this.#entryOf(socket);
     if (entry === undefined) return 0;
@@ -73,7 +74,7 @@ export class Memberships<S extends RoomSocket> implements Disposable {
     return names.length;
   }
 
-  /** True if a socket is to become a member when it opens. */
+  /** True if a socket will become a member when it opens. */
   isWaiting(socket: S, name: string): boolean {
     return this.#entryOf(socket)?.waiting?.has(name) === true;
   }
@@ -95,7 +96,7 @@ export class Memberships<S extends RoomSocket> implements Disposable {
     if (room !== undefined && isEmpty(room)) this.#outlet.closed(room.name);
   }
 
-  /** Has a watcher told of all joins and leaves from now on. */
+  /** Tells a watcher about all joins and leaves from now on. */
   watch(watcher: MemberWatcher): Disposable {
     this.#watchers.add(watcher);
     return { [Symbol.dispose]: () => void this.#watchers.delete(watcher) };
@@ -115,7 +116,7 @@ export class Memberships<S extends RoomSocket> implements Disposable {
     }
   }
 
-  /** What is known of a socket. It may have opened, and our listener for that not have run yet. */
+  /** What is known of a socket. It may have opened before our listener for that has run. */
   #entryOf(socket: S): Entry<S> | undefined {
     const entry = this.members.entryOf(socket);
     if (entry?.waiting !== undefined && socket.readyState === OPEN) this.#opened(entry);
@@ -123,13 +124,13 @@ export class Memberships<S extends RoomSocket> implements Disposable {
   }
 
   #introduce(socket: S): Entry<S> {
-    const entry = this.members.introduce(socket);
-    // Nothing but the socket itself holds these, so nothing is left of one that never opens.
+    // Only the socket itself holds these listeners, so nothing is left of one that never opens.
     socket.addEventListener("close", () => this.#closed(socket), { once: true });
     if (socket.readyState === CONNECTING) {
       socket.addEventListener("open", () => void this.#entryOf(socket), { once: true });
     }
-    return entry;
+    // Last: a socket that cannot be listened to is no member, however often it tries to join.
+    return this.members.introduce(socket);
   }
 
   #opened(entry: Entry<S>): void {

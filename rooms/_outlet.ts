@@ -1,11 +1,13 @@
 import type { Backplane, PublishReport, Receive } from "../backplane/mod.ts";
 import { FrameError, SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
-import type { OnError } from "./_errors.ts";
+import type { OnError } from "../backplane/errors.ts";
 
 const NOBODY: PublishReport = { peers: 0, dropped: 0 };
 const LOST: PublishReport = { peers: 0, dropped: 1 };
 
-/** The way of one `Rooms` to its backplane, if it has one. A backplane that throws costs nobody else. */
+/**
+ * Connects one `Rooms` to its backplane, if it has one. A backplane that throws harms nobody else.
+ */
 export class Outlet implements Disposable {
   readonly backplane: Backplane | undefined;
   readonly #onError: OnError;
@@ -35,7 +37,9 @@ export class Outlet implements Disposable {
     );
   }
 
-  /** Publishes. Members here may have heard the message, so an error is reported and not thrown. */
+  /**
+   * Publishes. Members here may have the message already, so an error is reported and not thrown.
+   */
   publish(message: Uint8Array): PublishReport {
     if (this.backplane === undefined) return NOBODY;
     try {

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { BroadcastView, encodeWebSocketFrame, encodeWebSocketText, OPCODE } from "../codec/mod.ts";
 
-/** A message on its way to members: each of its forms is made when the first of them needs it. */
+/** A message for members. Each of its forms is made when the first member needs it. */
 export interface Payload {
   /** For `send` and for listeners: a string, or bytes in memory of their own. */
   readonly data: string | Uint8Array;
@@ -47,7 +47,7 @@ export class IncomingPayload implements Payload {
   #frame: Uint8Array | undefined;
 
   /**
-   * Checks the message. `needsData` says that `data` will be asked for, and spares a second pass.
+   * Checks the message. `needsData` says that `data` will be needed, which saves a second pass.
    *
    * @throws {FrameError} `invalid-utf8`.
    */

@@ -1,6 +1,6 @@
 import type { Receive } from "../backplane/mod.ts";
 import { encodeRoomMessage, FrameError, roomMessageCapacity } from "../codec/mod.ts";
-import type { OnError } from "./_errors.ts";
+import type { OnError } from "../backplane/errors.ts";
 import type { Outlet } from "./_outlet.ts";
 import { isReserved } from "./_room_name.ts";
 import type { ReservedRoom } from "./reserved.ts";
@@ -22,7 +22,7 @@ export class ReservedRooms implements Disposable {
     if (!isReserved(room)) {
       throw new RangeError(`a reserved room begins with U+0000, got ${JSON.stringify(room)}`);
     }
-    // A function of its own, so that one receiver may open a room twice.
+    // A new function, so that one receiver may open a room twice.
     const receiver: Receive = (message, from) => receive(message, from);
     const target = { rooms: [room], except: [] };
     const overhead = roomMessageCapacity({ ...target, message: new Uint8Array() });
@@ -43,9 +43,9 @@ export class ReservedRooms implements Disposable {
   }
 
   /**
-   * A message from elsewhere, for a room that may not be open here.
+   * Takes a message from elsewhere, for a room that may not be open here.
    *
-   * @throws {FrameError} that of the first receiver that cannot decode it.
+   * @throws {FrameError} the error of the first receiver that cannot decode it.
    */
   receive(room: string, message: Uint8Array, from: string | undefined): void {
     const malformed = this.#deliver(room, message, from);

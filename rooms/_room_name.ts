@@ -1,4 +1,4 @@
-import { describe } from "../backplane/checks.ts";
+import { checkString } from "../backplane/checks.ts";
 import { checkRoom, MAX_ROOM_BYTES } from "../codec/mod.ts";
 
 /** Most rooms, and most exceptions, of one broadcast. */
@@ -6,23 +6,23 @@ const MAX_NAMES = 64;
 
 /**
  * The name as it is stored and sent: a lone surrogate becomes U+FFFD, as in `WebSocket.send`. So a
- * client cannot make a method throw through a JSON escape.
+ * client cannot use a JSON escape to make a method throw.
  *
  * @throws {TypeError} if it is not a string.
  */
 export function normalName(name: unknown): string {
-  if (typeof name !== "string") throw new TypeError(`room must be a string, got ${describe(name)}`);
+  checkString("room", name);
   return name.toWellFormed();
 }
 
 /**
- * As {@linkcode normalName}, for a name that is to be joined or sent.
+ * Like {@linkcode normalName}, for a name that is to be joined or sent.
  *
  * @throws {FrameError} `room-too-long` above 65,535 bytes of UTF-8.
  */
 export function roomName(name: unknown): string {
   const normal = normalName(name);
-  // It is well-formed, and three bytes a unit are the most that it can take: most need no second look.
+  // It is well-formed and takes at most three bytes a unit, so most names need no second look.
   if (3 * normal.length > MAX_ROOM_BYTES) checkRoom(normal);
   return normal;
 }
@@ -50,7 +50,7 @@ export function targetNames(rooms: unknown): string[] {
   return [...names].filter((room) => !isReserved(room));
 }
 
-/** Refuses a list that is too long: as soon as it is, whatever follows. */
+/** Refuses a list as soon as it is too long, whatever follows. */
 export function checkCount(what: string, count: number): void {
   if (count <= MAX_NAMES) return;
   throw new RangeError(`a broadcast has at most ${MAX_NAMES} ${what}, got more`);

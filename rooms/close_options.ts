@@ -1,4 +1,4 @@
-import { checkObject, describe } from "../backplane/checks.ts";
+import { checkObject, checkString, describe } from "../backplane/checks.ts";
 import { isCloseCode, MAX_CLOSE_REASON_BYTES } from "../codec/mod.ts";
 import type { CloseReason } from "./_closer.ts";
 
@@ -28,9 +28,7 @@ export function readCloseOptions(options: CloseOptions, defaultCode: number): Cl
       `code must be 1000, 1001, 1003, 1007 to 1014 or 3000 to 4999, got ${code}`,
     );
   }
-  if (typeof reason !== "string") {
-    throw new TypeError(`reason must be a string, got ${describe(reason)}`);
-  }
+  checkString("reason", reason);
   const text = reason.toWellFormed();
   const size = new TextEncoder().encode(text).length;
   if (size > MAX_CLOSE_REASON_BYTES) {

@@ -1,8 +1,8 @@
 import type { MissedEvent } from "../backplane/mod.ts";
 
 /**
- * A member has more than `maxBufferedBytes` unsent, so it was closed or skipped. It is dispatched
- * once when an episode begins, and again only after the socket has had half of that or less.
+ * A member has more than `maxBufferedBytes` unsent, so it was closed or skipped. The event is
+ * dispatched once, and again only after the socket has had half of that or less.
  */
 export class SlowEvent<S> extends Event {
   /** The member. */

@@ -2,8 +2,8 @@ import { describe } from "../backplane/checks.ts";
 import { checkMessage, FrameError } from "../codec/mod.ts";
 
 /**
- * What can be broadcast: a string is heard as a text message, bytes as a binary one. Of a view, the
- * bytes that it shows are sent.
+ * What can be broadcast: a string is sent as a text message, bytes as a binary one. A view sends
+ * the bytes that it shows.
  */
 export type Message = string | ArrayBufferLike | ArrayBufferView;
 
@@ -17,7 +17,7 @@ export function messageContent(message: unknown, maxBytes: number): string | Uin
   if (typeof message === "string") {
     // As in `WebSocket.send`, a lone surrogate becomes U+FFFD.
     const text = message.toWellFormed();
-    // It is well-formed, and three bytes a unit are the most that it can take: most need no second look.
+    // It is well-formed and takes at most three bytes a unit, so most texts need no second look.
     if (3 * text.length > maxBytes) checkMessage(text, maxBytes);
     return text;
   }

@@ -1,24 +1,24 @@
 /**
- * Rooms of WebSockets on one node, and their way to other nodes.
+ * Rooms of WebSockets on one node, connected to those on other nodes.
  *
  * {@linkcode Rooms} knows which sockets of this node are in which room and delivers to them. With a
- * {@linkcode Backplane} (the mesh, or one from `brokers/`) a broadcast reaches the members on
- * all other nodes as well. Membership is never replicated: each node knows its own sockets.
+ * {@linkcode Backplane} (the mesh, or one from `brokers/`) a broadcast reaches the members on all
+ * other nodes as well. Membership is never replicated: each node knows its own sockets.
  *
  * **Sockets.** Members may be sockets of `acceptWebSocket`, of `Deno.upgradeWebSocket` or of npm's
- * `ws`, mixed in one room. Those with `sendFrame` share one WebSocket frame per broadcast, so they
- * cost least.
+ * `ws`, mixed in one room. Sockets with `sendFrame` share one WebSocket frame per broadcast, so
+ * they cost least.
  *
  * **Slow sockets.** A socket with more than `maxBufferedBytes` unsent is not sent more. By default
- * it is taken out of all rooms at once and closed with 1013. That bounds what this process holds
- * for a socket: `maxBufferedBytes` and one message. A `ServerWebSocket` or a socket of `ws` that has
- * not closed after 5 s is terminated, and its memory is free. A socket of Deno has no `terminate`: it
- * stays in closing, with its unsent bytes, until its client reads or hangs up. A client that sends
- * at that moment may find its connection cut off instead of closed with 1013 (seen with Deno 2.9.6),
- * so it should resynchronise after either.
+ * it is removed from all rooms at once and closed with 1013. That bounds what this process holds
+ * for a socket: `maxBufferedBytes` and one message. A `ServerWebSocket` or a socket of `ws` that
+ * has not closed after 5 s is terminated, which frees its memory. A socket of Deno has no
+ * `terminate`. It keeps closing, with its unsent bytes, until its client reads or hangs up. A
+ * client that sends at that moment may find its connection cut off instead of closed with 1013
+ * (seen with Deno 2.9.6), so it should resynchronise after either.
  *
  * For the same reason a socket that you close yourself stays a member until its close event, which
- * may never come while its client does not read. It hears nothing any more. To remove it from
+ * may never come while its client does not read. It receives nothing any more. To remove it from
  * `members` at once, call `leaveAll`.
  *
  * @example

@@ -8,11 +8,11 @@ import {
 import { systemTimers } from "../backplane/clock.ts";
 import type { Backplane, Timers } from "../backplane/mod.ts";
 import { SESSION_MAX_FRAME_BYTES } from "../codec/mod.ts";
-import { guardOnError, type OnError } from "./_errors.ts";
+import { guardOnError, type OnError } from "../backplane/errors.ts";
 
 /** Options of {@linkcode Rooms}. */
 export interface RoomsOptions {
-  /** Carries broadcasts to other nodes. Left out: this node is alone, and everything works. */
+  /** Carries broadcasts to other nodes. Left out: this node is alone, and everything else works. */
   backplane?: Backplane;
   /**
    * Unsent bytes above which a socket counts as slow. Default: 1 MiB.
@@ -23,9 +23,9 @@ export interface RoomsOptions {
    */
   maxBufferedBytes?: number;
   /**
-   * What a broadcast does about a slow socket. `"close"` (the default) takes it out of all rooms and
-   * closes it with 1013, so its client knows that it must resynchronise. `"skip"` leaves it in its
-   * rooms, where it misses this message.
+   * What a broadcast does about a slow socket. `"close"` (the default) removes it from all rooms
+   * and closes it with 1013, so its client knows that it must resynchronise. `"skip"` leaves it in
+   * its rooms, where it misses this message.
    */
   slowSocket?: "close" | "skip";
   /**
@@ -34,8 +34,8 @@ export interface RoomsOptions {
    */
   maxMessageBytes?: number;
   /**
-   * Gets what listeners and event listeners throw or reject with, what a backplane throws, and what
-   * a socket throws that cannot be closed. Default: one `console.error` for each.
+   * Gets the errors of listeners and event listeners, of the backplane, and of sockets that cannot
+   * be closed. Default: one `console.error` for each.
    */
   onError?: (error: unknown) => void;
   /** Default: the platform's. */

@@ -2,7 +2,7 @@
 export interface DeliveryReport {
   /** Members that it was sent to. A member counts once, even in several rooms. */
   readonly sent: number;
-  /** Members that were too slow to be sent it: closed or skipped. */
+  /** Members that were too slow, and were closed or skipped instead. */
   readonly slow: number;
   /** Members whose `send` threw. */
   readonly failed: number;
@@ -32,7 +32,7 @@ export interface RoomsTotals extends DeliveryReport {
   readonly missed: number;
 }
 
-/** Nobody heard it. */
+/** Nobody received it. */
 export const NOTHING_SENT: BroadcastReport = Object.freeze({
   sent: 0,
   slow: 0,

@@ -1,12 +1,10 @@
 /**
- * What other folders of the library need of a `Rooms` and applications do not: rooms whose names
- * begin with U+0000, and news of who joins and leaves. Not part of `mod.ts`.
+ * What other folders of the library need from a `Rooms` and applications do not: rooms whose names
+ * begin with U+0000, and news of joins and leaves. Not part of `mod.ts`.
  */
 
 import type { Backplane, PublishReport, Receive, Timers } from "../backplane/mod.ts";
 import type { RoomSocket } from "./room_socket.ts";
-
-export { EventGuards } from "./_event_guards.ts";
 
 /** A reserved room, open until it is disposed. */
 export interface ReservedRoom extends Disposable {
@@ -19,7 +17,7 @@ export interface ReservedRoom extends Disposable {
   publish(message: Uint8Array): PublishReport;
 }
 
-/** Hears who joins and who leaves. What it throws goes to `onError`. */
+/** Is told about joins and leaves. What it throws goes to `onError`. */
 export interface MemberWatcher {
   /** A socket has become a member: at once, or when it has opened. */
   joined(socket: RoomSocket, room: string): void;
@@ -47,7 +45,7 @@ export interface RoomsSeam {
    * @throws {RangeError} if the name does not begin with U+0000.
    */
   openReserved(room: string, receive: Receive): ReservedRoom;
-  /** Has a watcher told of all joins and leaves from now on. */
+  /** Tells a watcher about all joins and leaves from now on. */
   watch(watcher: MemberWatcher): Disposable;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What `Rooms` needs of a socket. The web's `WebSocket` has it, and so have that of npm's `ws` and
- * `ServerWebSocket`.
+ * What `Rooms` needs from a socket. The web's `WebSocket`, the sockets of npm's `ws` and
+ * `ServerWebSocket` have it.
  */
 export interface RoomSocket {
   /** 0 connecting, 1 open, 2 closing, 3 closed. */
@@ -36,5 +36,5 @@ export interface RoomSocket {
 export const CONNECTING = 0;
 /** `readyState` of a socket that can send. */
 export const OPEN = 1;
-/** `readyState` from which on there is no way back. */
+/** `readyState` of a socket that has begun to close. From here on, it cannot send again. */
 export const CLOSING = 2;

@@ -1,5 +1,5 @@
 import { checkFunction, checkObject, MAX_DELAY_MS, wholeNumber } from "../backplane/checks.ts";
-import { MissedEvent } from "../backplane/mod.ts";
+import { GuardedEventTarget, MissedEvent } from "../backplane/mod.ts";
 import {
   BroadcastView,
   decodeRoomClose,
@@ -11,7 +11,6 @@ import { Closer, type CloseReason } from "./_closer.ts";
 import { Delivery } from "./_delivery.ts";
 import { Drain } from "./_drain.ts";
 import { Encoder } from "./_encoder.ts";
-import { EventGuards, type Listener } from "./_event_guards.ts";
 import { NO_EXCEPTIONS, readExceptions } from "./_exceptions.ts";
 import { type Listen, ListenerCalls, RoomListener } from "./_listeners.ts";
 import type { Members, Recipients } from "./_members.ts";
@@ -45,14 +44,14 @@ const SERVICE_RESTART = 1012;
 
 const DRAIN_MS = 10_000;
 
-/** Who does not hear a broadcast: a socket, a listener's handle or the members of a room. */
+/** Who does not receive a broadcast: a socket, a listener's handle or the members of a room. */
 export type Excepted<S> = S | Disposable | string;
 
 /** Options of {@linkcode Rooms.broadcast}. */
 export interface BroadcastOptions<S> {
   /**
-   * Those that do not hear it, at most 64. A socket or a listener is left out on this `Rooms` only.
-   * The members of a room are left out on all nodes.
+   * Who does not receive it, at most 64 entries. A socket or a listener is excluded on this `Rooms`
+   * only. The members of a room are excluded on all nodes.
    */
   except?: Excepted<S> | readonly Excepted<S>[];
 }
@@ -68,15 +67,17 @@ export interface DrainOptions extends CloseOptions {
  * backplane, those on all other nodes.
  *
  * - Joining twice is one membership. Leaving a room that was never joined does nothing.
- * - Join and leave cost the same however many rooms there are. A broadcast costs its members.
+ * - Joining and leaving cost the same, however many rooms there are. The cost of a broadcast grows
+ *   with its members.
  * - A socket that closes leaves everything by itself. A closing socket cannot join.
  * - A socket that is still connecting may join. It becomes a member when it opens, and until then
  *   nothing keeps it.
- * - A socket that fails or is slow never keeps the others from hearing.
+ * - A socket that fails or is slow never affects the others.
  * - A lone surrogate in a room's name or a text becomes U+FFFD, as in `WebSocket.send`.
- * - Names that begin with U+0000 are reserved: nobody can join, and nobody hears a broadcast.
+ * - Names that begin with U+0000 are reserved: nobody can join, and nobody receives a broadcast.
  *
- * Events: `slow` when a member is too slow, `missed` when messages of other nodes did not arrive.
+ * Events: `slow` when a member is too slow, `missed` when messages of other nodes did not arrive. What
+ * a listener throws goes to `onError`.
  *
  * @example
  * ```ts
@@ -99,7 +100,8 @@ export interface DrainOptions extends CloseOptions {
  * }
  * ```
  */
-export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implements Disposable {
+export class Rooms<S extends RoomSocket = RoomSocket> extends GuardedEventTarget<RoomsEventMap<S>>
+  implements Disposable {
   readonly #settings: RoomsSettings;
   readonly #memberships: Memberships<S>;
   readonly #members: Members<S>;
@@ -109,7 +111,6 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
   readonly #closer: Closer<S>;
   readonly #delivery: Delivery<S>;
   readonly #listenerCalls: ListenerCalls;
-  readonly #guards: EventGuards;
   readonly #outlet: Outlet;
   readonly #reserved: ReservedRooms;
   readonly #hearMissed = (event: MissedEvent) => this.#missed(event);
@@ -123,8 +124,8 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
    * @throws {RangeError} for a limit that is not a whole number, or an unknown `slowSocket`.
    */
   constructor(options: RoomsOptions = {}) {
-    super();
     const settings = resolveOptions(options);
+    super(settings.onError);
     const { backplane, timers, onError } = settings;
     this.#settings = settings;
     this.#closer = new Closer(timers, onError);
@@ -132,7 +133,6 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
       slow: (socket, isFirst) => this.#slow(socket, isFirst),
     });
     this.#listenerCalls = new ListenerCalls(onError);
-    this.#guards = new EventGuards(onError);
     this.#outlet = new Outlet(backplane, (message, from) => this.#receive(message, from), onError);
     this.#memberships = new Memberships(this.#outlet, {
       opened: (socket) => this.#opened(socket),
@@ -154,7 +154,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     return this.#members.socketCount;
   }
 
-  /** True from the call of {@linkcode drain} on, for good. */
+  /** True after the call of {@linkcode drain}, for good. */
   get draining(): boolean {
     return this.#drain !== undefined;
   }
@@ -166,8 +166,8 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
 
   /**
    * Makes a socket a member of a room. A socket that is still connecting becomes one when it opens:
-   * until then it is in no list and no count, and {@linkcode leave} cancels. Open listeners that were
-   * added before the first `join` run before it is a member.
+   * until then it is in no list and no count, and {@linkcode leave} cancels. Listeners of `open`
+   * that were added before the first `join` run before it is a member.
    *
    * @param room any text of at most 65,535 bytes of UTF-8.
    * @returns false if it is a member already, if it is closing or closed, if the name is reserved,
@@ -220,10 +220,10 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
   }
 
   /**
-   * Sends a message to the members of a room, or of several, on all nodes. It returns at once. What
-   * it throws it throws before anybody has heard anything.
+   * Sends a message to the members of a room, or of several, on all nodes. It returns at once. If
+   * it throws, nobody has received anything.
    *
-   * @param room a name, or at most 64. A member of several rooms hears the message once.
+   * @param room a name, or at most 64 names. A member of several rooms receives the message once.
    * @param message a text, or bytes, which are copied before this returns.
    * @throws {TypeError} if a room is not a string, the message neither text nor bytes, or `options`
    * not an object.
@@ -269,10 +269,10 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
   /**
    * Calls a function with each message for a room: a member without a socket. It is called in the
    * order of the broadcasts, after `broadcast` has returned, with a text or with bytes of its own.
-   * It counts in `sent`. What it throws, or its promise rejects with, goes to `onError`.
+   * It counts in `sent`. If it throws, or its promise rejects, the error goes to `onError`.
    *
-   * A listener that broadcasts to its own room passes its handle as `except`, or it hears itself
-   * without end.
+   * A listener that broadcasts to its own room must pass its handle as `except`. Otherwise it
+   * receives its own messages without end.
    *
    * @returns the handle. Disposing it ends the listening.
    * @throws {TypeError} if `room` is not a string or `listener` not a function.
@@ -304,13 +304,13 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
   }
 
   /**
-   * Closes the sockets in a room, on all nodes. Each stays a member until it has closed; one that
-   * does not close within 5 s is terminated, or else taken out of its rooms. Listeners stay, and so
-   * do sockets that join or open later.
+   * Closes the sockets in a room, on all nodes. Each stays a member until it has closed. A socket
+   * that does not close within 5 s is terminated if possible, otherwise removed from its rooms.
+   * Listeners stay, and so do sockets that join or open later.
    *
-   * @returns a report like that of `broadcast`; `sent` are the sockets that were told to close.
-   * @throws {TypeError} if `room` or the reason is not a string, the code not a number, or `options`
-   * not an object.
+   * @returns a report like that of `broadcast`; `sent` counts the sockets that were told to close.
+   * @throws {TypeError} if `room` or the reason is not a string, the code not a number, or
+   * `options` not an object.
    * @throws {RangeError} for a code that is not allowed, or a reason above 123 bytes.
    * @throws {FrameError} `room-too-long`. It is a `RangeError`.
    *
@@ -333,13 +333,13 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
 
   /**
    * Closes all sockets evenly over a time, for a restart. From now on nobody can join. Sockets that
-   * have not closed 10 s after the last was told to are terminated where possible, otherwise given
+   * have not closed 10 s after the last one was told to are terminated if possible, otherwise given
    * up.
    *
    * @returns resolves with the number of sockets that have closed. A second call returns the same
    * promise.
-   * @throws {TypeError} if the time or the code is not a number, the reason not a string, or `options`
-   * not an object.
+   * @throws {TypeError} if the time or the code is not a number, the reason not a string, or
+   * `options` not an object.
    * @throws {RangeError} for a time that is not a whole number of milliseconds up to 2³¹−1, a code
    * that is not allowed, or a reason above 123 bytes.
    *
@@ -365,7 +365,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
 
   /**
    * Unsubscribes from the backplane, closes the open rooms there, and forgets all sockets and
-   * listeners without closing them. Afterwards nobody can join or be heard.
+   * listeners without closing them. Afterwards nobody can join, and broadcasts reach nobody.
    */
   [Symbol.dispose](): void {
     if (this.#disposed) return;
@@ -379,47 +379,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     this.#reserved[Symbol.dispose]();
   }
 
-  /** Calls `listener` with each event of a type. What it throws goes to `onError`. */
-  override addEventListener<Type extends keyof RoomsEventMap<S> & string>(
-    type: Type,
-    listener: (event: RoomsEventMap<S>[Type]) => void,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  /** As any event target. */
-  override addEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  override addEventListener(
-    type: string,
-    listener: unknown,
-    options?: boolean | AddEventListenerOptions,
-  ): void {
-    super.addEventListener(type, this.#guards.wrap(listener as Listener | null), options);
-  }
-
-  /** Removes a listener. */
-  override removeEventListener<Type extends keyof RoomsEventMap<S> & string>(
-    type: Type,
-    listener: (event: RoomsEventMap<S>[Type]) => void,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  /** As any event target. */
-  override removeEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  override removeEventListener(
-    type: string,
-    listener: unknown,
-    options?: boolean | EventListenerOptions,
-  ): void {
-    super.removeEventListener(type, this.#guards.wrap(listener as Listener | null), options);
-  }
-
-  /** From another node, or another `Rooms` on this backplane. */
+  /** Takes a message from another node, or from another `Rooms` on this backplane. */
   #receive(bytes: Uint8Array, from: string | undefined): void {
     if (bytes[0] === ROOM_CLOSE) {
       const { room, code, reason } = decodeRoomClose(bytes);
@@ -453,7 +413,10 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     return { sent, slow, failed, peers, dropped };
   }
 
-  /** Sends to a snapshot of members: `send` and `close` run foreign code, which may join and leave. */
+  /**
+   * Sends to a snapshot of members, because `send` and `close` run foreign code, which may join and
+   * leave.
+   */
   #deliver({ sockets, listeners }: Recipients<S>, payload: Payload): DeliveryReport {
     const report = this.#delivery.deliver(sockets, payload);
     if (listeners.length === 0) return this.#totals.add(report);
@@ -481,7 +444,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
 
   #slow(socket: S, isFirst: boolean): void {
     if (this.#settings.closeSlow) {
-      // Out of its rooms now: its close event comes late, or never.
+      // It leaves its rooms now, because its close event comes late, or never.
       this.leaveAll(socket);
       this.#delivery.forget(socket);
       if (socket.terminate !== undefined) {
@@ -497,7 +460,9 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends EventTarget implem
     this.dispatchEvent(new MissedEvent(undefined, from, count));
   }
 
-  /** A socket has opened that joined before. While draining it is closed instead. */
+  /**
+   * A socket that joined while it was connecting has opened. While draining, it is closed instead.
+   */
   #opened(socket: S): boolean {
     if (this.#drain === undefined) return true;
     this.#closer.close(socket, this.#drain.why);

@@ -53,7 +53,7 @@ export function describeEvent(event: Event): EventDescription {
     }
     case "down": {
       const { sends, hears, unconfirmed } = event as DownEvent;
-      const what = sends ? "does not bring messages" : hears ? "takes no messages" : "is away";
+      const what = sends ? "delivers no messages" : hears ? "takes no messages" : "is away";
       const lost = unconfirmed > 0 ? `; ${count(unconfirmed)} may be lost` : "";
       return about("", `the broker ${what}${lost}`);
     }
@@ -74,7 +74,7 @@ export function describeEvent(event: Event): EventDescription {
       const { peer, from, count: messages } = event as MissedEvent<PeerInfo | undefined>;
       const source = peer?.name ?? from ?? "other nodes";
       const lost = messages === undefined ? "messages" : count(messages);
-      return about(source, `this node has missed ${lost} of ${source}`);
+      return about(source, `this node has missed ${lost} from ${source}`);
     }
     case "unsupported": {
       const { peer, tag } = event as Event & { peer?: PeerInfo; tag: number };
@@ -104,14 +104,14 @@ function hex(tag: number): string {
 function because(cause: unknown): string {
   const messages: string[] = [];
   let error = cause;
-  // A chain of causes may be a circle.
+  // A chain of causes may be circular.
   for (let depth = 0; depth < 3 && error !== undefined && error !== null; depth++) {
     const message = error instanceof Error ? error.message : String(error);
     // Most of our errors quote their cause already.
     if (!messages.some((said) => said.includes(message))) messages.push(message);
     error = error instanceof Error ? error.cause : undefined;
   }
-  // A stranger may have had a hand in the text: it must stay one line.
+  // A stranger may control a part of the text, so it must stay one line.
   const text = messages.join(": ").replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ").trim();
   return text === "" ? "" : `: ${text}`;
 }

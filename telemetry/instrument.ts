@@ -1,7 +1,10 @@
+import { checkMethods, checkObject } from "../backplane/checks.ts";
 import { backgroundClock, type Clock } from "../backplane/clock.ts";
+import type { MeshTotals } from "../mesh/mod.ts";
+import type { RoomsTotals } from "../rooms/mod.ts";
 import type { Meter, ObservableResult } from "./meter.ts";
 
-/** How often the event loop is asked how late it is. */
+/** How often the delay of the event loop is measured. */
 const LOOP_INTERVAL_MS = 100;
 
 const SYSTEM = { "messaging.system": "roomcast" };
@@ -31,7 +34,7 @@ const MESH_QUEUED: Definition = ["roomcast.mesh.queued", "By", "Bytes that wait 
 const DELIVERIES: Definition = [
   "roomcast.rooms.deliveries",
   MESSAGES,
-  "Messages for members on this node, by what became of them.",
+  "Messages for members on this node, by outcome.",
 ];
 const ROOMS_MESSAGES: readonly (readonly ["published" | "received" | "missed", Definition])[] = [
   ["published", ["roomcast.rooms.published", MESSAGES, "Broadcasts made on this node."]],
@@ -52,15 +55,7 @@ export interface MeshMetrics {
   /** One entry per link. */
   readonly peers: readonly { readonly queuedBytes: number }[];
   /** Counters since the mesh started. */
-  readonly totals: {
-    readonly published: number;
-    readonly received: number;
-    readonly dropped: number;
-    readonly missed: number;
-    readonly malformed: number;
-    readonly bytesIn: number;
-    readonly bytesOut: number;
-  };
+  readonly totals: MeshTotals;
 }
 
 /** What {@linkcode instrument} reads from `Rooms`. */
@@ -70,14 +65,7 @@ export interface RoomsMetrics {
   /** Sockets in a room. */
   readonly socketCount: number;
   /** Counters since the `Rooms` was made. */
-  readonly totals: {
-    readonly sent: number;
-    readonly slow: number;
-    readonly failed: number;
-    readonly published: number;
-    readonly received: number;
-    readonly missed: number;
-  };
+  readonly totals: RoomsTotals;
 }
 
 /** What {@linkcode instrument} reads from a `Presence`. */
@@ -122,7 +110,7 @@ export interface InstrumentOptions {
  * | `roomcast.rooms.deliveries` | counter, `{message}` | by `roomcast.outcome`: `sent`, `slow`, `failed` |
  * | `roomcast.rooms.published` | counter, `{message}` | broadcasts made on this node |
  * | `roomcast.rooms.received` | counter, `{message}` | messages that came over the backplane |
- * | `roomcast.rooms.missed` | counter, `{message}` | messages of other nodes that were lost; one for each time that their number is unknown |
+ * | `roomcast.rooms.missed` | counter, `{message}` | messages of other nodes that were lost; each loss of unknown size counts as one |
  * | `roomcast.rooms.open` | gauge, `{room}` | rooms with members here |
  * | `roomcast.sockets` | gauge, `{socket}` | sockets in a room |
  * | `roomcast.presence.entries` | gauge, `{entry}` | by `roomcast.place`: `local`, `remote` |
@@ -134,7 +122,8 @@ export interface InstrumentOptions {
  *
  * @param meter an OpenTelemetry meter, such as `metrics.getMeter("roomcast")` of
  * `npm:@opentelemetry/api`.
- * @returns ends the measuring when it is disposed.
+ * @throws {TypeError} if `meter` is no meter or `sources` no object.
+ * @returns a handle that ends the measuring when it is disposed.
  *
  * @example
  * ```ts
@@ -151,6 +140,14 @@ export function instrument(
   sources: InstrumentSources,
   { clock = backgroundClock }: InstrumentOptions = {},
 ): Disposable {
+  checkMethods(
+    "meter",
+    meter,
+    "createObservableCounter",
+    "createObservableGauge",
+    "createHistogram",
+  );
+  checkObject("sources", sources, "mesh, rooms or presence");
   const ends: (() => void)[] = [];
   const read = (
     kind: "createObservableCounter" | "createObservableGauge",
@@ -209,7 +206,7 @@ export function instrument(
   };
 }
 
-/** Measures how late timers run. Returns what ends it. */
+/** Measures how late timers run. Returns a function that ends it. */
 function watchEventLoop(meter: Meter, clock: Clock): () => void {
   const [name, unit, description] = LOOP_DELAY;
   const delay = meter.createHistogram(name, {

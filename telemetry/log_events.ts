@@ -1,3 +1,4 @@
+import { checkFunction, checkMethods } from "../backplane/checks.ts";
 import { backgroundTimers, type Timers } from "../backplane/clock.ts";
 import { describeEvent, LOGGED_TYPES } from "./_describe_event.ts";
 
@@ -9,7 +10,7 @@ const PERIOD_MS = 10_000;
 
 /**
  * Kinds of events that are told apart by address. A stranger can connect from any number of ports,
- * so beyond these only the type and the code count.
+ * so further kinds are told apart only by type and code.
  */
 const MAX_KINDS = 16;
 
@@ -20,8 +21,8 @@ export interface LogEventsOptions {
 }
 
 /**
- * Logs the events of a mesh, of a broker's backplane or of `Rooms`: one line for each event. Of a
- * flood, five lines are written at once, and one line every 10 s sums up the others.
+ * Logs the events of a mesh, of a broker's backplane or of `Rooms`: one line for each event. During
+ * a flood, it writes five lines at once, and then one line every 10 s that sums up the others.
  *
  * | source | events |
  * | --- | --- |
@@ -30,7 +31,8 @@ export interface LogEventsOptions {
  * | `Rooms` | `slow`, `missed` |
  *
  * @param log writes a line. Default: `console.log`.
- * @returns ends the log when it is disposed, after a line for what has been counted.
+ * @throws {TypeError} if `source` is no event target or `log` no function.
+ * @returns a handle that ends the log when it is disposed, after summing up what has been counted.
  *
  * @example
  * ```ts
@@ -47,6 +49,8 @@ export function logEvents(
   log: (line: string) => void = console.log,
   { timers = backgroundTimers }: LogEventsOptions = {},
 ): Disposable {
+  checkMethods("source", source, "addEventListener", "removeEventListener");
+  checkFunction("log", log);
   /** For each kind of event in this period: how many came, and the line of the last. */
   const kinds = new Map<string, { count: number; line: string }>();
   let timer: unknown;

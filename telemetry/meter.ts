@@ -11,7 +11,7 @@ export interface Meter {
   ): { record(value: number): void };
 }
 
-/** What an instrument says of itself. */
+/** The description of an instrument. */
 export interface InstrumentForm {
   /** For people. */
   description?: string;

@@ -1,8 +1,8 @@
 /**
- * Telemetry: what happens on a node, as lines in a log ({@linkcode logEvents}) and as metrics
- * ({@linkcode instrument}).
+ * Telemetry: reports what happens on a node as lines in a log ({@linkcode logEvents}) and as
+ * metrics ({@linkcode instrument}).
  *
- * Nothing in the library imports this folder. It listens to events that are there anyway.
+ * Nothing in the library imports this folder. It listens to events that are dispatched anyway.
  *
  * @example
  * ```ts
@@ -19,6 +19,8 @@
  */
 
 export type { Clock, Timers } from "../backplane/mod.ts";
+export type { MeshTotals } from "../mesh/mod.ts";
+export type { RoomsTotals } from "../rooms/mod.ts";
 export {
   instrument,
   type InstrumentOptions,

@@ -3,8 +3,9 @@ import type { Host } from "./_host.ts";
 import type { Network } from "./_network.ts";
 
 /**
- * The share of a buffer that may be taken when a writer that found it full goes on. Linux wakes
- * writers at this level, so on a slow path a write seems stuck for seconds and then moves on.
+ * A writer that found the buffer full continues once no more than this share of it is in use. Linux
+ * wakes writers at this level, so on a slow path a write seems stuck for seconds before it
+ * continues.
  */
 const LOW_WATER_SHARE = 2 / 3;
 
@@ -12,9 +13,9 @@ const LOW_WATER_SHARE = 2 / 3;
 type Segment = Uint8Array | "end" | "reset";
 
 /**
- * One direction of a connection, as TCP would carry it: what is written arrives later, whole and in
- * order, in other pieces. `#unread` counts what was written and not yet read, so that a reader that
- * falls behind, or a network that does not deliver, holds the writer up.
+ * One direction of a connection, as in TCP: bytes arrive later, complete and in order, but in other
+ * pieces. `unread` counts bytes that were written and not yet read, so a slow reader, or a network
+ * that does not deliver, holds the writer up.
  */
 class Stream {
   /** True if the direction has died silently: what is written never arrives, and nobody is told. */
@@ -40,7 +41,7 @@ class Stream {
     this.resume();
   }
 
-  /** Sees to it that what is on its way moves, if the path is open. */
+  /** Delivers what is on its way, if the path is open. */
   resume(): void {
     if (this.#scheduled || this.isDead || this.#queue.length === 0) return;
     const { now } = this.#network;
@@ -60,7 +61,7 @@ class Stream {
     const [{ segment }] = this.#queue.splice(0, 1); // It is not empty: nobody else takes from it.
     const size = typeof segment === "string" ? 0 : segment.length;
     this.#freeAt = this.#network.now + size / path.bytesPerMs;
-    this.#network.trace(`${from} > ${to.host.hostname} ${size || String(segment)}`);
+    this.#network.trace(() => `${from} > ${to.host.hostname} ${size || String(segment)}`);
     to.arrive(segment);
     this.resume();
   }
@@ -137,16 +138,17 @@ export class End implements Connection {
     this.host.forget(this);
     this.#rejectAll(closed());
     if (this.#gone || this.#failure) return;
-    // As TCP does it: whoever closes with bytes unread takes back what has not been read of its own.
+    // As in TCP: an end that closes with unread bytes also discards what the other end has not
+    // read.
     if (this.#arrived.length > 0) this.out.push("reset");
     else this.#endWriting();
     this.#arrived.length = 0;
   }
 
-  /** Something has come from the other end. */
+  /** A segment has arrived from the other end. */
   arrive(segment: Segment): void {
     if (this.#gone) {
-      // A host that was restarted knows nothing of this, and says so; a dead one says nothing.
+      // A restarted host does not know this connection, and says so. A dead host says nothing.
       if (segment !== "reset" && this.#network.hasHost(this.host.hostname)) this.out.push("reset");
       return;
     }
@@ -169,7 +171,7 @@ export class End implements Connection {
     if (!this.#closed) this.#wake();
   }
 
-  /** The host has lost its memory. With `reset` the other end is told, as by a dying process. */
+  /** The host has lost its memory. With `reset` the other end is told, as when a process dies. */
   die(reset: boolean): void {
     if (reset && !this.#failure) this.out.push("reset");
     this.#gone = true;
@@ -179,7 +181,7 @@ export class End implements Connection {
     this.#arrived.length = 0;
   }
 
-  /** Lets whoever waits on this host go on, as soon as the host runs. */
+  /** Resumes the reader and the writers, as soon as the host runs. */
   #wake(): void {
     if (this.#wakeUps > 0) return;
     this.#wakeUps++;
@@ -215,7 +217,7 @@ export class End implements Connection {
     return at;
   }
 
-  /** The other end has read. */
+  /** The other end has read `size` bytes. */
   #roomAgain(size: number): void {
     this.out.unread -= size;
     if (this.#writers.length > 0) this.#wake();
@@ -263,7 +265,7 @@ export class End implements Connection {
   }
 }
 
-/** Who waits for a read or a write to be done. */
+/** A read or a write that is waiting. */
 interface Waiting<T> {
   readonly bytes: Uint8Array;
   readonly resolve: (value: T) => void;

@@ -87,7 +87,7 @@ export class Host implements SimulatedHost {
   }
 
   jumpClock(ms: number): void {
-    if (!(ms >= 0)) throw new RangeError(`a clock jumps by 0 ms or more, got ${ms}`);
+    if (!(ms >= 0)) throw new RangeError(`ms must be 0 or more, got ${ms}`);
     this.#jumpedMs += ms;
   }
 
@@ -109,12 +109,12 @@ export class Host implements SimulatedHost {
     else if (this.#state === "paused") this.#missed.push(callback);
   }
 
-  /** Takes on a connection. */
+  /** Adds a connection. */
   hold(end: End): void {
     this.#ends.add(end);
   }
 
-  /** Lets go of a connection. */
+  /** Removes a connection. */
   forget(end: End): void {
     this.#ends.delete(end);
   }
@@ -178,7 +178,7 @@ export class Host implements SimulatedHost {
       enter: (end) => {
         arrived.push(end);
         this.run(() => {
-          // What came before may have been taken by an `accept` that did not have to wait.
+          // An `accept` that did not have to wait may have taken it.
           if (waiting.length === 0 || arrived.length === 0) return;
           waiting.shift()?.resolve(arrived.splice(0, 1)[0]);
         });

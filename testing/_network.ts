@@ -5,10 +5,10 @@ import type { Host } from "./_host.ts";
 import type { Delay, NetworkOptions, SimulatedNetwork } from "./network.ts";
 import type { Random } from "./random.ts";
 
-/** How a lost request for a connection is repeated, as TCP does. */
+/** A lost request for a connection is repeated after this time, as in TCP. */
 const CONNECT_RETRY_MS = 1_000;
 
-/** The way from one host to another. */
+/** The path from one host to another. */
 export interface Path {
   /** True: nothing gets through. */
   readonly isBlocked: boolean;
@@ -27,7 +27,7 @@ export interface ListeningPort {
   enter(end: End): void;
 }
 
-/** What is wrong with the way from one host to another. */
+/** What is wrong with the path from one host to another. */
 interface PathFault {
   isBlocked: boolean;
   bytesPerMs: number | undefined;
@@ -41,7 +41,7 @@ export class Network implements SimulatedNetwork {
   readonly encrypted: boolean;
   readonly #schedule: Schedule;
   readonly #random: Random;
-  readonly #trace: (line: string) => void;
+  readonly #trace: ((line: string) => void) | undefined;
   readonly #delay: Delay;
   readonly #maxChunkBytes: number;
   readonly #faults = new Map<string, PathFault>();
@@ -52,7 +52,7 @@ export class Network implements SimulatedNetwork {
   constructor(
     schedule: Schedule,
     random: Random,
-    trace: (line: string) => void,
+    trace: ((line: string) => void) | undefined,
     options: NetworkOptions = {},
   ) {
     const { delay = { minMs: 0.2, maxMs: 2 }, maxChunkBytes = 16 * 1024 } = options;
@@ -128,9 +128,9 @@ export class Network implements SimulatedNetwork {
     return this.#hosts.has(hostname);
   }
 
-  /** The way from a host to another, as it is now. */
+  /** The path from one host to another, as it is now. */
   path(from: string, to: string): Path {
-    const fault = this.#faults.get(pathKey(from, to));
+    const fault = this.#faults.size > 0 ? this.#faults.get(pathKey(from, to)) : undefined;
     const { minMs, maxMs } = fault?.delay ?? this.#delay;
     return {
       isBlocked: fault?.isBlocked ?? false,
@@ -141,7 +141,7 @@ export class Network implements SimulatedNetwork {
 
   /** How many of `length` bytes arrive together. */
   chunkSize(length: number): number {
-    // Mostly as much as goes, so that pieces of any size stand between such as a network makes.
+    // Mostly the largest size, as on a real network, with pieces of any size in between.
     const size = this.#random.chance(0.3)
       ? this.#random.integer(1, this.#maxChunkBytes)
       : this.#maxChunkBytes;
@@ -153,9 +153,9 @@ export class Network implements SimulatedNetwork {
     this.#schedule.after(delayMs, run);
   }
 
-  /** Writes down what happens. */
-  trace(line: string): void {
-    this.#trace(line);
+  /** Adds a line to the trace. */
+  trace(line: () => string): void {
+    this.#trace?.(line());
   }
 
   /** A host is up. */
@@ -208,13 +208,14 @@ export class Network implements SimulatedNetwork {
       const there = this.path(from.hostname, to.hostname);
       const back = this.path(to.hostname, from.hostname);
       const retry = () => this.after(CONNECT_RETRY_MS, attempt);
-      // Nobody at all answers, or nothing gets through: what was sent is sent again.
+      // Nothing gets through, or nobody is there: the request is repeated.
       if (there.isBlocked || back.isBlocked) return retry();
       this.after(there.delayMs(), () => {
         if (from.state === "crashed") return;
         if (!this.#hosts.has(to.hostname)) return retry();
         const port = this.#ports.get(portKey(to.hostname, to.port));
-        this.#trace(`${from.hostname} > ${to.hostname} ${port ? "connected" : "refused"}`);
+        const answer = port ? "connected" : "refused";
+        this.trace(() => `${from.hostname} > ${to.hostname} ${answer}`);
         if (port === undefined) {
           const refused = new Error(`connection refused by ${to.hostname}:${to.port}`);
           return this.after(back.delayMs(), () => settle(() => reject(refused)));

@@ -7,7 +7,7 @@ export interface Entry {
 }
 
 /**
- * What is to happen, ordered by time, and at one time by who asked first: a binary heap, since a
+ * What is to happen, ordered by time and then by when it was added. It is a binary heap, because a
  * cluster has thousands of timers, most of which are cancelled.
  */
 export class Schedule {
@@ -20,12 +20,12 @@ export class Schedule {
     this.#now = now;
   }
 
-  /** The time, in milliseconds: that of the entry taken last. */
+  /** The current simulated time, in milliseconds. */
   get now(): number {
     return this.#now;
   }
 
-  /** Calls `run` after a delay; one in the past counts as none. */
+  /** Calls `run` after a delay; a negative delay counts as 0. */
   after(delayMs: number, run: () => void): Entry {
     const at = this.#now + Math.max(0, delayMs);
     const entry = { at, order: this.#nextOrder++, run, isCancelled: false };
@@ -34,7 +34,7 @@ export class Schedule {
     return entry;
   }
 
-  /** Takes the next entry that is due up to `end`, and lets the time become its time. */
+  /** Takes the next entry that is due up to `end`, and advances the time to it. */
   take(end: number): Entry | undefined {
     for (let next = this.#heap[0]; next !== undefined && next.at <= end; next = this.#heap[0]) {
       this.#removeFirst();

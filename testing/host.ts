@@ -6,23 +6,23 @@ export type HostState = "running" | "paused" | "crashed";
 
 /** What a node on a host is started with, besides its own options. */
 export interface HostOptions {
-  /** Bytes over the simulated network. */
+  /** Carries bytes over the simulated network. */
   readonly transport: Transport;
   /** The clock of the host. */
   readonly clock: Clock;
-  /** Random bytes by the seed. */
+  /** Random bytes, which the seed determines. */
   readonly randomBytes: RandomBytes;
 }
 
 /**
  * A machine in a {@linkcode Simulation}, on which a node runs. Made by `Simulation.startHost`.
  *
- * While it is paused none of its code runs: timers fall due, and bytes arrive and wait, as in a
- * process that is stopped. When it has crashed none of its code ever runs again: promises that its
- * node was waiting for stay unsettled, and a test must not wait for them either.
+ * While it is paused, none of its code runs. Timers fall due, and bytes arrive and wait, as in a
+ * stopped process. Once it has crashed, none of its code ever runs again. Promises that its node
+ * was waiting for stay unsettled, so a test must not wait for them either.
  */
 export interface SimulatedHost {
-  /** By what name, or address, others reach it. */
+  /** The name or address by which others reach it. */
   readonly hostname: string;
   /** What it is doing. */
   readonly state: HostState;
@@ -36,21 +36,21 @@ export interface SimulatedHost {
   readonly options: HostOptions;
   /** The clock of this host, also for the `timers` of `Rooms`. */
   readonly clock: Clock;
-  /** Stops all that runs here, as a debugger or a long garbage collection does. */
+  /** Stops everything that runs here, as a debugger or a long garbage collection does. */
   pause(): void;
-  /** Lets a paused host go on, with all that it has missed. */
+  /** Resumes a paused host, with everything that it has missed. */
   wake(): void;
   /**
    * Sets the clock forward, as after a suspension that timers have not noticed.
    *
-   * @param ms by how many milliseconds.
+   * @param ms how far, in milliseconds.
    * @throws {RangeError} if that is negative: a `Clock` never runs backwards.
    */
   jumpClock(ms: number): void;
   /**
-   * Ends all that runs here, without a goodbye. The system closes what a killed process had open, so
-   * that others notice; with `silent` it is the machine that has died, and nobody is told. Then a new
-   * host can be started under this name.
+   * Ends everything that runs here, without a goodbye. By default only the process dies: the system
+   * closes its connections, so others notice. With `silent` the machine dies, and nobody is told.
+   * Afterwards a new host can be started under this name.
    */
   crash(options?: { silent?: boolean }): void;
 }

@@ -1,12 +1,12 @@
 /**
- * Whole clusters in one process, on simulated time and a simulated network, decided by a seed: for
- * tests of what a cluster does when machines die, networks part and clocks jump. An hour takes
- * seconds, and the same seed gives the same run, event for event.
+ * Whole clusters in one process, on simulated time and a simulated network: for tests of what a
+ * cluster does when machines die, networks split and clocks jump. An hour takes seconds, and the
+ * same seed gives the same run, event for event.
  *
  * A {@linkcode Simulation} starts hosts; a node runs on a host if it is started with the host's
- * `options`. Hosts crash, pause and wake; the network delays, splits, throttles, parts, breaks and
- * heals. `node:tls` is not simulated: connections have a `binding` as if they were encrypted, unless
- * told otherwise.
+ * `options`. Hosts crash, pause and wake. The network delays bytes, cuts them into pieces,
+ * throttles, partitions, breaks and heals. `node:tls` is not simulated: connections have a
+ * `binding` as if they were encrypted, unless `encrypted` is false.
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
  * Random numbers that a seed determines: sfc32 by Chris Doty-Humphrey, 128 bits of state. For tests
- * only; whoever knows the seed knows every secret made of it.
+ * only: the seed gives away every secret that is made from it.
  *
  * @example
  * ```ts
@@ -28,7 +28,7 @@ export class Random {
     }
     this.#a = seed | 0;
     this.#b = (seed / 2 ** 32) | 0;
-    // Seeds that differ in one bit begin alike; after a dozen rounds nothing of that is left.
+    // Seeds that differ in one bit begin alike. A dozen rounds remove that.
     for (let i = 0; i < 12; i++) this.#next();
   }
 
@@ -47,22 +47,22 @@ export class Random {
     return min + Math.floor(this.fraction() * (max - min + 1));
   }
 
-  /** True with a probability. */
+  /** True with the given probability. */
   chance(probability: number): boolean {
     return this.fraction() < probability;
   }
 
   /**
-   * One of several.
+   * Picks one of `items`.
    *
    * @throws {RangeError} if there are none.
    */
   pick<T>(items: readonly T[]): T {
-    if (items.length === 0) throw new RangeError("there must be something to pick from");
+    if (items.length === 0) throw new RangeError("items must not be empty");
     return items[this.integer(0, items.length - 1)];
   }
 
-  /** `items` in another order. */
+  /** `items` in a random order. */
   shuffled<T>(items: readonly T[]): T[] {
     const result = [...items];
     for (let i = result.length - 1; i > 0; i--) {
@@ -72,12 +72,12 @@ export class Random {
     return result;
   }
 
-  /** Bytes, `size` of them. */
+  /** `size` random bytes. */
   bytes(size: number): Uint8Array {
     return Uint8Array.from({ length: size }, () => this.#next() & 0xff);
   }
 
-  /** A generator of its own, so that what one consumer takes does not change what another gets. */
+  /** Another generator, so that what one consumer takes does not change what another gets. */
   fork(): Random {
     return new Random(this.#next() * 2 ** 21 + (this.#next() >>> 11));
   }

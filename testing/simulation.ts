@@ -6,30 +6,34 @@ import type { SimulatedHost } from "./host.ts";
 import type { NetworkOptions, SimulatedNetwork } from "./network.ts";
 import { Random } from "./random.ts";
 
-/** When simulated time begins, in milliseconds since 1970: any time will do. */
+/** When simulated time begins, in milliseconds since 1970. Any time will do. */
 const START_MS = 1_000_000_000_000;
 
-/** Longest that {@linkcode Simulation.complete} and {@linkcode Simulation.runUntil} wait. */
+/** How long {@linkcode Simulation.complete} and {@linkcode Simulation.runUntil} wait by default. */
 const LIMIT_MS = 60_000;
 
 /** Options of a {@linkcode Simulation}. */
 export interface SimulationOptions extends NetworkOptions {
-  /** What decides all that is left to chance; a whole number from 0 to 2⁵³−1. */
+  /** Decides everything that is left to chance; a whole number from 0 to 2⁵³−1. */
   seed: number;
-  /** Gets a line for each thing that happens on the network; two runs of a seed give the same. */
+  /**
+   * Gets a line for each thing that happens on the network. Two runs with one seed give the same
+   * lines.
+   */
   onTrace?: (line: string) => void;
-  /** Called after every step, when all that it has led to has come to rest: for invariants. */
+  /** Called after every step, once everything that it caused has come to rest: for invariants. */
   onStep?: () => void;
 }
 
 /**
- * Hosts and a network between them, on simulated time, all within this process and decided by a seed.
+ * Hosts and a network between them, on simulated time, all within this process. A seed decides
+ * everything that is left to chance.
  *
- * Time passes only in {@linkcode run}, {@linkcode runUntil} and {@linkcode complete}, from one thing
- * that is to happen to the next. Between two of them the event loop gets a turn, so that all promises
- * come to rest: simulated time never waits for real time, and real time never decides what comes
- * first. That holds as long as whatever runs on the hosts waits for nothing but the simulation and
- * other promises; a node that was started with the options of its host does not.
+ * Time passes only in {@linkcode run}, {@linkcode runUntil} and {@linkcode complete}, and jumps
+ * from one step to the next. Between two steps the event loop gets a turn, so that all promises
+ * come to rest. So simulated time never waits for real time, and real time never decides what comes
+ * first. This holds as long as the code on the hosts waits only for the simulation and for other
+ * promises, as a node does that was started with the options of its host.
  *
  * @example
  * ```ts
@@ -60,9 +64,9 @@ export interface SimulationOptions extends NetworkOptions {
  * ```
  */
 export class Simulation {
-  /** What decides all that is left to chance. */
+  /** Decides everything that is left to chance. */
   readonly seed: number;
-  /** For decisions of the test's own; the simulation itself takes nothing from it. */
+  /** For the test's own decisions. The simulation itself does not use it. */
   readonly random: Random;
   /** The network between the hosts. */
   readonly network: SimulatedNetwork;
@@ -78,12 +82,12 @@ export class Simulation {
    * @throws {RangeError} for an option out of range.
    */
   constructor(options: SimulationOptions) {
-    const { seed, onTrace = () => {}, onStep } = options;
+    const { seed, onTrace, onStep } = options;
     const random = new Random(seed);
     this.seed = seed;
     this.#onStep = onStep;
     this.#hostRandom = random.fork();
-    const trace = (line: string) => onTrace(`${this.elapsedMs.toFixed(3)} ${line}`);
+    const trace = onTrace && ((line: string) => onTrace(`${this.elapsedMs.toFixed(3)} ${line}`));
     this.network = this.#network = new Network(this.#schedule, random.fork(), trace, options);
     this.random = random.fork();
   }
@@ -98,18 +102,18 @@ export class Simulation {
     return this.#schedule.now - START_MS;
   }
 
-  /** How many things have happened so far. */
+  /** How many steps have run so far. */
   get stepCount(): number {
     return this.#stepCount;
   }
 
   /**
-   * Starts a host under a name that no other has, or that of one that has crashed.
+   * Starts a host under a new name, or under the name of a host that has crashed.
    *
    * @throws {RangeError} if a host of that name is up.
    */
   startHost(hostname: string): SimulatedHost {
-    if (this.network.hasHost(hostname)) throw new RangeError(`there is a host ${hostname} already`);
+    if (this.network.hasHost(hostname)) throw new RangeError(`a host ${hostname} is already up`);
     const host = new Host(hostname, {
       schedule: this.#schedule,
       network: this.#network,
@@ -119,7 +123,7 @@ export class Simulation {
     return host;
   }
 
-  /** Calls `callback` after `delayMs` of simulated time, on no host: for faults to come. */
+  /** Calls `callback` after `delayMs` of simulated time, outside any host: for later faults. */
   after(delayMs: number, callback: () => void): void {
     this.#schedule.after(delayMs, callback);
   }
@@ -133,10 +137,10 @@ export class Simulation {
   }
 
   /**
-   * Lets time pass until something is true, which is asked after every step. Gives how long that
-   * took, in milliseconds.
+   * Lets time pass until `condition` is true, which is checked after every step. Returns how long
+   * that took, in milliseconds.
    *
-   * @throws {Error} if it is not true after `limitMs`, 60,000 unless told otherwise.
+   * @throws {Error} if it is not true after `limitMs` (default: 60,000).
    */
   async runUntil(
     condition: () => boolean,
@@ -148,13 +152,13 @@ export class Simulation {
       if (await this.#step(start + limitMs)) continue;
       this.#schedule.passUntil(start + limitMs);
       if (condition()) break;
-      throw new Error(`what was waited for has not come true in ${limitMs} ms of simulated time`);
+      throw new Error(`the condition was not met within ${limitMs} ms of simulated time`);
     }
     return this.now - start;
   }
 
   /**
-   * Lets time pass until a promise is settled, and gives what it resolves to.
+   * Lets time pass until a promise is settled, and returns what it resolves to.
    *
    * @throws what the promise rejects with, or an Error if it is not settled after `limitMs`.
    */
@@ -180,8 +184,8 @@ export class Simulation {
 }
 
 /**
- * Waits until all promises have come to rest. A turn of the event loop begins only when no microtask
- * is left, however many follow from each other, and nothing here waits for anything but those.
+ * Waits until all promises have come to rest. A turn of the event loop begins only when no
+ * microtask is left, however many follow from each other, and nothing here waits for anything else.
  */
 function rest(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));

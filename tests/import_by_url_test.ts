@@ -105,7 +105,7 @@ async function runAlone(
   }
 }
 
-Deno.test("mod.ts can be imported by URL, with no import map and nothing else at hand", async () => {
+Deno.test("mod.ts can be imported by URL, without an import map", async () => {
   const { server, requested } = serveTree();
   await using _ = server;
   const host = `127.0.0.1:${server.addr.port}`;
@@ -160,7 +160,7 @@ const functions = [natsBackplane, redisBackplane].map((each) => typeof each);
 console.log(JSON.stringify({ functions, types }));
 `;
 
-Deno.test("the brokers' backplanes can be imported by URL, and load no client of any broker", async () => {
+Deno.test("the brokers' backplanes can be imported by URL, and load no broker's client", async () => {
   const { server, requested } = serveTree();
   await using _ = server;
   const host = `127.0.0.1:${server.addr.port}`;
@@ -203,7 +203,7 @@ Deno.test("the simulation for users' own tests can be imported by URL too", asyn
   assertEquals(requested.filter((path) => !allowed.test(path)), []);
 });
 
-Deno.test("the process that shows this could not have imported from anywhere else", async () => {
+Deno.test("the process of these tests can import from nowhere else", async () => {
   const { server, requested } = serveTree();
   await using _ = server;
   const host = `127.0.0.1:${server.addr.port}`;

@@ -206,7 +206,7 @@ function loadedBy(entry: string, files: ReadonlyMap<string, string>): Set<string
   return loaded;
 }
 
-Deno.test("every file of the library imports only what its place allows", () => {
+Deno.test("every file of the library imports only what its folder allows", () => {
   const files = readLibrary();
   assert(files.size > 30, `only ${files.size} files found`);
   const entries = Object.values<string>(config.exports).map((entry) => entry.replace("./", ""));
@@ -339,7 +339,7 @@ Deno.test("the checker finds a violation of every rule, and names the file", () 
   }
 });
 
-Deno.test("the checker lets pass what is allowed, and what only looks like a violation", () => {
+Deno.test("the checker allows valid imports, and code that only looks like a violation", () => {
   const sources: [path: string, source: string][] = [
     ["codec/a.ts", `import { Reader } from "./_reader.ts";\nexport type { A } from "./b.ts";`],
     [
@@ -369,7 +369,7 @@ Deno.test("the checker lets pass what is allowed, and what only looks like a vio
   for (const [path, source] of sources) assertEquals(violationsOf(path, source), [], source);
 });
 
-Deno.test("what is loaded is found through any number of files, but not through types", () => {
+Deno.test("the loaded files are found through any number of imports, but not through types", () => {
   const files = new Map([
     ["mod.ts", `export * from "./mesh/mod.ts";`],
     ["mesh/mod.ts", `import type { X } from "../rooms/x.ts";\nexport { a } from "./a.ts";`],

@@ -14,10 +14,19 @@ import { MUTATIONS as PRESENCE } from "./presence/mutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { MUTATIONS as SIMULATE } from "./simulation/mutations.ts";
 
+interface Hunt {
+  readonly script: string;
+  readonly args?: readonly string[];
+  readonly mutations: readonly Mutation[];
+}
+
+/** One hunt has one core. */
+const ONE_CORE = ["--workers=1"];
+
 /** Each with what has to find them. */
-const HUNTS: Readonly<Record<string, { script: string; mutations: readonly Mutation[] }>> = {
-  simulate: { script: "tests/simulation/simulate.ts", mutations: SIMULATE },
-  fuzz: { script: "tests/fuzz/fuzz.ts", mutations: FUZZ },
+const HUNTS: Readonly<Record<string, Hunt>> = {
+  simulate: { script: "tests/simulation/simulate.ts", args: ONE_CORE, mutations: SIMULATE },
+  fuzz: { script: "tests/fuzz/fuzz.ts", args: ONE_CORE, mutations: FUZZ },
   presence: { script: "tests/presence/simulate.ts", mutations: PRESENCE },
 };
 
@@ -27,6 +36,7 @@ const COPIED = [
   ...config.publish.include,
   ...[
     "tests/_fake_timers.ts",
+    "tests/_workers.ts",
     "tests/mutation.ts",
     "tests/fuzz",
     "tests/presence",
@@ -50,7 +60,7 @@ async function copy(from: URL, to: string): Promise<void> {
 
 /** How a mutation fared: the violation that gave it away, or undefined if it survived. */
 async function hunt(
-  script: string,
+  { script, args = [] }: Hunt,
   { file, find, replace }: Mutation,
 ): Promise<string | undefined> {
   const directory = await Deno.makeTempDir({ prefix: "roomcast_mutant_" });
@@ -62,7 +72,7 @@ async function hunt(
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "-A", "--no-check", "--no-lock"],
-        ...[script, `--seconds=${LIMIT_SECONDS}`],
+        ...[script, `--seconds=${LIMIT_SECONDS}`, ...args],
       ],
       cwd: directory,
       env: { NO_COLOR: "1" },
@@ -84,7 +94,7 @@ async function hunt(
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 const { values, positionals } = parseArgs({
-  // `deno task mutants -- --one-in 4` hands on its `--` as well.
+  // `deno task mutants -- --one-in 4` passes the `--` on as well.
   args: Deno.args.filter((arg) => arg !== "--"),
   options: { "one-in": { type: "string", default: "1" } },
   allowPositionals: true,
@@ -98,18 +108,16 @@ if (only !== undefined && !(only in HUNTS) || !Number.isInteger(oneIn) || oneIn 
 const today = Math.floor(Date.now() / DAY_MS);
 const waiting = Object.entries(HUNTS)
   .filter(([name]) => only === undefined || name === only)
-  .flatMap(([name, { script, mutations }]) =>
-    mutations.map((mutation) => ({ name, script, mutation }))
-  )
+  .flatMap(([name, by]) => by.mutations.map((mutation) => ({ name, by, mutation })))
   .filter((_, i) => i % oneIn === today % oneIn)
   .values();
 let found = 0;
 let survived = 0;
 
 async function huntAll(): Promise<void> {
-  for (const { name, script, mutation } of waiting) {
+  for (const { name, by, mutation } of waiting) {
     const startedAt = performance.now();
-    const violation = await hunt(script, mutation);
+    const violation = await hunt(by, mutation);
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1).padStart(5);
     if (violation === undefined) survived++;
     else found++;

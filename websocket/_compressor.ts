@@ -1,7 +1,7 @@
 /**
- * Messages of permessage-deflate (RFC 7692) without memory between them. All of it is synchronous, so
- * that messages stay in order: what a message costs is bounded by its size, and for those up to some
- * 100 KiB a thread would cost more than it saves.
+ * Compresses and inflates messages by permessage-deflate (RFC 7692), without memory between
+ * messages. All of it is synchronous, so that messages stay in order. The size of a message bounds
+ * its cost, and up to about 100 KiB a thread would cost more than it saves.
  */
 
 import { Buffer } from "node:buffer";
@@ -10,7 +10,7 @@ import { encodeWebSocketFrame, OPCODE } from "../codec/mod.ts";
 import { checkServerFrame, payloadBytes } from "./_server_frame.ts";
 import { INVALID_DATA, TOO_BIG, Violation } from "./_violation.ts";
 
-/** What ends the data of every message, and is left out on the wire. */
+/** The end of every message's data, which is left out on the wire. */
 const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
 
 const OPCODE_BITS = 0x0f;
@@ -24,14 +24,14 @@ const MAX_CHUNK_BYTES = 64 * 1024;
 /** Compresses for all sockets whose clients asked for the same window. */
 export class Compressor {
   readonly #windowBits: number;
-  /** For each frame that is broadcast the one that compressed sockets are sent instead. */
+  /** For each frame that is broadcast, the frame that sockets with compression are sent instead. */
   readonly #twins = new WeakMap<Uint8Array, Uint8Array>();
 
   constructor(windowBits: number) {
     this.#windowBits = windowBits;
   }
 
-  /** Compresses the message in a frame of a server, if that makes it shorter. */
+  /** Compresses the message in a server's frame, if that makes it shorter. */
   compress(frame: Uint8Array): Uint8Array {
     const payload = frame.subarray(frame.length - payloadBytes(frame));
     const deflated = deflateRawSync(payload, {
@@ -46,8 +46,8 @@ export class Compressor {
   }
 
   /**
-   * Does the same for a frame from elsewhere, once for all sockets that are sent it, unless its payload
-   * is shorter than `thresholdBytes`.
+   * Does the same for a shared frame, once for all its sockets, unless its payload is shorter than
+   * `thresholdBytes`.
    *
    * @throws {TypeError} and {RangeError}, see {@linkcode checkServerFrame}.
    */

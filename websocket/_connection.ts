@@ -50,7 +50,10 @@ export type Happening =
 export interface ConnectionOptions {
   readonly limits: Limits;
   readonly socket: ServerWebSocket;
-  /** Tells the socket; must not throw. The same function for all, as each has thousands of sockets. */
+  /**
+   * Tells the socket; must not throw. All connections share it, because there are thousands of
+   * them.
+   */
   readonly tell: (socket: ServerWebSocket, happening: Happening) => void;
 }
 
@@ -65,7 +68,7 @@ const NO_STATUS = 1005;
 const ABNORMAL = { code: 1006, reason: "", wasClean: false };
 
 const NOTHING = new Uint8Array();
-/** One ping for all sockets: they can share it as any frame. */
+/** One ping for all sockets, which can share it like any frame. */
 const PING = encodeWebSocketFrame(OPCODE.PING, NOTHING);
 
 export class Connection implements FrameSink, StreamHandler, Reader, Beating {
@@ -74,7 +77,7 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
   readonly #socket: ServerWebSocket;
   readonly #tellSocket: ConnectionOptions["tell"];
   readonly #outbox: Outbox;
-  /** Made when something comes: many clients only listen. */
+  /** Made when the first bytes arrive, because many clients only listen. */
   #reader: FrameReader | undefined;
   #state: ConnectionState = "open";
   #closeSent = false;
@@ -82,12 +85,12 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
   /** What was read, and has to wait for a later turn. */
   #unread: Uint8Array | undefined;
   #waitsToRead = false;
-  /** The newest ping that waits for its answer. */
+  /** The answer to the newest ping, if it waits to be sent. */
   #unanswered: Uint8Array | undefined;
-  /** Whether the client has been heard since the last beat, and by then when: never too early. */
+  /** Whether something has arrived since the last beat, and when a beat last noticed that. */
   #isHeard = false;
   #heardAt = sharedHeartbeat.time;
-  /** When it was sent a ping that nothing has come after. */
+  /** When it was sent a ping, if nothing has arrived since. */
   #pingedAt: number | undefined;
   /** When the stream is destroyed. */
   #deadline: number | undefined;
@@ -184,7 +187,7 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
   }
 
   pong(): void {
-    // That something has come is enough.
+    // It is enough that something has arrived.
   }
 
   closed(payload: Uint8Array): void {
@@ -210,7 +213,7 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
     this.#waitsToRead = false;
     const chunk = this.#unread;
     if (chunk === undefined || this.#state === "ending" || this.#state === "closed") return;
-    // Its answers pile up: it goes on when they have been taken.
+    // Answers pile up. Reading continues when the system has taken them.
     if (this.#outbox.paused) return;
     this.#unread = undefined;
     this.#read(chunk, isOver);
@@ -225,12 +228,12 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
       if (taken < chunk.length) this.#keep(chunk.subarray(taken), true);
     } catch (error) {
       if (error instanceof Violation) return this.#fail(error);
-      // Such as a text that is longer than a string can be: of no concern to other clients.
+      // For example, a text is longer than a string can be. That does not concern other clients.
       this.#tell({ type: "error", error });
     }
   }
 
-  /** Keeps what cannot be looked at in this turn. The stream has no more than a chunk to come. */
+  /** Keeps what cannot be read in this turn. At most one more chunk comes from the stream. */
   #keep(chunk: Uint8Array, isGreedy: boolean): void {
     if (this.#unread === undefined) {
       this.#unread = chunk;
@@ -288,7 +291,7 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
   }
 
   #drained(): void {
-    // A client that has taken what waited is alive, even if it had not been read since.
+    // A client that has taken what waited is alive, even if nothing has been read from it since.
     this.#isHeard = true;
     if (this.#unanswered !== undefined && !this.#closeSent) this.#outbox.add(this.#unanswered);
     this.#unanswered = undefined;
@@ -323,7 +326,7 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
     this.#outbox.add(this.#compressorFor(frame)?.compress(frame) ?? frame);
   }
 
-  /** What compresses this frame, if that is agreed on and worth it. */
+  /** The compressor for this frame, if compression was agreed on and is worth it. */
   #compressorFor(frame: Uint8Array): Compressor | undefined {
     const { compressor, thresholdBytes } = this.#limits;
     return compressor !== undefined && payloadBytes(frame) >= thresholdBytes

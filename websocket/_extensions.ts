@@ -1,6 +1,7 @@
 /**
- * The `Sec-WebSocket-Extensions` header (RFC 6455, section 9.1), and what of it is agreed to:
- * permessage-deflate (RFC 7692), in both directions without memory between messages.
+ * The `Sec-WebSocket-Extensions` header (RFC 6455, section 9.1), and the one extension that the
+ * server agrees to: permessage-deflate (RFC 7692), in both directions without memory between
+ * messages.
  */
 
 /** An extension that the client offers, with its parameters in order. */
@@ -56,7 +57,10 @@ export function parseExtensions(header: string): Extension[] | undefined {
   return undefined;
 }
 
-/** Accepts the first offer of permessage-deflate that can be kept; undefined if there is none. */
+/**
+ * Accepts the first offer of permessage-deflate that the server can keep; undefined if there is
+ * none.
+ */
 export function agreeOnDeflate(extensions: readonly Extension[]): DeflateAgreement | undefined {
   for (const { name, parameters } of extensions) {
     if (name !== "permessage-deflate") continue;
@@ -83,7 +87,7 @@ function windowBitsFor(parameters: Extension["parameters"]): number | undefined 
         if (value !== undefined) return undefined;
         break;
       case "client_max_window_bits":
-        // Inflating manages with any window; the client need not be told.
+        // Inflating works with any window, so the client need not be told.
         if (value !== undefined && bitsOf(value) === undefined) return undefined;
         break;
       case "server_max_window_bits": {

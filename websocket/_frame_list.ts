@@ -2,9 +2,9 @@
  * What a socket collects during a turn of the event loop: a list of frames, joined into few pieces
  * when it is written.
  *
- * Sockets that are sent the same frames in the same order hold the same list. A list is known by its
- * last frame, which links to the one before. If the frame that a socket adds is the one that was last
- * added to its list by another, both get the same longer list. So the members of a room share one
+ * Sockets that are sent the same frames in the same order hold the same list. A list is identified
+ * by its last frame, which links to the one before. If a socket adds the frame that another socket
+ * last added to the same list, both get the same longer list. So the members of a room share one
  * list, however long it is, and join it once.
  */
 
@@ -18,7 +18,7 @@ import { Buffer } from "node:buffer";
 const JOIN_BELOW_BYTES = 4 * 1024;
 const JOIN_SHARED_BELOW_BYTES = 64 * 1024;
 
-/** What a frame that waits takes besides its bytes, roughly: the objects around it. */
+/** Rough size of the objects around a waiting frame, besides its bytes. */
 const FRAME_OVERHEAD_BYTES = 256;
 
 /** Bytes of its memory that a frame may leave unused before it is copied. */
@@ -32,7 +32,7 @@ export class FrameList {
   readonly memoryBytes: number;
   readonly #before: FrameList | undefined;
   readonly #frame: Buffer;
-  /** The frame as it was given, for other sockets to be recognised by. */
+  /** The frame as it was given, to notice that another socket adds the same. */
   #given: Uint8Array | undefined;
   /** The list that the last `append` has made. */
   #next: FrameList | undefined;
@@ -49,19 +49,19 @@ export class FrameList {
     this.memoryBytes = (before?.memoryBytes ?? 0) + frame.length + FRAME_OVERHEAD_BYTES;
   }
 
-  /** The list itself if its last frame is this one: then one more socket has it. */
+  /** The list itself if this is its last frame. Then one more socket has it. */
   shareFor(frame: Uint8Array): FrameList | undefined {
     if (this.#given !== frame) return undefined;
     this.#isShared = true;
     return this;
   }
 
-  /** The list with this frame after it, if that was made for another socket just now. */
+  /** The list with this frame added, if it was just made for another socket. */
   followedBy(frame: Uint8Array): FrameList | undefined {
     return this.#next?.shareFor(frame);
   }
 
-  /** Makes the list with this frame after it. */
+  /** Makes the list with this frame added. */
   append(frame: Uint8Array): FrameList {
     return this.#next = new FrameList(this, frame);
   }
@@ -122,7 +122,7 @@ function joinSmall(frames: readonly Buffer[], belowBytes: number): Buffer[] {
 function join(frames: readonly Buffer[]): Buffer {
   let bytes = 0;
   for (const frame of frames) bytes += frame.length;
-  // Not from the pool that `Buffer.concat` takes small ones from: a slow client would pin it.
+  // Not from the pool of `Buffer.concat`, because a slow client would pin it.
   const joined = Buffer.allocUnsafeSlow(bytes);
   let at = 0;
   for (const frame of frames) {

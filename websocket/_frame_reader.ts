@@ -28,7 +28,7 @@ import {
 } from "../codec/mod.ts";
 import { INVALID_DATA, PROTOCOL_ERROR, TOO_BIG, Violation } from "./_violation.ts";
 
-/** Hears what has come. Bytes are valid during the call only. */
+/** Receives what the client has sent. Bytes are valid only during the call. */
 export interface FrameSink {
   text(text: string): void;
   binary(bytes: Uint8Array): void;
@@ -51,7 +51,7 @@ type State = "header" | "message" | "control" | "ended";
 const RSV1 = 4;
 const NOTHING = new Uint8Array();
 
-/** Frames that are read between two questions whether it is enough. */
+/** Frames between two calls of `isOver`. */
 const FRAMES_BETWEEN_LOOKS = 16;
 
 /** The least that is allocated for a message in pieces. */
@@ -74,7 +74,7 @@ export class FrameReader {
   #isCompressed = false;
   #held: Uint8Array = NOTHING;
   #heldSize = 0;
-  /** Of texts in pieces: a text that is complete leaves it as it was. */
+  /** Checks texts in pieces. After a complete text it can check the next one. */
   #utf8: Utf8Validator | undefined;
   /** A control frame that spans chunks. */
   #control: Uint8Array | undefined;
@@ -89,7 +89,7 @@ export class FrameReader {
     return this.#state === "ended";
   }
 
-  /** Bytes of memory for what has come in part. */
+  /** Bytes of memory for what has arrived in part. */
   get heldBytes(): number {
     return this.#held.length + (this.#control?.length ?? 0);
   }
@@ -102,10 +102,11 @@ export class FrameReader {
   }
 
   /**
-   * Takes the next chunk, which is unmasked in place, and calls `sink` for what it completes. Gives how
-   * many bytes it has taken: all of them, unless `isOver` has said after a frame that it is enough.
+   * Takes the next chunk, which is unmasked in place, and calls `sink` for what it completes.
+   * Returns how many bytes it has taken: all of them, unless `isOver` has returned true after a
+   * frame.
    *
-   * @throws {Violation} if the client may not send this. The reader has ended then.
+   * @throws {Violation} if the client may not send this. Then the reader has ended.
    */
   push(chunk: Uint8Array, sink: FrameSink, isOver?: () => boolean): number {
     let at = 0;
@@ -114,7 +115,7 @@ export class FrameReader {
       while (at < chunk.length && this.#state !== "ended") {
         if (this.#state === "header") at = this.#takeHeader(chunk, at, sink);
         else at = this.#takePayload(chunk, at, sink);
-        // What is compressed may take long however short it is.
+        // A compressed message may take long, however short it is.
         if (isOver === undefined || !this.#compression && ++frames % FRAMES_BETWEEN_LOOKS !== 0) {
           continue;
         }
@@ -201,7 +202,7 @@ export class FrameReader {
     return end;
   }
 
-  /** Gives the payload of a control frame once all of it is there. */
+  /** Returns the payload of a control frame once all of it is there. */
   #takeControl(
     chunk: Uint8Array,
     at: number,
@@ -309,7 +310,7 @@ function invalidText(): Violation {
   return new Violation(INVALID_DATA, "text is not valid UTF-8");
 }
 
-/** What a fault that the codec has found means to a connection. */
+/** The close code for a fault that the codec has found. */
 function closeCodeOf({ code }: FrameError): number {
   return code === "invalid-utf8" ? INVALID_DATA : PROTOCOL_ERROR;
 }

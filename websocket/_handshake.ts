@@ -32,7 +32,7 @@ const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
-/** Judges a request. What the application's `origins` throws is thrown. */
+/** Judges a request. It throws what the application's `origins` throws. */
 export function shakeHands(
   request: UpgradeRequest,
   settings: AcceptSettings,
@@ -108,7 +108,7 @@ function hasToken(value: string | undefined, token: string): boolean {
   return value?.split(",").some((part) => part.trim().toLowerCase() === token) ?? false;
 }
 
-/** The subprotocols of a request in order; undefined if a name is invalid or stands there twice. */
+/** The subprotocols of a request in order; undefined if a name is invalid or occurs twice. */
 function parseProtocols(value: string | undefined): string[] | undefined {
   if (value === undefined) return [];
   const names = value.split(",").map((name) => name.trim());
@@ -133,7 +133,7 @@ function isOriginAllowed(
   if (origin === null) return true;
   if (origins !== undefined) return origins.includes(origin);
   const from = URL.parse(origin);
-  // The scheme of the request is not known here: a proxy may have taken off TLS.
+  // The scheme of the request is not known here: a proxy may have removed TLS.
   return from !== null && from.host !== "" && from.host === hostFor(host, from.protocol);
 }
 

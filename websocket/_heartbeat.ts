@@ -3,7 +3,7 @@
  * intervals, whether something is due.
  */
 
-/** The time to go by; to be replaced in tests. */
+/** The clock of a heartbeat, which tests replace. */
 export interface HeartbeatClock {
   /** Milliseconds that never run backwards. */
   now(): number;
@@ -11,7 +11,7 @@ export interface HeartbeatClock {
   clearTimeout(timer: unknown): void;
 }
 
-/** What is asked. */
+/** What the heartbeat asks. */
 export interface Beating {
   /** The shortest time that matters to it, in milliseconds. */
   readonly shortestMs: number;
@@ -42,8 +42,8 @@ export class Heartbeat {
   #time = 1;
 
   /**
-   * Milliseconds, as of the last beat, in which this process could have heard from clients: time that
-   * it has been stopped or too busy to read does not count against them.
+   * Milliseconds, as of the last beat, in which this process could have received something from
+   * clients. Time during which it was stopped or too busy to read does not count against them.
    */
   get time(): number {
     return this.#time;
@@ -54,7 +54,7 @@ export class Heartbeat {
     return this.#beating.length;
   }
 
-  /** Begins to ask. */
+  /** Begins to ask `beating`. */
   add(beating: Beating): void {
     beating.slot = this.#beating.push(beating) - 1;
     const periodMs = Math.max(MIN_PERIOD_MS, Math.min(MAX_PERIOD_MS, beating.shortestMs / BEATS));
@@ -65,7 +65,7 @@ export class Heartbeat {
     if (this.#timer === undefined) this.#start();
   }
 
-  /** Stops asking. With the last one the timer ends. */
+  /** Stops asking `beating`. With the last one the timer ends. */
   delete(beating: Beating): void {
     if (this.#beating[beating.slot] !== beating) return;
     const last = this.#beating[this.#beating.length - 1];
@@ -77,7 +77,7 @@ export class Heartbeat {
     this.#periodMs = MAX_PERIOD_MS;
   }
 
-  /** For tests: goes by another clock until the result is disposed of. */
+  /** For tests: uses another clock until the result is disposed. */
   useClock(clock: HeartbeatClock): Disposable {
     const before = this.#clock;
     this.#setClock(clock);
@@ -106,14 +106,15 @@ export class Heartbeat {
 
   #beat(): void {
     const now = this.#clock.now();
-    // Whole numbers take no memory of their own where they are kept.
+    // Whole numbers need no separate memory where they are stored.
     this.#time += Math.round(Math.min(now - this.#lastBeatAt, 2 * this.#periodMs));
     this.#lastBeatAt = now;
     this.#wait();
-    // From the last to the first: one that is deleted meanwhile is replaced by one that had its turn.
+    // From the last to the first: one that is deleted meanwhile is replaced by one that has had its
+    // turn.
     for (let i = this.#beating.length - 1; i >= 0; i--) this.#beating[i]?.beat(this.#time);
   }
 }
 
-/** The one of this process. */
+/** The heartbeat of this process. */
 export const sharedHeartbeat: Heartbeat = new Heartbeat();

@@ -1,7 +1,7 @@
 import { type Compressor, compressorFor } from "./_compressor.ts";
 import type { AcceptSettings } from "./options.ts";
 
-/** What a connection has to keep to. Connections with the same limits share one object. */
+/** The limits of a connection. Connections with the same limits share one object. */
 export interface Limits {
   readonly maxMessageBytes: number;
   readonly maxBufferedBytes: number;

@@ -13,7 +13,7 @@ type Handler = (event: never) => unknown;
 export type Listener = Handler | { handleEvent: Handler };
 
 export class Listeners {
-  // Copied on change: an event is heard by those that listened when it began.
+  // Copied on change, so that an event reaches those that listened when it began.
   #entries: readonly Entry[] = [];
 
   add(type: string, listener: Listener, once: boolean, signal: AbortSignal | undefined): void {

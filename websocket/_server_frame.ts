@@ -10,9 +10,9 @@ const OPCODES: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Refuses what would break the protocol for everybody who is sent it.
+ * Refuses a frame that would break the protocol for every client that is sent it.
  *
- * @throws {TypeError} if it is no `Uint8Array`.
+ * @throws {TypeError} if it is not a `Uint8Array`.
  * @throws {RangeError} unless it is one complete frame of a server: a message, a ping or a pong.
  */
 export function checkServerFrame(frame: Uint8Array): void {

@@ -5,7 +5,7 @@
 
 import type { UpgradeStream } from "./upgrade.ts";
 
-/** What is told of a stream. */
+/** What a stream reports. */
 export interface StreamHandler {
   received(chunk: Uint8Array): void;
   streamDrained(): void;
@@ -24,12 +24,12 @@ export function handleStream(stream: HandledStream, handler: StreamHandler): voi
   stream.on("close", onClose);
 }
 
-/** Tells of what is read as well, and so begins to read. */
+/** Tells the handler what is read as well, and so begins to read. */
 export function readStream(stream: UpgradeStream): void {
   stream.on("data", onData);
 }
 
-/** Tells when a stream has room again. */
+/** Tells the handler when the stream has room again. */
 export function watchDrain(stream: UpgradeStream): void {
   stream.on("drain", onDrain);
 }

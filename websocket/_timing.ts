@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers";
 
-/** What the shared flush and reading go by; to be replaced in tests. */
+/** Time and turns for the shared flush and reading, which tests replace. */
 export interface Timing {
   /** Milliseconds that never run backwards. */
   now(): number;

@@ -7,7 +7,8 @@ import type { UpgradeRequest, UpgradeStream } from "./upgrade.ts";
 
 /**
  * Accepts a WebSocket, given what the `"upgrade"` event of a server of `node:http` or `node:https`
- * passes on. Undefined: the request has been refused and answered, or its client has already gone.
+ * passes on. Returns undefined if the request has been refused and answered, or its client is
+ * already gone.
  *
  * | refused with | because |
  * | --- | --- |
@@ -18,8 +19,8 @@ import type { UpgradeRequest, UpgradeStream } from "./upgrade.ts";
  * | 500 | `origins` has thrown, or returned something other than a boolean; the error is printed |
  *
  * Call it in the listener itself. A listener that awaits something first must give the stream an
- * `"error"` listener before that: a client may hang up at any moment, and an error that nobody hears
- * ends the process. Only HTTP/1.1 is spoken; browsers fall back to it by themselves.
+ * `"error"` listener before that: a client may hang up at any moment, and an error without a
+ * listener ends the process. Only HTTP/1.1 is spoken; browsers fall back to it by themselves.
  *
  * @throws {TypeError} if an option has the wrong shape.
  * @throws {RangeError} if an option is out of range. Neither depends on what the client sends.
@@ -47,7 +48,7 @@ export function acceptWebSocket(
   stream.on("error", ignoreError);
   const settings = resolveOptions(options);
   if (stream.destroyed) return undefined;
-  // The server's limits on how long a request may take are not meant for what follows.
+  // The server's limits on how long a request may take do not apply to what follows.
   stream.setTimeout?.(0);
   stream.setNoDelay?.(true);
   const result = judge(() => shakeHands(request, settings));

@@ -40,13 +40,13 @@ export interface ServerWebSocketEventMap {
   message: ServerMessageEvent;
   /** Once, when the connection has ended. */
   close: ServerCloseEvent;
-  /** What had piled up because the client did not read has all been taken by the system. */
+  /** The system has taken everything that had piled up because the client did not read. */
   drain: ServerWebSocketEvent<"drain">;
 }
 
 /**
- * Hears an event. What it throws, and the rejection of a promise that it returns, goes to `onError`
- * of the socket's options.
+ * Handles an event. If it throws, or its promise rejects, the error goes to `onError` of the
+ * socket's options.
  */
 export type ServerWebSocketHandler<Type extends keyof ServerWebSocketEventMap> = (
   event: ServerWebSocketEventMap[Type],
@@ -62,7 +62,7 @@ export type ServerWebSocketListener<Type extends keyof ServerWebSocketEventMap> 
 
 /** Options of `addEventListener`. */
 export interface ServerWebSocketListenerOptions {
-  /** True: the listener hears one event only. */
+  /** True: the listener is called only once. */
   once?: boolean;
   /** Ends the listener when it is aborted. */
   signal?: AbortSignal;

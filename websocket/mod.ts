@@ -1,10 +1,10 @@
 /**
- * WebSockets for servers that send much to many: the server's side of RFC 6455 over an upgraded stream
- * of `node:http` or `node:https`, on Deno, Node.js and Bun.
+ * WebSockets for servers that send a lot to many clients: the server's side of RFC 6455 over an
+ * upgraded stream of `node:http` or `node:https`, on Deno, Node.js and Bun.
  *
- * A frame is made once for all sockets that are sent it. What a socket is sent during a turn of the
- * event loop is written in one piece when the turn ends, and sockets that are sent the same frames share
- * that piece as well.
+ * A frame is made once for all sockets that are sent it. Everything that a socket is sent during a
+ * turn of the event loop is written in one piece when the turn ends. Sockets that are sent the same
+ * frames share that piece as well.
  *
  * @example
  * ```ts
@@ -21,16 +21,18 @@
  *
  * What it promises:
  *
- * - Nothing that a client sends, or leaves out, can end the process: faults close that client's socket
- *   with the code that RFC 6455 has for them, errors of handlers with 1011.
+ * - Nothing that a client sends, or leaves out, can end the process: faults close that client's
+ *   socket with the code that RFC 6455 has for them, errors of handlers with 1011.
  * - What a client can make the server hold is limited by `maxMessageBytes` and `maxBufferedBytes`.
- * - One client cannot hold up the others: reading and writing pause when a turn of the event loop has
- *   taken some 10 or 20 ms, and those that want little come first.
- * - A client that is gone is noticed: it is sent a ping when it has been silent for `pingIntervalMs`.
+ * - One client cannot hold up the others: reading and writing pause when a turn of the event loop
+ *   has taken some 10 or 20 ms, and those that want little come first.
+ * - A client that is gone is noticed: it is sent a ping when it has been silent for
+ *   `pingIntervalMs`.
  * - Closing always ends, after some 4 s at the latest, and frees what was unsent.
  * - One timer and one flush serve all sockets of the process; they end with the last socket.
  *
- * What it does not: it speaks HTTP/1.1 only, it sends no fragments, and it opens no connections itself.
+ * What it does not do: it speaks only HTTP/1.1, sends no fragments, and opens no connections
+ * itself.
  *
  * @module
  */

@@ -6,14 +6,14 @@ const MAX_DELAY_MS = 2 ** 31 - 1;
 
 const MIB = 1024 * 1024;
 
-/** The largest message that fits the memory of one buffer everywhere. */
+/** The largest message that fits into one buffer on every runtime. */
 const MAX_MESSAGE_BYTES = 2 ** 31 - 1;
 
-/** What a header of HTTP may be called, and what it may hold (RFC 9110, section 5). */
+/** Valid names and values of HTTP headers (RFC 9110, section 5). */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-/** Headers of the answer that are not the application's to set. */
+/** Headers of the answer that the application must not set. */
 const OWN_HEADERS: ReadonlySet<string> = new Set([
   "connection",
   "content-length",
@@ -28,25 +28,26 @@ const OWN_HEADERS: ReadonlySet<string> = new Set([
 export interface AcceptOptions {
   /**
    * Which pages may connect, as a list of origins like `"https://chat.example"`, or a function that
-   * decides. A client that is no browser sends no `Origin`: that is `null`, and passes a list. If this
-   * is left out, the host of an `Origin` must be the one that the request was sent to (`Host`).
+   * decides. A client that is not a browser sends no `Origin`. That counts as `null`, and passes a
+   * list. If this is left out, the host of an `Origin` must be the one that the request was sent to
+   * (`Host`).
    */
   origins?: readonly string[] | ((origin: string | null) => boolean);
   /**
-   * Subprotocols that the server speaks. The first that the client offers and the list has is agreed
-   * on; if there is none, the socket is accepted without.
+   * Subprotocols that the server speaks. The server picks the first that the client offers and this
+   * list has. If there is none, the socket is accepted without one.
    */
   protocols?: readonly string[];
   /** Headers to add to the answer, such as `Set-Cookie`. */
   headers?: Readonly<Record<string, string>>;
   /**
-   * Largest message that the client may send, in bytes, inflated. A larger one closes the socket with
-   * 1009 before it has been received. 1 to 2³¹−1, default: 1 MiB.
+   * Largest message that the client may send, in bytes after inflating. A larger one closes the
+   * socket with 1009 before it has been received. 1 to 2³¹−1, default: 1 MiB.
    */
   maxMessageBytes?: number;
   /**
-   * Unsent bytes above which the client is not read, so that one that never reads cannot make the
-   * server answer without end. Default: 1 MiB.
+   * Unsent bytes above which the client is not read, so that a client that never reads cannot make
+   * the server answer without end. Default: 1 MiB.
    */
   maxBufferedBytes?: number;
   /**
@@ -70,13 +71,13 @@ export interface AcceptOptions {
     thresholdBytes?: number;
   };
   /**
-   * Hears what a handler or listener of the socket has thrown, or rejected with; the socket closes with
-   * 1011. Default: one `console.error`.
+   * Gets the errors of the socket's handlers and listeners. The socket closes with 1011. Default:
+   * one `console.error`.
    */
   onError?: (error: unknown, socket: ServerWebSocket) => void;
 }
 
-/** Options checked, with what was left out filled in. */
+/** Checked options, with defaults filled in. */
 export interface AcceptSettings {
   readonly origins: AcceptOptions["origins"];
   readonly protocols: readonly string[];
@@ -122,7 +123,8 @@ function checkOrigins(origins: AcceptOptions["origins"]): AcceptOptions["origins
   if (origins === undefined || typeof origins === "function") return origins;
   for (const origin of requireStrings("origins", origins)) {
     const parsed = URL.parse(origin);
-    // A scheme that the URL Standard does not know has an opaque origin: such are taken as they are.
+    // A scheme that the URL Standard does not know has an opaque origin, which is accepted as it
+    // is.
     if (parsed !== null && (parsed.origin === origin || parsed.origin === "null")) continue;
     throw new RangeError(
       `origins must hold origins like "https://chat.example", got ${JSON.stringify(origin)}`,

@@ -29,7 +29,7 @@ const INTERNAL_ERROR = 1011;
 
 const NOTHING = new Uint8Array();
 
-/** What `acceptWebSocket` makes a socket of. */
+/** What `acceptWebSocket` makes a socket from. */
 export interface Accepted {
   readonly stream: UpgradeStream;
   readonly head: Uint8Array;
@@ -46,15 +46,17 @@ export let openSocket: (accepted: Accepted) => ServerWebSocket;
  * `WebSocket`, with these differences:
  *
  * - It is open from the start. `open` still fires, once, a microtask later.
- * - Nothing is read before that microtask: handlers that are set in the same turn, or in `onopen`, miss
- *   nothing. A message that comes while nobody listens is dropped, as everywhere on the web.
- * - `terminate` ends it at once; so does a client that takes more than some 4 s to close.
+ * - Nothing is read before that microtask: handlers that are set in the same turn, or in `onopen`,
+ *   miss nothing. A message that comes while nobody listens is dropped, as everywhere on the web.
+ * - `terminate` ends it at once. A client that takes more than about 4 s to close is terminated
+ *   too.
  * - `sendFrame` sends one frame to many sockets without a copy for each.
- * - `drain` says that what had piled up has been taken.
- * - A handler that throws, or whose promise rejects, closes this socket with 1011 and reaches `onError`
- *   of the options. It never reaches the process.
+ * - `drain` says that the system has taken what had piled up.
+ * - A handler that throws, or whose promise rejects, closes this socket with 1011. Its error goes
+ *   to `onError` of the options, and never to the process.
  *
- * What is sent during a turn of the event loop is written when it ends, in one piece for each socket.
+ * What is sent during a turn of the event loop is written when it ends, in one piece for each
+ * socket.
  *
  * @example
  * ```ts
@@ -76,11 +78,13 @@ export class ServerWebSocket {
   onmessage: ServerWebSocketHandler<"message"> | null = null;
   /** Called once, when the connection has ended. */
   onclose: ServerWebSocketHandler<"close"> | null = null;
-  /** Called when everything has been taken that had piled up because the client did not read. */
+  /**
+   * Called when the system has taken everything that had piled up because the client did not read.
+   */
   ondrain: ServerWebSocketHandler<"drain"> | null = null;
   /** The subprotocol that was agreed on, or an empty text. */
   readonly protocol: string;
-  /** The address that the client has, or its proxy; undefined if the stream does not tell. */
+  /** The address of the client, or of its proxy; undefined if the stream does not tell. */
   readonly remoteAddress: string | undefined;
   readonly #connection: Connection;
   readonly #onError: AcceptSettings["onError"];
@@ -105,21 +109,21 @@ export class ServerWebSocket {
 
   /** 1 open, 2 closing, 3 closed. */
   get readyState(): number {
-    // Asked for each message and socket: comparing costs less than looking it up in a table.
+    // This runs for each message and socket, and comparing costs less than a table look-up.
     const { state } = this.#connection;
     return state === "open" ? OPEN : state === "closed" ? CLOSED : CLOSING;
   }
 
   /**
-   * Bytes, with the headers of their frames, that were sent and have not been taken by the system. Up
-   * to 64 KiB of them may only be waiting for the turn to end.
+   * Bytes that were sent, with the headers of their frames, and that the system has not taken yet.
+   * Up to 64 KiB of them may only be waiting for the turn to end.
    */
   get bufferedAmount(): number {
     return this.#connection.bufferedBytes;
   }
 
   /**
-   * What binary messages arrive as: `"arraybuffer"` (the default) or `"uint8array"`.
+   * How binary messages arrive: as `"arraybuffer"` (the default) or `"uint8array"`.
    *
    * @throws {RangeError} when set to anything else.
    */
@@ -149,13 +153,13 @@ export class ServerWebSocket {
   }
 
   /**
-   * Sends a frame that goes to other sockets as well: all of them keep the same memory, which nobody
-   * may modify any more. `encodeWebSocketText` and `encodeWebSocketFrame` of the codec make such frames.
-   * A socket with compression sends a compressed copy, which is made once for all.
+   * Sends a frame that goes to other sockets as well: all of them keep the same memory, which
+   * nobody may modify any more. `encodeWebSocketText` and `encodeWebSocketFrame` of the codec make
+   * such frames. A socket with compression sends a compressed copy, which is made once for all.
    *
-   * @throws {TypeError} if it is no `Uint8Array`.
-   * @throws {RangeError} if it is not one complete, unmasked and uncompressed frame with a message, a
-   * ping or a pong.
+   * @throws {TypeError} if it is not a `Uint8Array`.
+   * @throws {RangeError} if it is not one complete, unmasked and uncompressed frame with a message,
+   * a ping or a pong.
    *
    * @example
    * ```ts
@@ -176,9 +180,9 @@ export class ServerWebSocket {
    * Begins to close. Without a code the close frame has none. What was sent before still arrives. A
    * client that has not closed some 4 s later is terminated.
    *
-   * @throws {TypeError} if the code is no number, or the reason no string.
-   * @throws {RangeError} unless the code is 1000 to 1003, 1007 to 1014 or 3000 to 4999, or if the reason
-   * is longer than 123 bytes of UTF-8, or stands without a code.
+   * @throws {TypeError} if the code is not a number, or the reason not a string.
+   * @throws {RangeError} unless the code is 1000 to 1003, 1007 to 1014 or 3000 to 4999, or if the
+   * reason is longer than 123 bytes of UTF-8, or is given without a code.
    */
   close(code?: number, reason?: string): void {
     this.#connection.close(closePayload(code, reason));
@@ -208,7 +212,7 @@ export class ServerWebSocket {
     this.#listeners.add(type, listener, once, signal);
   }
 
-  /** Ends what `addEventListener` has begun. */
+  /** Removes a listener. */
   removeEventListener<Type extends keyof ServerWebSocketEventMap>(
     type: Type,
     listener: ServerWebSocketListener<Type> | null,
@@ -252,7 +256,7 @@ export class ServerWebSocket {
     }
   }
 
-  /** Bytes as the application gets them. What was read is copied, as it is part of a larger memory. */
+  /** Bytes as the application gets them: a copy, because they are part of a larger buffer. */
   #own(bytes: Uint8Array): ArrayBuffer | Uint8Array<ArrayBuffer> {
     const copy = new Uint8Array(bytes);
     return this.#isArrayBuffer ? copy.buffer : copy;
@@ -277,7 +281,7 @@ export class ServerWebSocket {
     }
   }
 
-  /** A handler has failed: whatever it was to do for this client has not been done. */
+  /** A handler has failed, so it may not have done its work for this client. */
   #failed(error: unknown): void {
     this.#connection.close(encodeWebSocketClose(INTERNAL_ERROR, "internal error"));
     try {

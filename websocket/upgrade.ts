@@ -1,6 +1,6 @@
 /**
- * What `acceptWebSocket` needs of the arguments of an "upgrade" event. Those of `node:http` and
- * `node:https` have it; so has anything else of the same shape.
+ * What `acceptWebSocket` needs from the arguments of an "upgrade" event. Those of `node:http` and
+ * `node:https` fit, and so does anything else of the same shape.
  */
 
 /** The request of an upgrade. */
@@ -17,9 +17,9 @@ export interface UpgradeRequest {
 export interface UpgradeStream {
   /** True after `destroy`. */
   readonly destroyed: boolean;
-  /** Bytes that were written and are still held by the process. */
+  /** Bytes that were written and that the process still holds. */
   readonly writableLength: number;
-  /** True if so much is held that `"drain"` will say when it has gone. */
+  /** True if so much is held that a `"drain"` event will follow. */
   readonly writableNeedDrain: boolean;
   /** The client's address, where there is one. */
   readonly remoteAddress?: string;
@@ -27,7 +27,7 @@ export interface UpgradeStream {
   write(data: Uint8Array | string): boolean;
   /** Writes the last bytes, and ends this side when all have left. */
   end(data?: Uint8Array | string): unknown;
-  /** Holds what is written until `uncork`, so that it leaves as one. */
+  /** Holds what is written until `uncork`, so that it leaves in one piece. */
   cork(): void;
   /** Ends `cork`. */
   uncork(): void;
@@ -43,7 +43,7 @@ export interface UpgradeStream {
   on(event: "error", listener: (error: Error) => void): unknown;
   /** Calls `listener` when there is room again, nothing more to read, or nothing left. */
   on(event: "drain" | "end" | "close", listener: () => void): unknown;
-  /** Has what is written sent at once, not gathered by the kernel. */
+  /** Makes the kernel send what is written at once, without gathering it. */
   setNoDelay?(noDelay: boolean): unknown;
   /** Sets the time after which an idle stream says so; 0 for never. */
   setTimeout?(timeoutMs: number): unknown;

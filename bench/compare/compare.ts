@@ -20,13 +20,13 @@ const RESULTS_FOLDER = new URL("../results", import.meta.url).pathname;
 const PARTIAL_FOLDER = `${RESULTS_FOLDER}/partial`;
 const INTERRUPTED = 130;
 
-const HELP = `Measures roomcast beside what people would use instead.
+const HELP = `Measures roomcast against its alternatives.
 
   deno task bench:compare                      everything, about a quarter of an hour
   deno task bench:compare --quick              a few minutes, to see that it works
   deno task bench:compare --scenario 3         one scenario; may be given several times
   deno task bench:compare --contender ws-redis one contender; may be given several times
-  deno task bench:compare --report             only the report, of what was measured before
+  deno task bench:compare --report             only the report, from stored results
 
 Scenarios:
 ${SCENARIOS.map(({ number, title }) => `  ${number}  ${title}`).join("\n")}
@@ -74,7 +74,7 @@ async function chooseContenders(onFailure: (failure: Failure) => void): Promise<
     const reason = await obstacle(contender);
     if (reason === undefined) able.push(contender);
     else {
-      console.error(`Without ${contender.name}: ${reason}.`);
+      console.error(`Skipping ${contender.name}: ${reason}.`);
       onFailure({ contender: contender.key, what: "all", reason });
     }
   }

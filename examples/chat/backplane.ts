@@ -1,27 +1,27 @@
-/** What carries messages between the nodes of the chat: the mesh, or a broker that stands beside. */
+/** Carries messages between the nodes of the chat: the mesh, or a broker. */
 
 import { type Backplane, logEvents, startMesh } from "../../mod.ts";
 import type { BrokerBackplane } from "../../brokers/nats.ts";
 import { answerInspections, type InspectedRooms } from "../inspect/answer.ts";
 import type { Options } from "./options.ts";
 
-/** A backplane, and what the page is told of it. */
+/** A backplane, and what the page shows of it. */
 export interface ChatBackplane {
   readonly backplane: Backplane;
-  /** Names of the nodes that this one is connected with, or of the broker. */
+  /** Names of the nodes that this one is linked to, or the name of the broker. */
   peers(): string[];
-  /** Tells `examples/inspect` of the rooms, if there is a mesh for it to look at. */
+  /** Answers `examples/inspect`, if there is a mesh to inspect. */
   answerInspections?(rooms: InspectedRooms): void;
-  /** Leaves. */
+  /** Leaves the cluster. */
   shutdown(): Promise<void>;
 }
 
-/** Opens the backplane that the node was told to use. `onChange` is called when `peers` changes. */
+/** Opens the backplane that the options name. Calls `onChange` when `peers` changes. */
 export async function openBackplane(
   options: Options,
   onChange: () => void,
 ): Promise<ChatBackplane> {
-  // Loaded only if they are used: whoever tries the mesh needs no client of anything.
+  // Loaded only when used, so that the mesh needs no broker's client.
   switch (options.broker?.protocol) {
     case "nats:": {
       const { openNats } = await import("./backplane_nats.ts");
@@ -53,9 +53,9 @@ async function openMesh(
 }
 
 /**
- * Waits for the first connection with a broker.
+ * Waits for the first connection to a broker.
  *
- * @throws {Error} that says which broker it is that cannot be reached.
+ * @throws {Error} names the broker that cannot be reached.
  */
 export async function reach<T>({ href }: URL, connection: Promise<T>): Promise<T> {
   try {
@@ -65,7 +65,7 @@ export async function reach<T>({ href }: URL, connection: Promise<T>): Promise<T
   }
 }
 
-/** Shows a broker as a single node that is connected or away. Returns `peers`. */
+/** Shows a broker as a single node, connected or away. Returns `peers`. */
 export async function followBroker(
   backplane: BrokerBackplane,
   { protocol, host }: URL,

@@ -4,7 +4,7 @@ import { connect } from "@nats-io/transport-node";
 import { natsBackplane } from "../../brokers/nats.ts";
 import { type ChatBackplane, followBroker, reach } from "./backplane.ts";
 
-/** Connects with the NATS server at `nats://host:port`. */
+/** Connects to the NATS server at `nats://host:port`. */
 export async function openNats(
   broker: URL,
   onChange: () => void,
@@ -15,11 +15,11 @@ export async function openNats(
       servers: broker.host,
       maxReconnectAttempts: -1,
       reconnectTimeWait: 500,
-      // A connection that is dead without a word is found out in 20 s, instead of minutes.
+      // The client notices a silently dead connection within 20 s, instead of minutes.
       pingInterval: 10_000,
     }),
   );
-  // Each node gets the messages of those rooms alone that have somebody on it.
+  // Each node gets only the messages of rooms that have members on it.
   const backplane = natsBackplane({ connection, cluster: "chat", interest: "room" });
   const peers = await followBroker(backplane, broker, onChange);
   return {

@@ -4,7 +4,7 @@ import { Redis } from "ioredis";
 import { redisBackplane } from "../../brokers/redis.ts";
 import { type ChatBackplane, followBroker, reach } from "./backplane.ts";
 
-/** Connects with the Redis server at `redis://host:port`. */
+/** Connects to the Redis server at `redis://host:port`. */
 export async function openRedis(
   broker: URL,
   onChange: () => void,
@@ -14,10 +14,10 @@ export async function openRedis(
       host: broker.hostname,
       port: Number(broker.port || 6379),
       autoResendUnfulfilledCommands: false,
-      // A connection that is dead without a word is found out, by the system's probes.
+      // The system's keep-alive probes find a silently dead connection.
       keepAlive: 10_000,
     });
-    // While Redis is away; the backplane tells of that by its own events.
+    // Redis is away: the backplane reports that by its own events.
     client.on("error", () => {});
     return client;
   };
@@ -30,7 +30,7 @@ export async function openRedis(
     disconnect();
     throw error;
   }
-  // Each node gets the messages of those rooms alone that have somebody on it.
+  // Each node gets only the messages of rooms that have members on it.
   const backplane = redisBackplane({ publisher, subscriber, cluster: "chat", interest: "room" });
   const peers = await followBroker(backplane, broker, onChange);
   return {

@@ -1,4 +1,4 @@
-/** NATS or Redis on this machine, for those who start a chat over it: demo, test, bench. */
+/** Runs NATS or Redis on this machine, for the demo, tests and benches. */
 
 import { freePort } from "./cluster_plan.ts";
 import { lines } from "./node_process.ts";
@@ -7,7 +7,7 @@ import { lines } from "./node_process.ts";
 export type BrokerName = "nats" | "redis";
 
 interface BrokerKind {
-  /** Names of the program, of which any will do. */
+  /** Names that the program may have. */
   readonly programs: readonly string[];
   readonly debianPackage: string;
   readonly ready: RegExp;
@@ -25,18 +25,18 @@ const KINDS: Record<BrokerName, BrokerKind> = {
     programs: ["redis-server", "valkey-server"],
     debianPackage: "redis-server",
     ready: /Ready to accept connections/,
-    // Nothing is written to disk.
+    // Redis must not write to disk.
     args: (port) => ["--bind", "127.0.0.1", "--port", String(port), "--save", "", "--dir", "/tmp"],
   },
 };
 
-/** Debian has `nats-server` where only the superuser looks for programs. */
+/** Debian installs `nats-server` in a folder that is only on the superuser's PATH. */
 const MORE_FOLDERS = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin"];
 
-/** How long a broker may take until it can be used. */
+/** How long a broker may take to start. */
 const START_LIMIT_MS = 10_000;
 
-/** What to do where a broker is not installed. */
+/** What to do if a broker is not installed. */
 export function brokerHint(name: BrokerName): string {
   const { programs, debianPackage } = KINDS[name];
   return `Install ${programs.join(" or ")} so that it is on the PATH ` +
@@ -57,14 +57,14 @@ export function findBroker(name: BrokerName): string | undefined {
 }
 
 /**
- * Starts the broker and ends with it; and ends it once its own input ends, which it does when we are
- * gone however we go.
+ * A shell script that starts the broker and ends with it. It also stops the broker when its own input
+ * ends. That happens whenever this process ends, even if it is killed.
  */
 const GUARD = 'exec 3<&0; "$@" & child=$!; trap "kill $child" TERM INT; ' +
   "{ cat <&3; kill $child; } > /dev/null 2>&1 & watch=$!; " +
   "wait $child; wait $child; kill $watch 2> /dev/null";
 
-/** A broker at a port of the loopback, which it keeps when it is stopped and started again. */
+/** A broker on a loopback port. It keeps the port when it is stopped and started again. */
 export class Broker implements AsyncDisposable {
   readonly name: BrokerName;
   readonly port: number;
@@ -78,9 +78,9 @@ export class Broker implements AsyncDisposable {
   }
 
   /**
-   * Resolves when it can be used.
+   * Starts a broker. Resolves when it accepts connections.
    *
-   * @throws {Error} if it is not installed, or ends instead.
+   * @throws {Error} if it is not installed, or if it ends instead.
    */
   static async start(name: BrokerName, args: readonly string[] = []): Promise<Broker> {
     const broker = new Broker(name, args);
@@ -88,12 +88,12 @@ export class Broker implements AsyncDisposable {
     return broker;
   }
 
-  /** What its program is called. */
+  /** The name of its program. */
   get program(): string {
     return KINDS[this.name].programs[0];
   }
 
-  /** The process id of the shell that guards it, of which the broker is a child. */
+  /** The process id of the shell that guards it. The broker is a child of the shell. */
   get pid(): number {
     const { pid } = this.#running?.child ?? {};
     if (pid === undefined) throw new Error(`${this.program} is not running`);
@@ -136,7 +136,7 @@ export class Broker implements AsyncDisposable {
     }
   }
 
-  /** Stops it. May be called again. */
+  /** Stops it. Calling this again does nothing. */
   async stop(): Promise<void> {
     const running = this.#running;
     this.#running = undefined;

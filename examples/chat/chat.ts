@@ -1,11 +1,11 @@
 /**
- * The chat: what becomes of what a browser says.
+ * The chat: handles what browsers send.
  *
- * This is where roomcast is used, by `join`, `leave`, `roomsOf` and `broadcast`. The rest sees to it
- * that one client costs the others nothing. An exception here closes only the client's own socket.
+ * This file uses roomcast, by `join`, `leave`, `roomsOf` and `broadcast`. The rest of it protects
+ * clients from each other. An exception here closes only the client's own socket.
  *
- * Who is in a room on other nodes cannot be asked: membership is never replicated. That somebody
- * came or went is told like anything else, by a broadcast.
+ * A node does not know who is in a room on other nodes, because it uses no presence. It tells the
+ * others by a broadcast when somebody comes or goes.
  */
 
 import type { Rooms, ServerWebSocket } from "../../mod.ts";
@@ -14,14 +14,14 @@ import { TokenBucket } from "./token_bucket.ts";
 
 const MAX_ROOMS_PER_CLIENT = 20;
 
-/** Frames that a client may send at once, and in the long run. */
+/** How many frames a client may send at once, and per second in the long run. */
 const BURST = 30;
 const FRAMES_PER_SECOND = 5;
 
-/** Frames in a row that are refused for being too many, before the client is shown the door. */
+/** After this many refused frames in a row, the node closes the client's socket. */
 const MAX_REFUSED = 60;
 
-/** Answers that may wait for one client. `Rooms` has its own limit for what others say. */
+/** How many bytes of answers may wait for one client. `Rooms` limits the broadcasts that wait. */
 const MAX_UNSENT_BYTES = 64 * 1024;
 
 /** `readyState` of a socket that can send. */
@@ -41,19 +41,19 @@ interface Client {
   name?: string;
 }
 
-/** Serves browsers that are connected to this node. */
+/** Serves the browsers that are connected to this node. */
 export class Chat {
   readonly #node: string;
   readonly #rooms: Rooms<ServerWebSocket>;
   #stopping = false;
 
-  /** `node` is the name of this node, which goes with every message that comes in through it. */
+  /** `node` is the name of this node. It is added to every message that comes in through it. */
   constructor(node: string, rooms: Rooms<ServerWebSocket>) {
     this.#node = node;
     this.#rooms = rooms;
   }
 
-  /** From now on nobody is said to have left: their pages go to another node. */
+  /** From now on, announces no more leaves, because the pages move to other nodes. */
   stop(): void {
     this.#stopping = true;
   }
@@ -67,14 +67,14 @@ export class Chat {
     });
     const client: Client = { socket, bucket, refused: 0 };
     socket.addEventListener("message", ({ data }) => this.#receive(client, data));
-    // Before the first `join`, whose own listener takes the socket out of its rooms: ours, being
-    // first, still finds it in them.
+    // This listener must precede the one of the first `join`, which removes the socket from its rooms:
+    // here the socket is still a member.
     socket.addEventListener("close", () => this.#farewell(client));
   }
 
   #receive(client: Client, data: unknown): void {
     const { socket } = client;
-    // What was on its way when we closed it.
+    // The client sent this before it knew that its socket is closed.
     if (socket.readyState !== OPEN) return;
     if (typeof data !== "string") return socket.close(UNSUPPORTED_DATA, "text only");
     if (!client.bucket.take(performance.now())) {
@@ -127,7 +127,7 @@ export class Chat {
       return refuse(client, "not-allowed", `join ${room} first`, id);
     }
     const said: Said = { type: "said", room, id, name, text, node: this.#node, at: Date.now() };
-    // To the author as well: what comes back is what has been said.
+    // The author gets it too: a message counts as sent when it comes back.
     const { dropped } = this.#rooms.broadcast(room, JSON.stringify(said));
     if (dropped > 0) refuse(client, "partly-lost", `${dropped} nodes are too slow for it`, id);
   }
@@ -137,7 +137,7 @@ export class Chat {
     for (const room of this.#rooms.roomsOf(client.socket)) this.#note(client, room, "left");
   }
 
-  /** Tells the others in a room who has come or gone. */
+  /** Tells the others in a room who has come or left. */
   #note({ name = "", socket }: Client, room: string, event: Note["event"]): void {
     const note: Note = { type: "note", room, name, event, node: this.#node, at: Date.now() };
     this.#rooms.broadcast(room, JSON.stringify(note), { except: socket });
@@ -154,7 +154,7 @@ function refuse(
 }
 
 function send({ socket }: Client, frame: ServerFrame): void {
-  // A client that asks and does not read the answers gets no more of them.
+  // A client that does not read its answers gets no more of them.
   if (socket.readyState !== OPEN || socket.bufferedAmount > MAX_UNSENT_BYTES) return;
   socket.send(JSON.stringify(frame));
 }

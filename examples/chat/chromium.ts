@@ -1,10 +1,10 @@
-/** A real browser to try the page with: the Chromium that is on this machine. */
+/** Runs the page in a real browser: the Chromium of this machine. */
 
 import { type Browser, chromium } from "playwright-core";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-/** What to do where there is none. */
+/** What to do if there is none. */
 export const CHROMIUM_HINT = `Install Chromium so that one of ${NAMES.join(", ")} is on the PATH ` +
   `(on Debian: apt-get install chromium).`;
 
@@ -24,7 +24,7 @@ export function findChromium(): string | undefined {
   return undefined;
 }
 
-/** Starts Chromium, without a window and without calling home. */
+/** Starts Chromium without a window. It must not call home. */
 export async function launchChromium(): Promise<Browser> {
   const executablePath = findChromium();
   if (executablePath === undefined) throw new Error(`There is no Chromium. ${CHROMIUM_HINT}`);

@@ -1,18 +1,18 @@
-/** Which nodes there are to be, and on which ports of this machine. */
+/** Plans a cluster: which nodes to start, and on which ports of this machine. */
 
-/** A node to be started. */
+/** A node to start. */
 export interface NodePlan {
-  /** What it is called in the mesh: `chat-1@127.0.0.1:9001`. */
+  /** Its name in the mesh: `chat-1@127.0.0.1:9001`. */
   readonly name: string;
   readonly httpPort: number;
   readonly url: string;
 }
 
-/** Some nodes that belong together. */
+/** The nodes of one cluster. */
 export interface ClusterPlan {
   readonly cookie: string;
   readonly nodes: readonly NodePlan[];
-  /** A broker to talk through, instead of a mesh. */
+  /** The broker to use instead of the mesh. */
   readonly backplane?: string;
 }
 
@@ -20,7 +20,7 @@ export interface ClusterPlan {
 const FIRST_PORT = 20_000;
 const LAST_PORT = 32_000;
 
-/** Plans `count` nodes, on friendly ports if they are free and `friendly`. */
+/** Plans `count` nodes. If `friendly`, they get ports 8001, 9001 and so on where free. */
 export function planCluster(count: number, options: { friendly?: boolean } = {}): ClusterPlan {
   const numbers = Array.from({ length: count }, (_, index) => index + 1);
   const ports = freePorts(numbers.flatMap((number) => [8000 + number, 9000 + number]), options);
@@ -32,14 +32,14 @@ export function planCluster(count: number, options: { friendly?: boolean } = {})
   return { cookie: crypto.randomUUID(), nodes };
 }
 
-/** A port of this machine that nobody listens at, as of now. */
+/** A port of this machine that is free now. */
 export function freePort(): number {
   return freePorts([0], {})[0];
 }
 
-/** As many free ports as are wished for: the very ones, if they are free and `friendly`. */
+/** A free port for each wished port: the wished one, if it is free and `friendly` is set. */
 function freePorts(wished: readonly number[], { friendly = false }): number[] {
-  // All are held until the last is found, so that none is found twice.
+  // Holds all of them until the last is found, so that it finds none twice.
   const held: Deno.TcpListener[] = [];
   try {
     return wished.map((wish) => {

@@ -1,14 +1,14 @@
 /** A node as the page shows it. */
 export interface NodeState {
   readonly name: string;
-  /** `here` is the node that serves the page; `away` was connected once and is not any more. */
+  /** `here` is the node that serves the page. A node that is `away` was connected before. */
   readonly state: "here" | "connected" | "away";
 }
 
-/** Nodes that are remembered when they are gone. Where names change with each start, they add up. */
+/** How many nodes to remember. Names that change with each start would otherwise add up. */
 const MAX_AWAY = 20;
 
-/** Which nodes there are, seen from one of them. The mesh knows who is there; this knows who was. */
+/** The nodes that one node sees. The mesh knows those that are connected; this also knows past ones. */
 export class ClusterView {
   readonly #self: string;
   readonly #away = new Set<string>();
@@ -18,7 +18,7 @@ export class ClusterView {
     this.#self = self;
   }
 
-  /** Takes note of who is connected now. */
+  /** Notes which nodes are connected now. */
   update(connected: readonly string[]): void {
     for (const name of this.#connected) this.#away.add(name);
     for (const name of connected) this.#away.delete(name);

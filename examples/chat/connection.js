@@ -1,28 +1,28 @@
 /**
- * A WebSocket that reconnects. The first try goes to another node at once, because a lost connection
- * usually means that the node has gone. Further tries take all nodes in turn, after delays that grow
- * and are random, so that the pages of a dead node do not all arrive together.
+ * A WebSocket that reconnects. The first attempt goes to another node at once, because a lost
+ * connection usually means that the node has gone. Further attempts take all nodes in turn, after
+ * random delays that grow, so that the pages of a dead node do not all arrive together.
  *
- * A node that is being stopped says so first. Then the next connection is made before this one is given
- * up, so that nothing is missed.
+ * A node announces that it is stopping. The page then makes the next connection before it gives up
+ * this one, so it misses nothing.
  *
- * Events: "up" when there is a connection, "frame" { detail: a frame of the server }, and "down"
- * whenever a connection is lost or could not be made.
+ * Events: "up" when there is a connection, "frame" { detail: a frame of the server }, and "down" when
+ * a connection is lost or an attempt fails.
  */
 
 const FIRST_DELAY_MS = 250;
 const MAX_DELAY_MS = 8_000;
 
-/** A node that is stuck accepts a connection and never answers: silence has its limits. */
+/** A node that is stuck accepts a connection and never answers, so silence has a limit. */
 const ANSWER_TIMEOUT_MS = 4_000;
 const PING_INTERVAL_MS = 10_000;
 
-/** The pages of a node that is being stopped do not all move at once. */
+/** The pages of a node that is stopping do not all move at once. */
 const MOVE_SPREAD_MS = 300;
 
 /**
- * How long both connections are kept. Nodes do not hear a message at the same moment: one that the new
- * node had heard before we joined may still be on its way to the old one.
+ * How long the page keeps both connections. A message does not reach all nodes at the same moment: the
+ * new node may have got it before the page joined, while it is still on its way to the old node.
  */
 const OVERLAP_MS = 300;
 
@@ -45,9 +45,9 @@ export class Connection extends EventTarget {
   #others = [];
   #failures = 0;
   #socket;
-  /** The connection that will replace the present one, until its node has said something. */
+  /** The connection that will replace the present one, until its node has sent something. */
   #successor;
-  /** The connection before, until everything that it had joined is joined again. */
+  /** The previous connection, until the new one has joined all of its rooms. */
   #predecessor;
   #next;
   #retryTimer;
@@ -57,7 +57,7 @@ export class Connection extends EventTarget {
   constructor(home) {
     super();
     this.#home = home;
-    // No need to wait for the timer when something has changed for the better.
+    // Reconnects without waiting for the timer when the browser is back online or the page is shown.
     addEventListener("online", () => this.#hurry());
     document.addEventListener("visibilitychange", () => this.#hurry());
   }
@@ -68,8 +68,8 @@ export class Connection extends EventTarget {
   }
 
   /**
-   * Where else the chat can be reached. Each page has its own order, so that the pages of a dead
-   * node spread over all others.
+   * Sets the URLs of the other nodes. Each page shuffles them, so that the pages of a dead node spread
+   * over all others.
    *
    * @param {string[]} urls
    */
@@ -84,7 +84,7 @@ export class Connection extends EventTarget {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(frame));
   }
 
-  /** Gives up on the present connection, which does not seem to work, and makes another. */
+  /** Gives up the present connection, which does not seem to work, and makes another. */
   reset() {
     this.#lost(this.#socket);
   }
@@ -104,7 +104,7 @@ export class Connection extends EventTarget {
       if (socket === this.#predecessor && frame.type === "said") this.#tell(frame);
       if (socket === this.#successor) this.#changeOver();
       if (socket !== this.#socket) return;
-      // A node speaks first. Only then is it clear that it is there at all.
+      // A node speaks first. Until then, nobody knows whether it works.
       if (silent) this.#settle(url);
       silent = false;
       this.#allowSilence(socket);
@@ -124,7 +124,7 @@ export class Connection extends EventTarget {
     this.dispatchEvent(new CustomEvent("frame", { detail: frame }));
   }
 
-  /** The node is being stopped, but this connection still works: another is made meanwhile. */
+  /** The node is stopping, but this connection still works: makes another one meanwhile. */
   #moveFrom(socket) {
     if (socket !== this.#socket || this.#successor !== undefined) return;
     if (this.#others.length > 0) this.#successor = this.#dial(this.#others[0]);
@@ -148,7 +148,7 @@ export class Connection extends EventTarget {
     this.#home = url;
     this.#others = urls.filter((other) => other !== url);
     this.dispatchEvent(new Event("up"));
-    // What was sent at "up" has been dealt with when this is answered.
+    // The answer to this ping shows that the node has handled everything sent at "up".
     if (this.#predecessor !== undefined) this.send({ type: "ping" });
   }
 
@@ -169,7 +169,7 @@ export class Connection extends EventTarget {
     if (this.#retryTimer !== undefined && !document.hidden) this.#open(this.#next);
   }
 
-  /** After a while without a word, asks for a sign of life. */
+  /** Pings the node after some time without a frame. */
   #allowSilence(socket) {
     clearTimeout(this.#silenceTimer);
     this.#silenceTimer = setTimeout(() => {

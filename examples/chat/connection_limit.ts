@@ -1,4 +1,4 @@
-/** Counts connections, so that nobody takes all of them. */
+/** Counts connections, so that no address uses up all of them. */
 export class ConnectionLimit {
   readonly #max: number;
   readonly #maxPerAddress: number;
@@ -15,13 +15,13 @@ export class ConnectionLimit {
     return this.#total >= this.#max || this.#count(address) >= this.#maxPerAddress;
   }
 
-  /** Counts a connection. Each is to be removed once. */
+  /** Counts a connection. Call `remove` once for each. */
   add(address: string): void {
     this.#total++;
     this.#byAddress.set(address, this.#count(address) + 1);
   }
 
-  /** A connection has ended. */
+  /** Counts a connection as ended. */
   remove(address: string): void {
     const left = this.#count(address) - 1;
     this.#total--;

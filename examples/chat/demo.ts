@@ -1,10 +1,10 @@
 /**
- * The chat on three nodes: three processes on this machine, which find each other and are one chat.
- * With `--backplane nats` or `--backplane redis` they talk through that: it is started as well, and
- * must be installed.
+ * The chat on three nodes: three processes on this machine that find each other and form one chat.
+ * With `--backplane nats` or `--backplane redis`, the demo also starts that broker, which must be
+ * installed, and the nodes talk through it.
  *
- * Ctrl-C stops them. If one ends by itself, or is killed, the others go on; with `--restart` it is
- * started again after five seconds.
+ * Ctrl-C stops the nodes. If one ends or is killed, the others go on. With `--restart`, the demo starts
+ * it again after five seconds.
  *
  * @module
  */
@@ -42,7 +42,7 @@ async function start(): Promise<void> {
     if (brokerName !== undefined) {
       broker = await Broker.start(brokerName);
       plan = { ...plan, backplane: `${brokerName}://127.0.0.1:${broker.port}` };
-      console.log(`Started ${broker.program} at port ${broker.port}.`);
+      console.log(`Started ${broker.program} on port ${broker.port}.`);
     }
     if (stopping) return await broker?.stop();
     console.log("Starting three nodes…\n");
@@ -59,17 +59,15 @@ async function start(): Promise<void> {
   }
   started = true;
   console.log(
-    `\nThe chat is up, on three nodes that are connected with ${
-      broker?.program ?? "each other"
-    }:\n`,
+    `\nThe chat is up, on three nodes that are connected to ${broker?.program ?? "each other"}:\n`,
   );
   for (const { plan, pid } of nodes) {
     console.log(`  ${shortName(plan.name)}  ${paint(4, plan.url)}  (process ${pid})`);
   }
   console.log(`
-Open two of them side by side, choose a name in each, and talk. Then end one of the processes.
-After \`kill\` it moves its pages to the other nodes first, so they miss nothing. After \`kill -9\`
-its pages come back through the others by themselves.
+Open two of these pages side by side, choose a name in each, and talk. Then stop one of the nodes.
+On \`kill\`, it first moves its pages to the other nodes, so they miss nothing. After \`kill -9\`,
+its pages reconnect to the other nodes.
 Ctrl-C stops everything.
 `);
 }
@@ -89,7 +87,7 @@ function parseFlags(): { restart: boolean; brokerName: BrokerName | undefined } 
 function readArgs(): { restart?: boolean; backplane?: string } {
   try {
     const options = { restart: { type: "boolean" }, backplane: { type: "string" } } as const;
-    // `deno task demo -- --restart` hands on its `--` as well.
+    // `deno task demo -- --restart` passes the `--` on as well.
     return parseArgs({ args: Deno.args.filter((arg) => arg !== "--"), options }).values;
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error));
@@ -117,20 +115,20 @@ function onEnd(index: number, how: string): void {
   const rest = Array.from(running.keys(), shortName).join(" and ");
   console.log(`\n${shortName(name)} has ended (${how}).`);
   if (restart) {
-    console.log(`It is started again in ${RESTART_DELAY_MS / 1000} seconds.\n`);
+    console.log(`It will start again in ${RESTART_DELAY_MS / 1000} seconds.\n`);
     setTimeout(() => stopping || startNode(index), RESTART_DELAY_MS);
   } else if (running.size > 0) {
     console.log(
       `The chat goes on with ${rest}. Ctrl-C stops ${running.size > 1 ? "them" : "it"}.\n`,
     );
   } else {
-    console.log("That was the last one.");
+    console.log("That was the last node.");
     exitCode = 1;
     stop();
   }
 }
 
-/** Stops every node, with force where asking does not help. May be called again. */
+/** Asks every node to stop, and kills those that do not. Calling this again does nothing. */
 async function stop(): Promise<void> {
   if (stopping) return;
   stopping = true;

@@ -1,43 +1,42 @@
 /**
- * What a browser and its node say to each other: JSON, one object per WebSocket message.
+ * The messages between a browser and its node: JSON, one object per WebSocket message.
  *
- * Everything that a browser sends is checked here, down to the last field, before anything is done
- * with it.
+ * This file checks every field of a browser's message before the node acts on it.
  */
 
 import type { NodeState } from "./cluster_view.ts";
 
-/** Limits, in UTF-16 units: what `maxlength` counts in the page. */
+/** Limits in UTF-16 units, which `maxlength` in the page also counts. */
 export const MAX_NAME = 40;
 export const MAX_ROOM = 60;
 export const MAX_TEXT = 2000;
 
 /**
- * Longest frame that a browser may send, in bytes. It is more than any proper frame has: JSON may
- * write each unit of a text as six characters.
+ * Longest frame that a browser may send, in bytes. No valid frame is longer, even though JSON may write
+ * each unit of a text as six characters.
  */
 export const MAX_FRAME_BYTES = 16 * 1024;
 
 /** From the browser. */
 export type ClientFrame =
-  /** Who I am. Said once, before anything else. */
+  /** Who I am. A browser sends this once, before anything else. */
   | { readonly type: "hello"; readonly name: string }
   /** `back` if I was here before and only my connection broke. */
   | { readonly type: "join"; readonly room: string; readonly back: boolean }
   | { readonly type: "leave"; readonly room: string }
-  /** `id` is the browser's own, so that it can tell what has got through. */
+  /** The browser chooses `id`, so that it recognises the message when it comes back. */
   | { readonly type: "say"; readonly room: string; readonly text: string; readonly id: string }
   /** Are you still there? */
   | { readonly type: "ping" };
 
-/** To the browser. `said` and `note` travel through the cluster as they are. */
+/** To the browser. `said` and `note` also travel between nodes, unchanged. */
 export type ServerFrame =
   | {
     readonly type: "cluster";
-    /** The node that this browser is connected through. */
+    /** The node that this browser is connected to. */
     readonly node: string;
     readonly nodes: readonly NodeState[];
-    /** Where else the page can connect, if this node goes away. */
+    /** Where the page can connect if this node goes away. */
     readonly pages: readonly string[];
   }
   | {
@@ -63,14 +62,14 @@ export type ServerFrame =
     readonly type: "error";
     readonly code: "bad-frame" | "not-allowed" | "slow-down" | "partly-lost";
     readonly message: string;
-    /** Of the message that it is about, if it is about one. */
+    /** The id of the message that the error is about, if there is one. */
     readonly id?: string;
   }
-  /** This node is being stopped: connect to another before this connection is closed. */
+  /** This node is stopping: connect to another before this connection closes. */
   | { readonly type: "stopping" }
   | { readonly type: "pong" };
 
-/** A browser sent something that it should not have. `message` is fit to be sent back. */
+/** A browser sent an invalid message. The error's `message` may be sent back to it. */
 export class BadFrameError extends Error {
   override readonly name = "BadFrameError";
 }
@@ -122,7 +121,7 @@ function readText(field: string, value: unknown, maxLength: number): string {
       `${field} must have at most ${maxLength} characters, got ${value.length}`,
     );
   }
-  // JSON can spell half a surrogate pair, and UTF-8 cannot: others would hear something else.
+  // JSON can contain half a surrogate pair, but UTF-8 cannot: others would get a different text.
   if (!value.isWellFormed()) throw new BadFrameError(`${field} must be well-formed Unicode`);
   return value;
 }

@@ -1,11 +1,11 @@
-/** How names are shown. */
+/** Shows names. */
 
-/** The part of a node's name that tells it from the others: chat-1 of chat-1@10.0.0.5:9000. */
+/** The first part of a node's name: chat-1 of chat-1@10.0.0.5:9000. */
 export function shortName(node) {
   return node.split("@")[0];
 }
 
-/** One or two letters that stand for somebody. */
+/** Initials: one or two letters. */
 export function initials(name) {
   const words = name.trim().split(/\s+/);
   const chosen = words.length > 1 ? [words[0], words.at(-1)] : [words[0]];
@@ -13,14 +13,14 @@ export function initials(name) {
     .toUpperCase();
 }
 
-/** A colour for somebody, as an angle: the same in every browser, since it comes from the name. */
+/** A person's hue in degrees. It is computed from the name, so it is the same in every browser. */
 export function hue(name) {
   let hash = 0x811c9dc5; // FNV-1a
   for (const unit of name) hash = Math.imul(hash ^ unit.codePointAt(0), 0x01000193) >>> 0;
   return hash % 360;
 }
 
-/** An avatar: initials on that colour. */
+/** An avatar: initials on a background of that hue. */
 export function paintAvatar(avatar, name) {
   avatar.textContent = initials(name);
   avatar.style.setProperty("--hue", hue(name));

@@ -1,16 +1,16 @@
-/** A node of the chat as a process of its own, for those who start several: demo, test, picture. */
+/** Runs a node of the chat as a process, for the demo, the tests and the screenshot. */
 
 import type { ClusterPlan, NodePlan } from "./cluster_plan.ts";
 
 const FOLDER = new URL(".", import.meta.url);
 
-/** How long a node may take to stop by itself before it is killed. */
+/** How long a node may take to stop before it is killed. */
 const STOP_GRACE_MS = 4_000;
 
 /** A running node. */
 export class NodeProcess implements AsyncDisposable {
   readonly plan: NodePlan;
-  /** The process is over and its output read. */
+  /** Resolves when the process has ended and its output has been read. */
   readonly ended: Promise<Deno.CommandStatus>;
   readonly #child: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter;
@@ -34,7 +34,7 @@ export class NodeProcess implements AsyncDisposable {
         "run",
         "--no-prompt",
         "--allow-net=127.0.0.1",
-        // `ioredis` looks through all of the environment.
+        // `ioredis` reads the whole environment.
         backplane?.startsWith("redis:") ? "--allow-env" : "--allow-env=ROOMCAST_COOKIE",
         `--allow-read=${toPath(FOLDER)}`,
         new URL("server.ts", FOLDER).href,
@@ -43,7 +43,7 @@ export class NodeProcess implements AsyncDisposable {
         ...others.map(({ name }) => `--seed=${name}`),
         ...backplane === undefined ? [] : [`--backplane=${backplane}`],
         ...nodes.map(({ url }) => `--page=${url}`),
-        // Even if we are killed, the system closes our end of its stdin, and it stops.
+        // Even if this process is killed, the system closes the node's stdin, and the node stops.
         "--stop-with-stdin",
       ],
       env: { ROOMCAST_COOKIE: cookie },
@@ -61,9 +61,9 @@ export class NodeProcess implements AsyncDisposable {
   }
 
   /**
-   * Resolves when the node serves its page and is connected with `count` others. A broker is one.
+   * Resolves when the node serves its page and is connected to `count` others. A broker counts as one.
    *
-   * @throws {Error} rejects if it ends before.
+   * @throws {Error} if the node ends first.
    */
   async ready(count: number): Promise<void> {
     while (!this.#listening || this.#peers.size !== count) {
@@ -132,7 +132,7 @@ function toPath(url: URL): string {
   return Deno.build.os === "windows" ? path.slice(1) : path;
 }
 
-/** The lines of a stream of text, the last one also if it does not end. */
+/** The lines of a stream of text, including a last line without a line break. */
 export async function* lines(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): AsyncGenerator<string, void, void> {

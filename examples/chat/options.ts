@@ -1,8 +1,8 @@
-/** What a node of the chat is told when it is started: its flags, and the cookie from outside. */
+/** The options of a chat node: its flags, and the cookie from the environment. */
 
 import { parseArgs } from "node:util";
 
-/** How a node is started. */
+/** The options of a chat node. */
 export interface Options {
   /** The node's name in the mesh, with the address that other nodes dial. */
   readonly name: string;
@@ -10,17 +10,17 @@ export interface Options {
   readonly cookie: string;
   /** Where the page and its WebSocket are served. */
   readonly http: { readonly hostname: string; readonly port: number };
-  /** Other nodes to begin with; the mesh learns of the rest from them. */
+  /** Nodes to dial first. The mesh learns of the others from them. */
   readonly seeds: readonly string[];
-  /** A broker to talk through, instead of a mesh: `nats://host:port` or `redis://host:port`. */
+  /** The broker to use instead of the mesh: `nats://host:port` or `redis://host:port`. */
   readonly broker: URL | undefined;
-  /** Where the pages of all nodes are: the choice of a browser whose own node is gone. */
+  /** The URLs of all nodes' pages. A browser chooses one of them when its own node is gone. */
   readonly pages: readonly string[];
   /** Stop when stdin ends, so that no node outlives the launcher that started it. */
   readonly stopWithStdin: boolean;
 }
 
-/** The node was started in a way that makes no sense; `message` says what would. */
+/** The options are wrong. The error's `message` says which ones are valid. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
@@ -40,8 +40,8 @@ export function parseOptions(args: readonly string[], cookie: string | undefined
   const flags = parseFlags(args);
   if (!cookie) {
     throw new UsageError(
-      "ROOMCAST_COOKIE is not set. It is the secret by which nodes know each other: " +
-        "any 16 characters or more, the same for all of them.",
+      "ROOMCAST_COOKIE is not set. It is the secret that all nodes share: " +
+        "at least 16 characters, the same on every node.",
     );
   }
   if (flags.name === undefined) throw new UsageError(`--name is missing.\n\n${USAGE}`);
@@ -76,10 +76,10 @@ function parseFlags(args: readonly string[]) {
   }
 }
 
-/** `8001` for this machine alone, or `0.0.0.0:8001` to be reached from others. */
+/** Parses `8001`, for this machine only, or `0.0.0.0:8001`, for other machines too. */
 function parseHttp(text: string): { hostname: string; port: number } {
   const url = URL.parse(`http://${/^\d+$/.test(text) ? `127.0.0.1:${text}` : text}`);
-  // A URL forgets its scheme's own port.
+  // A URL drops the default port of its scheme.
   const port = Number(url?.port || (text.endsWith(":80") || text === "80" ? 80 : NaN));
   if (url === null || url.pathname !== "/" || Number.isNaN(port)) {
     throw new UsageError(`--http must be a port or host:port, got "${text}"`);

@@ -1,13 +1,13 @@
 /**
- * What has been typed and has not come back yet. One message is on its way at a time, so that they
- * arrive in order; one that a broken connection swallowed is sent again by the next. Should it have
- * got through after all, the others know it by its id and show it once.
+ * Messages that the user has typed and that have not come back yet. The outbox sends one message at a
+ * time, so that they arrive in order. If a connection breaks, it sends the message again over the next
+ * one. If the message had arrived after all, the other pages recognise its id and show it only once.
  */
 
-/** What one says comes back within milliseconds, unless something is wrong. */
+/** A message comes back within milliseconds, unless something is wrong. */
 const ECHO_TIMEOUT_MS = 5_000;
 
-/** How long to wait when the server finds us too fast. */
+/** How long to wait when the server says that we send too fast. */
 const SLOW_DOWN_MS = 1_000;
 
 export class Outbox {
@@ -19,8 +19,8 @@ export class Outbox {
 
   /**
    * @param {object} options
-   * @param {(message: object) => void} options.send puts a message on its way
-   * @param {() => void} options.stuck is called when one does not come back
+   * @param {(message: object) => void} options.send sends a message
+   * @param {() => void} options.stuck is called when a message does not come back
    */
   constructor({ send, stuck }) {
     this.#send = send;
@@ -33,37 +33,37 @@ export class Outbox {
     if (this.#waiting.length === 1) this.#next();
   }
 
-  /** There is a connection: what waits is sent. */
+  /** The connection is up: sends the waiting messages. */
   open() {
     this.#open = true;
     this.#next();
   }
 
-  /** There is none: what was on its way may be lost, and stays. */
+  /** The connection is down: keeps the message in flight, which may be lost. */
   close() {
     this.#open = false;
     clearTimeout(this.#timer);
   }
 
-  /** A message is done with: it has come back, or been refused. */
+  /** Removes a message that has come back or been refused. */
   settle(id) {
     if (this.#waiting[0]?.id !== id) return;
     this.#waiting.shift();
     this.#next();
   }
 
-  /** What is on its way, or will be next. */
+  /** The message that is in flight, or will be next. */
   get first() {
     return this.#waiting[0];
   }
 
-  /** The server finds us too fast. */
+  /** The server says that we send too fast. */
   slowDown() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#next(), SLOW_DOWN_MS);
   }
 
-  /** What was meant for a room that one has left is not sent any more. */
+  /** Removes the messages for a room that the user has left. */
   forget(room) {
     const first = this.#waiting[0];
     this.#waiting = this.#waiting.filter((message) => message.room !== room);

@@ -1,6 +1,6 @@
 /**
- * The page: what is seen and typed. The connection, and its coming back, is in connection.js; what
- * is typed and not said yet in outbox.js; what has been said in room_log.js.
+ * The page: what the user sees and types. connection.js connects and reconnects, outbox.js keeps
+ * messages that are not sent yet, and room_log.js shows the messages of a room.
  */
 
 import { Connection } from "./connection.js";
@@ -8,19 +8,19 @@ import { paintAvatar, shortName } from "./names.js";
 import { Outbox } from "./outbox.js";
 import { RoomLog } from "./room_log.js";
 
-/** Rooms that one can be in at once: the server's limit. */
+/** How many rooms a user can be in at once: the server's limit. */
 const MAX_ROOMS = 20;
 
-const LOST = "Reconnecting… What you write is kept and sent as soon as possible.";
+const LOST = "Reconnecting… Your messages are kept and sent as soon as possible.";
 
 const byId = (id) => document.getElementById(id);
 
-/** By room: its log, its button, and how much of it has not been seen. */
+/** By room: its log, its button, and its number of unread messages. */
 const rooms = new Map();
 let me = "";
 let current = "";
 
-/** The node that we are, or last were, connected through, and the state of each. */
+/** The node that this page is, or last was, connected to, and the state of every node. */
 let node = "";
 let states = new Map();
 let connected = false;
@@ -79,7 +79,7 @@ function showCluster(frame) {
   if (returned) {
     for (const { log } of rooms.values()) {
       log.addNote(
-        `You are back, through ${shortName(node)}. What was said in between is not here.`,
+        `You are back, through ${shortName(node)}. Messages sent in between are not shown.`,
       );
     }
     followLog();
@@ -94,14 +94,14 @@ function announceChanges(nodes) {
   announce(changed.map(({ name, state }) => `${shortName(name)} is ${state}`).join(", "));
 }
 
-/** For those who do not see the page. */
+/** Tells users of a screen reader. */
 function announce(news) {
   if (news !== "") byId("announcer").textContent = news;
 }
 
 function handleError({ code, message, id }) {
   if (code === "slow-down") return outbox.slowDown();
-  // A bad frame cannot even be read: it can only be what we sent last.
+  // The server could not read the frame, so it cannot name its id: it is the one sent last.
   const refused = id ?? (code === "bad-frame" ? outbox.first?.id : undefined);
   for (const { log } of rooms.values()) {
     if (code === "partly-lost") log.addTrouble(refused, `Not everywhere: ${message}`);
@@ -115,7 +115,7 @@ function describe({ event, name, node }) {
   return `${name} ${event === "returned" ? "is back" : "joined"}, through ${shortName(node)}`;
 }
 
-// What is seen
+// What the user sees
 
 function showConnection() {
   const status = connected
@@ -160,7 +160,7 @@ function showUnread() {
   document.title = total > 0 ? `(${total}) roomcast chat` : "roomcast chat";
 }
 
-/** Whether the end of the log is in sight; who has scrolled up to read is left in peace. */
+/** Whether the end of the log is in view. If the user has scrolled up to read, do not scroll. */
 let atEnd = true;
 
 function followLog() {
@@ -177,7 +177,7 @@ function enterRoom(name) {
     rooms.set(name, room);
     byId("rooms").append(room.item);
     byId("logs").append(room.log.element);
-    room.log.addNote("Nothing is stored here: you see what is said from now on.");
+    room.log.addNote("Nothing is stored here: you see messages from now on.");
     if (connected) join(room);
   }
   showRoom(name);
@@ -230,7 +230,7 @@ function leaveRoom(name) {
   byId("text").focus();
 }
 
-// Coming in. A reload should not make one a stranger; another tab is somebody else.
+// Coming in. A reload keeps the name and the rooms. Another tab is another person.
 
 function comeIn(name, roomNames) {
   me = name;

@@ -1,30 +1,30 @@
-/** What has been said in one room, as a list. All text is shown by `textContent`: it stays text. */
+/** The messages of one room, as a list. It sets all text by `textContent`, so none becomes HTML. */
 
 import { hue, paintAvatar, shortName } from "./names.js";
 
-/** Messages kept in the page. */
+/** How many messages the page keeps. */
 const MAX_SHOWN = 500;
 
-/** Messages of one author in a row are shown as one, if they came this close. */
+/** Consecutive messages of one author are joined if they are at most this far apart. */
 const GROUP_MS = 3 * 60_000;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
 export class RoomLog {
-  /** The log, to be put into the page. A list must not have the role `log`. */
+  /** The log, which goes into the page. A list must not have the role `log`. */
   element = document.createElement("div");
-  /** By id, what has been said, and what has been typed and not come back yet. */
+  /** By id: messages that were sent, and messages that have not come back yet. */
   #said = new Map();
   #pending = new Map();
 
   constructor(room) {
     this.element.className = "log";
-    this.element.tabIndex = 0; // to be scrolled by keyboard
+    this.element.tabIndex = 0; // lets the keyboard scroll it
     this.element.setAttribute("role", "log");
     this.element.setAttribute("aria-label", `Messages in ${room}`);
   }
 
-  /** Shows what one has typed oneself, before it is known to have got through. */
+  /** Shows a message of this user before it has come back. */
   addPending({ id, text }, name) {
     const item = makeMessage(name, text);
     item.classList.add("mine", "pending");
@@ -33,7 +33,7 @@ export class RoomLog {
     group(item);
   }
 
-  /** Shows what somebody has said. False if it is here already. */
+  /** Shows a message. False if it is here already. */
   addSaid({ id, name, text, node, at }) {
     if (this.#said.has(id)) return false;
     const pending = this.#pending.get(id);
@@ -55,7 +55,7 @@ export class RoomLog {
     return true;
   }
 
-  /** Something that nobody has said. */
+  /** Shows a line that is not a message of a user. */
   addNote(text, at = Date.now()) {
     const item = document.createElement("div");
     item.className = "note";
@@ -65,14 +65,14 @@ export class RoomLog {
     group(item.nextElementSibling);
   }
 
-  /** A message of one's own did not get through. */
+  /** Marks a message of this user as not sent. */
   refuse(id, why) {
     this.addTrouble(id, why);
     this.#pending.get(id)?.classList.replace("pending", "refused");
     this.#pending.delete(id);
   }
 
-  /** A message of one's own did not get through, or not everywhere. */
+  /** Says below a message of this user that it did not reach everybody. */
   addTrouble(id, why) {
     const item = this.#pending.get(id) ?? this.#said.get(id);
     if (item === undefined) return;
@@ -81,7 +81,7 @@ export class RoomLog {
     trouble.hidden = false;
   }
 
-  /** What waits to be sent stays last. */
+  /** Keeps the waiting messages at the end. */
   #insert(item) {
     const [firstPending = null] = this.#pending.values();
     this.element.insertBefore(item, firstPending);
@@ -101,7 +101,7 @@ function makeMessage(name, text) {
   return item;
 }
 
-/** Joins a message to the one before, if it goes on from there. */
+/** Joins a message to the previous one, if the same author wrote both in quick succession. */
 function group(item) {
   if (!item?.classList.contains("message")) return;
   const { name, node, at } = item.dataset;

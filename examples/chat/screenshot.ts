@@ -69,7 +69,7 @@ async function enterRoom(page: Page, room: string): Promise<void> {
   await page.getByLabel("Join another room").press("Enter");
 }
 
-/** Says something, and waits until it is on all pages. */
+/** Sends a message, and waits until all pages show it. */
 async function say(page: Page, text: string, pages: readonly Page[]): Promise<void> {
   await page.getByRole("textbox", { name: "Message" }).fill(text);
   await page.getByRole("textbox", { name: "Message" }).press("Enter");
@@ -78,7 +78,7 @@ async function say(page: Page, text: string, pages: readonly Page[]): Promise<vo
   );
 }
 
-/** Puts the two side by side, on nothing. */
+/** Puts the two pictures side by side, on a transparent background. */
 async function compose(
   browser: Browser,
   desktop: Uint8Array,

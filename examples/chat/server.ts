@@ -1,8 +1,8 @@
 /**
- * One node of a chat that runs on as many as you like. A browser connects to any of them, and talks
- * with everybody in its rooms, whichever node they are connected to.
+ * One node of a chat that runs on any number of nodes. A browser connects to any of them, and its user
+ * talks to everybody in a room, whichever node they are connected to.
  *
- * `deno task demo` starts three of these on one machine. By hand, a first and a second one:
+ * `deno task demo` starts three nodes on one machine. To start two of them by hand:
  *
  * ```sh
  * export ROOMCAST_COOKIE=$(openssl rand -hex 16)
@@ -12,9 +12,8 @@
  *   examples/chat/server.ts --name chat-2@127.0.0.1:9002 --http 8002 --seed 127.0.0.1:9001
  * ```
  *
- * With `--backplane nats://127.0.0.1:4222`, or `redis://…`, nodes talk through that instead of
- * finding each other. The part that makes it a cluster is the first lines of `main` and
- * `backplane.ts`; `chat.ts` is the chat.
+ * With `--backplane nats://127.0.0.1:4222`, or `redis://…`, the nodes talk through that broker instead
+ * of a mesh. The first lines of `main` and `backplane.ts` make it a cluster. `chat.ts` is the chat.
  *
  * @module
  */
@@ -30,14 +29,14 @@ import { MAX_FRAME_BYTES, type ServerFrame } from "./frames.ts";
 import { type Options, parseOptions } from "./options.ts";
 import { loadStaticFiles } from "./static_files.ts";
 
-/** WebSockets that one node serves, in all and from one address. */
+/** How many WebSockets one node serves, in total and for one address. */
 const MAX_SOCKETS = 2000;
 const MAX_SOCKETS_PER_ADDRESS = 100;
 
-/** How long the pages have to move to other nodes when this one stops. */
+/** How long the pages may take to move to other nodes when this one stops. */
 const MOVE_MS = 1_500;
 
-/** Time over which the sockets are closed that are left after that. */
+/** Over what time the node then closes the remaining sockets. */
 const DRAIN_MS = 500;
 
 /** How long stopping may take, for instance when a browser does not close its socket. */
@@ -48,7 +47,7 @@ const STOPPING: ServerFrame = { type: "stopping" };
 async function main(options: Options): Promise<void> {
   const { name, pages } = options;
 
-  // Without a backplane: the browsers on this node, which all hear of the cluster.
+  // All browsers on this node, which all get news of the cluster. It needs no backplane.
   const audience = new Rooms<ServerWebSocket>();
   const cluster = new ClusterView(name);
   let peers: () => string[] = () => [];
@@ -113,7 +112,7 @@ async function main(options: Options): Promise<void> {
   });
 }
 
-/** A page of ours, or no page at all: other sites must not speak through their visitors. */
+/** Accepts our own pages, and clients that are no pages. Other sites must not use their visitors. */
 function mayConnect(
   text: string | null,
   { headers }: IncomingMessage,
@@ -122,7 +121,7 @@ function mayConnect(
   if (text === null) return true; // not a browser
   const origin = URL.parse(text);
   if (origin === null) return false;
-  // Somebody who tries this at home may well type the other name of their machine.
+  // People often type localhost instead of 127.0.0.1.
   const page = origin.origin.replace("//localhost:", "//127.0.0.1:");
   return origin.host === headers.host || pages.includes(page);
 }
@@ -138,7 +137,7 @@ function onStopRequest(options: Options, stop: (why: string) => void): void {
 try {
   await main(parseOptions(Deno.args, Deno.env.get("ROOMCAST_COOKIE")));
 } catch (error) {
-  // Nearly always something about the flags, the cookie or a port that is taken.
+  // The cause is nearly always a flag, the cookie, or a port that is in use.
   console.error(error instanceof Error ? error.message : error);
   Deno.exit(1);
 }

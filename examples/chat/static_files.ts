@@ -1,4 +1,4 @@
-/** The files of the page, read once when the node starts, and the headers that keep it to itself. */
+/** The files of the page, read once when the node starts, with their security headers. */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 
@@ -18,7 +18,7 @@ const TYPES: Record<string, string> = {
   js: "text/javascript; charset=utf-8",
 };
 
-/** Reads the files. Returns what answers requests for them. */
+/** Reads the files. Returns a handler that answers requests for them. */
 export async function loadStaticFiles(
   pages: readonly string[],
 ): Promise<(request: IncomingMessage, response: ServerResponse) => void> {
@@ -51,7 +51,7 @@ const COMMON_HEADERS = {
   "cache-control": "no-cache",
 };
 
-/** Nothing from elsewhere, and WebSockets to the nodes of this chat alone. */
+/** Allows nothing from other sites, and WebSockets only to the nodes of this chat. */
 function contentSecurityPolicy(host: string, pages: readonly string[]): string {
   const origins = pages.map((page) => page.replace(/^http/, "ws"));
   // Older browsers do not count a WebSocket to the page's own host as 'self'.

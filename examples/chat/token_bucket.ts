@@ -1,6 +1,6 @@
 /**
- * A limit on how often something may happen: a bucket of tokens that fills at a steady rate. Each
- * time costs one, and what has gathered allows a burst.
+ * A limit on how often something may happen: a bucket of tokens that fills at a steady rate. Each time
+ * costs one token, and the tokens that have gathered allow a burst.
  */
 export class TokenBucket {
   readonly #capacity: number;

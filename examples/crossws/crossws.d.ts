@@ -1,5 +1,5 @@
 /**
- * The part of crossws's types that is used here. Its own types load those of Node.js, which
+ * The part of crossws's types that this example uses. Its own types load those of Node.js, which
  * conflict with Deno's.
  */
 

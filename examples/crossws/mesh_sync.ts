@@ -3,8 +3,8 @@ import type { SyncAdapter, SyncMessage } from "crossws/sync";
 import type { Rooms } from "../../mod.ts";
 
 /**
- * A sync driver of crossws over the mesh: `crossws({ hooks, sync: meshSync(rooms, "crossws") })`. What
- * one server publishes reaches the subscribers on all of them. Bytes are sent as bytes.
+ * A sync driver of crossws over the mesh: `crossws({ hooks, sync: meshSync(rooms, "crossws") })`. A
+ * message that one server publishes reaches the subscribers on all servers. Bytes stay bytes.
  *
  * All servers use the same room. Choose a name that no client can join.
  */
@@ -28,7 +28,7 @@ export function meshSync(rooms: Rooms, room: string): SyncAdapter {
 /** Servers send MessagePack, never text. */
 function read(message: string | Uint8Array): SyncMessage {
   if (typeof message === "string") {
-    throw new TypeError("expected bytes from another server, got a text");
+    throw new TypeError("expected bytes from another server, got text");
   }
   const [namespace, topic, data] = decode(message) as [string, string, string | Uint8Array];
   return { namespace, topic, data };

@@ -1,5 +1,5 @@
 /**
- * crossws on several servers: a chat, in which the path is the room.
+ * crossws on several servers: a chat that uses the path of the URL as the room.
  *
  * ```sh
  * export ROOMCAST_COOKIE=$(openssl rand -base64 32)
@@ -35,7 +35,7 @@ const websockets = crossws({
       const isRoom = /^\/\w{1,100}$/.test(URL.parse(request.url)?.pathname ?? "");
       return hasKey && isRoom ? undefined : new Response("WebSockets only\n", { status: 426 });
     },
-    // crossws keeps the subscribers of each path apart.
+    // crossws separates the subscribers of each path.
     open: (peer) => peer.subscribe("chat"),
     message(peer, message) {
       const { rawData } = message;

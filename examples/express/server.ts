@@ -1,5 +1,5 @@
 /**
- * Rooms beside an Express app, on one port.
+ * Rooms and an Express app on one port.
  *
  * ```sh
  * export ROOMCAST_COOKIE=$(openssl rand -base64 32)
@@ -37,7 +37,7 @@ app.get("/", (_request: IncomingMessage, response: ServerResponse) => {
 app.get("/ready", (_request: IncomingMessage, response: ServerResponse) => {
   response.writeHead(rooms.draining ? 503 : 200).end();
 });
-// Whoever sends a request can talk to a room as well. Here that is anybody: check it in yours.
+// A request can also send a message to a room. Here anybody can do that. In your app, check the user.
 app.post("/rooms/:room", ({ params, body }: ParsedRequest, response: ServerResponse) => {
   if (!/^\w{1,100}$/.test(params.room)) {
     response.writeHead(404).end();
@@ -48,7 +48,7 @@ app.post("/rooms/:room", ({ params, body }: ParsedRequest, response: ServerRespo
 });
 
 const server = createServer(app);
-// Upgrades are an event of their own, and never reach Express.
+// Node.js reports upgrades by a separate event, so they never reach Express.
 server.on("upgrade", (request, stream, head) => {
   const room = /^\/rooms\/(\w{1,100})$/.exec(request.url ?? "")?.[1];
   if (room === undefined) return refuseUpgrade(stream, 404, "There is nothing here.");

@@ -1,5 +1,5 @@
 /**
- * Rooms beside a Hono app, on one port.
+ * Rooms and a Hono app on one port.
  *
  * ```sh
  * export ROOMCAST_COOKIE=$(openssl rand -base64 32)
@@ -33,13 +33,13 @@ const rooms = new Rooms({ backplane: mesh });
 const app = new Hono();
 app.get("/", (context) => context.text("WebSockets are at /rooms/NAME.\n"));
 app.get("/ready", (context) => context.body(null, rooms.draining ? 503 : 200));
-// Whoever sends a request can talk to a room as well. Here that is anybody: check it in yours.
+// A request can also send a message to a room. Here anybody can do that. In your app, check the user.
 app.post("/rooms/:room{\\w{1,100}}", bodyLimit({ maxSize: MAX_MESSAGE_BYTES }), async (context) => {
   return context.json(rooms.broadcast(context.req.param("room"), await context.req.text()));
 });
 
 const server = createServer(getRequestListener(app.fetch));
-// Upgrades are an event of their own, and never reach Hono.
+// `node:http` reports upgrades by a separate event, so they never reach Hono.
 server.on("upgrade", (request, stream, head) => {
   const room = /^\/rooms\/(\w{1,100})$/.exec(request.url ?? "")?.[1];
   if (room === undefined) return refuseUpgrade(stream, 404, "There is nothing here.");

@@ -3,7 +3,7 @@
 import type { Mesh, RoomsTotals } from "../../mod.ts";
 import { encodeAnswer, isQuestion, type NodeReport, QUESTION_ROOM } from "./protocol.ts";
 
-/** What is told of a `Rooms`. */
+/** The part of `Rooms` that the answers report. */
 export interface InspectedRooms {
   /** See `Rooms`. */
   readonly draining: boolean;
@@ -16,10 +16,10 @@ export interface InspectedRooms {
 }
 
 /**
- * Answers inspectors, from now on, with how many rooms, sockets and waiting bytes this node has, and
- * with its totals. Only nodes and inspectors that know the cookie can ask.
+ * Starts to answer inspectors. An answer has the numbers of rooms, sockets and waiting bytes of this
+ * node, and its totals. Only nodes and inspectors that know the cookie can ask.
  *
- * @returns ends the answering when it is disposed.
+ * @returns an object that stops the answers when it is disposed.
  *
  * @example
  * ```ts
@@ -33,7 +33,7 @@ export interface InspectedRooms {
  * ```
  */
 export function answerInspections(mesh: Mesh, rooms: InspectedRooms): Disposable {
-  // With `interest: "room"`, the node would not get the question otherwise.
+  // Without this, a node with `interest: "room"` would not get the question.
   mesh.openRoom(QUESTION_ROOM);
   const subscription = mesh.subscribe((message) => {
     if (isQuestion(message)) mesh.publish(encodeAnswer(reportOf(mesh, rooms)));

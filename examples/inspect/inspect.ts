@@ -1,13 +1,13 @@
 /**
- * Shows a cluster: finds its nodes, asks them for their rooms, queues and totals, and leaves. It comes
- * as an observer, so no node takes it for a peer. It needs the cookie and the address of one node.
+ * Shows a cluster: finds its nodes, asks them for their rooms, queues and totals, and leaves. It is an
+ * observer, so no node treats it as a peer. It needs the cookie and the address of one node.
  *
  * ```sh
  * ROOMCAST_COOKIE=… deno task inspect 10.0.0.5:9000
  * ```
  *
- * Ends with 0 if every node that it was told of answers, with 1 if one does not, with 2 if it was
- * started wrongly.
+ * Its exit code is 0 if every node that it has learned of answers, 1 if one does not, and 2 if its
+ * arguments are wrong.
  *
  * @module
  */
@@ -17,13 +17,13 @@ import { type Options, parseOptions, UsageError } from "./options.ts";
 import { ANSWER_ROOM, decodeAnswer, type NodeReport, QUESTION } from "./protocol.ts";
 import { advice, formatPeers, formatReports } from "./report.ts";
 
-/** So that the round trip of a node is known soon after it is linked. */
+/** Short, so that a node's round trip is known soon after it is linked. */
 const HEARTBEAT_INTERVAL_MS = 250;
 
-/** How long nothing must have happened before all nodes count as found. */
+/** All nodes count as found when nothing has changed for this long. */
 const QUIET_MS = 1_000;
 
-/** How long nodes may take to answer. Those that have no `answerInspections` never do. */
+/** How long nodes may take to answer. Nodes without `answerInspections` never answer. */
 const ANSWER_MS = 1_000;
 
 try {
@@ -41,13 +41,13 @@ try {
   }
 }
 
-/** True if every node that was heard of could be linked, and answers. */
+/** True if a link to every known node could be made, and every node answers pings. */
 async function inspect(
   { target, cookie, plain, allowMeshLang, waitMs }: Options,
 ): Promise<boolean> {
   const id = crypto.randomUUID().slice(0, 8);
   await using mesh = await startMesh({
-    // Others need not be able to dial it: it dials them all.
+    // Other nodes need not reach this address: the inspector dials them all.
     name: `inspect-${id}@127.0.0.1:0`,
     observer: true,
     cookie,
@@ -73,14 +73,14 @@ async function inspect(
   console.log(formatPeers(mesh.peers));
   const reports = await ask(mesh);
   if (reports.size > 0) console.log(`\n${formatReports(mesh.peers, reports)}`);
-  else console.log("\nNo node tells of its rooms: see answerInspections in the README.");
+  else console.log("\nNo node reports its rooms: see answerInspections in the README.");
   const missing = [...refused].filter(([address]) => !isLinked(mesh, address));
-  if (missing.length > 0) console.log("\nNodes that others tell of and that cannot be linked:");
+  if (missing.length > 0) console.log("\nNodes that others know but that cannot be reached:");
   for (const [address, code] of missing) console.log(`  ${address}  ${code}  ${advice(code)}`);
   return missing.length === 0 && allAnswer(mesh);
 }
 
-/** Asks all nodes what they say of themselves. Gives the answers by incarnation. */
+/** Asks all nodes for their reports. Returns these by incarnation. */
 async function ask(mesh: Mesh): Promise<Map<string, NodeReport>> {
   const reports = new Map<string, NodeReport>();
   const complete = Promise.withResolvers<void>();

@@ -1,22 +1,22 @@
-/** What the inspector is told when it is started: its flags, and the cookie from outside. */
+/** The options of the inspector: its flags, and the cookie from the environment. */
 
 import { parseArgs } from "node:util";
 
 /** What to inspect, and how. */
 export interface Options {
-  /** A node to begin with: `host:port`, or a full name. */
+  /** The node to dial first: `host:port`, or a full name. */
   readonly target: string;
   /** The secret that all nodes of the cluster share. */
   readonly cookie: string;
-  /** The nodes do without TLS. */
+  /** The nodes use plain TCP, without TLS. */
   readonly plain: boolean;
-  /** Nodes of the Mesh runtime are spoken to as well. */
+  /** Whether to link to nodes of the Mesh runtime too. */
   readonly allowMeshLang: boolean;
-  /** How long to look for nodes, in milliseconds, at the most. */
+  /** How long to look for nodes at most, in milliseconds. */
   readonly waitMs: number;
 }
 
-/** It was started in a way that makes no sense; `message` says what would. */
+/** The options are wrong. The error's `message` says which ones are valid. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
@@ -27,10 +27,10 @@ const MAX_WAIT_SECONDS = 3600;
 const USAGE = `Usage:
   ROOMCAST_COOKIE=<secret> deno task inspect <host:port> [--plain] [--allow-mesh-lang] [--wait ${DEFAULT_WAIT_SECONDS}]
 
-  <host:port>        where one of the nodes listens for others; it tells of the rest
+  <host:port>        where one node listens for other nodes; it knows the rest
   --plain            the nodes run with tls: false
-  --allow-mesh-lang   speak to nodes of the Mesh language runtime, too
-  --wait             seconds to look for nodes, at the most`;
+  --allow-mesh-lang  link to nodes of the Mesh language runtime too
+  --wait             how many seconds to look for nodes at most`;
 
 /**
  * Reads the flags.
@@ -40,7 +40,7 @@ const USAGE = `Usage:
 export function parseOptions(args: readonly string[], cookie: string | undefined): Options {
   const { values, positionals } = parse(args);
   if (positionals.length !== 1) {
-    throw new UsageError(`one address is wanted, got ${positionals.length}\n\n${USAGE}`);
+    throw new UsageError(`expected one address, got ${positionals.length}\n\n${USAGE}`);
   }
   if (!cookie) throw new UsageError(`ROOMCAST_COOKIE is not set\n\n${USAGE}`);
   const wait = Number(values.wait ?? DEFAULT_WAIT_SECONDS);

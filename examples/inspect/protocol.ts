@@ -1,20 +1,21 @@
 /**
- * What the inspector asks, and what nodes answer: two rooms of the mesh. Their names begin with U+0000,
- * so no client of an application can speak or listen there; see `docs/wire.md`, Presence.
+ * The question of the inspector and the answers of nodes. They travel in two rooms of the mesh. The
+ * names of these rooms begin with U+0000, so no client of an application can send or listen there; see
+ * `docs/wire.md`, Presence.
  */
 
 import { decodeRoomBroadcast, encodeRoomBroadcast } from "../../mod.ts";
 
-/** Where a question is published. */
+/** The room of the question. */
 export const QUESTION_ROOM = "\0inspect";
 
-/** Where the answers are published. Only inspectors open it. */
+/** The room of the answers. Only inspectors open it. */
 export const ANSWER_ROOM = "\0inspect-answers";
 
-/** The whole question. */
+/** The question, as a message. */
 export const QUESTION: Uint8Array = encodeRoomBroadcast(QUESTION_ROOM, "");
 
-/** What a node says of itself. */
+/** The report of a node about itself. */
 export interface NodeReport {
   /** `Rooms.draining`. */
   readonly draining: boolean;
@@ -24,9 +25,9 @@ export interface NodeReport {
   readonly sockets: number;
   /** Links to other nodes. */
   readonly peers: number;
-  /** Bytes that wait for all of them together. */
+  /** Bytes that wait in the queues of all links together. */
   readonly queuedBytes: number;
-  /** Totals since the node started, of its mesh and of its `Rooms`. */
+  /** Totals of its mesh and its `Rooms` since the node started. */
   readonly totals: Readonly<Record<TotalName, number>>;
 }
 
@@ -37,7 +38,7 @@ export const TOTALS = [
 /** One of {@linkcode TOTALS}. */
 export type TotalName = (typeof TOTALS)[number];
 
-/** True if a message is the question. Every message of the node is looked at, so it must be cheap. */
+/** True if a message is the question. It runs for every message of the node, so it must be cheap. */
 export function isQuestion(message: Uint8Array): boolean {
   return message.length === QUESTION.length && QUESTION.every((byte, i) => message[i] === byte);
 }
@@ -47,7 +48,7 @@ export function encodeAnswer(report: NodeReport): Uint8Array {
   return encodeRoomBroadcast(ANSWER_ROOM, JSON.stringify(report));
 }
 
-/** The report in a message; undefined if it is no answer, or one of another version. */
+/** The report in a message. Undefined if it is not an answer, or is one of another version. */
 export function decodeAnswer(message: Uint8Array): NodeReport | undefined {
   try {
     const { room, message: text } = decodeRoomBroadcast(message);

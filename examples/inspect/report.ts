@@ -1,4 +1,4 @@
-/** What the inspector prints: tables of the nodes, and what may be wrong in words. */
+/** The inspector's output: tables of the nodes, and advice for each error. */
 
 import type { MeshErrorCode, PeerInfo } from "../../mod.ts";
 import { type NodeReport, TOTALS } from "./protocol.ts";
@@ -6,18 +6,19 @@ import { type NodeReport, TOTALS } from "./protocol.ts";
 const ADVICE: Partial<Record<MeshErrorCode, string>> = {
   "invalid-address": "Give the address as host:port, an IPv6 host in brackets.",
   "unreachable": "Is the node up, and is this the port for other nodes rather than for browsers?",
-  "timeout": "Something takes the connection and is silent: a firewall, or another service?",
-  "closed": "It takes the connection and hangs up: another service, or a node that is stopping?",
+  "timeout":
+    "Something accepts the connection but does not answer: a firewall, or another service?",
+  "closed": "Something accepts the connection and closes it: another service, or a stopping node?",
   "not-accepted": "Is ROOMCAST_COOKIE the one that the node was started with?",
   "wrong-cookie": "Is ROOMCAST_COOKIE the one that the node was started with?",
   "peer-speaks-plain": "The node runs with tls: false: try --plain.",
   "peer-speaks-tls": "The node speaks TLS: leave --plain out.",
   "mesh-lang-handshake": "It is a node of the Mesh language runtime: try --allow-mesh-lang.",
   "observer": "It is an inspector like this one.",
-  "malformed": "What answers there is no node of a mesh.",
+  "malformed": "The service at this address is not a node of a mesh.",
 };
 
-/** What to try next, if there is something. */
+/** What to try next, if there is any advice. */
 export function advice(code: MeshErrorCode): string {
   return ADVICE[code] ?? "";
 }
@@ -34,7 +35,7 @@ export function formatPeers(peers: readonly PeerInfo[]): string {
   return formatTable(["node", "incarnation", "link", "runtime", "round trip"], rows);
 }
 
-/** What nodes say of themselves, in the same order. `reports` has them by incarnation. */
+/** The reports of the nodes, in the same order. `reports` has them by incarnation. */
 export function formatReports(
   peers: readonly PeerInfo[],
   reports: ReadonlyMap<string, NodeReport>,

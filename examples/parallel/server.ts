@@ -12,9 +12,9 @@
  * `deno serve --parallel` runs this module once for each core (or `DENO_JOBS` times). Each worker is a
  * node of the mesh. `workerSeeds` lets the workers find each other, and `SEEDS` names other machines.
  *
- * WebSockets are at `PORT`, where the path is the room: `ws://127.0.0.1:8001/lobby`. The system decides
- * which worker gets a connection. The port of `deno serve` is for probes: it answers with the name of a
- * worker and those of its peers.
+ * `PORT` takes WebSockets, and the path is the room: `ws://127.0.0.1:8001/lobby`. The system decides
+ * which worker gets a connection. The port of `deno serve` is for probes: a worker answers with its own
+ * name and the names of its peers.
  *
  * @module
  */
@@ -39,7 +39,9 @@ const server = createServer((_request, response) => {
 });
 server.on("upgrade", (request, stream, head) => {
   const [room] = (request.url ?? "/").split("?", 1);
-  if (room.length > MAX_ROOM_LENGTH) return refuseUpgrade(stream, 414, "No room is called that.");
+  if (room.length > MAX_ROOM_LENGTH) {
+    return refuseUpgrade(stream, 414, "The name of the room is too long.");
+  }
   if (rooms.draining) return refuseUpgrade(stream, 503, "This server is restarting.");
   const socket = acceptWebSocket(request, stream, head, { maxMessageBytes: MAX_MESSAGE_BYTES });
   if (socket === undefined) return; // refused, and answered
@@ -47,13 +49,13 @@ server.on("upgrade", (request, stream, head) => {
   socket.send(`You are on ${mesh.name}.`);
   socket.onmessage = ({ data }) => rooms.broadcast(room, data, { except: socket });
 });
-// Without `reusePort` one worker would get the port, and the others fail.
+// Without `reusePort`, one worker would get the port and the others would fail.
 const port = Number(Deno.env.get("PORT") ?? 8001);
 server.listen({ port, reusePort: true }, () => {
-  console.log(`${mesh.name} takes WebSockets at port ${port}`);
+  console.log(`${mesh.name} takes WebSockets on port ${port}`);
 });
 
-// After a signal, `deno serve` ends as soon as nothing else keeps the workers running.
+// After a signal, `deno serve` ends when nothing else keeps the workers running.
 for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
 async function stop(): Promise<void> {
   server.close();

@@ -8,7 +8,7 @@
  * ```
  *
  * Clients connect with `transports: ["websocket"]`. Long polling also works, but only behind a balancer
- * that always sends a client to the same server. That is so with every adapter.
+ * that always sends a client to the same server. Every adapter has this limitation.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The part of Socket.IO's types that is used here. Its own types load those of Node.js, which
+ * The part of Socket.IO's types that this example uses. Its own types load those of Node.js, which
  * conflict with Deno's.
  */
 
@@ -29,6 +29,7 @@ export interface RemoteSocket {
   readonly rooms: ReadonlySet<string>;
   readonly data: Record<string, unknown>;
   emit(event: string, ...args: unknown[]): void;
+  timeout(ms: number): { emitWithAck(event: string, ...args: unknown[]): Promise<unknown> };
   join(rooms: Names): void | Promise<void>;
   leave(room: string): void | Promise<void>;
   disconnect(close?: boolean): void;

@@ -8,9 +8,9 @@
  * ```
  *
  * The path is the name of the document: `new WebsocketProvider("ws://127.0.0.1:8001", "notes", doc)`.
- * A server keeps a document in memory while one of its clients has it open. Nothing is stored: the last
- * client takes the document away. Anybody who can open a document can change all of it, so check who
- * they are before you accept the socket.
+ * A server keeps a document in memory while one of its clients has it open. It stores nothing: when the
+ * last client leaves, the document is gone. Anybody who can open a document can change all of it, so
+ * check the user before you accept the socket.
  *
  * @module
  */
@@ -35,7 +35,7 @@ logEvents(mesh);
 const rooms = new Rooms<ServerWebSocket>({ backplane: mesh, maxBufferedBytes: MAX_BUFFERED_BYTES });
 
 const documents = new Map<string, SharedDocument>();
-// After a link was lost, each side may have changes that the other has missed.
+// After a lost link, each side may have changes that the other has missed.
 const syncAll = () => documents.forEach((document) => document.askOtherServers());
 mesh.addEventListener("peerup", syncAll);
 rooms.addEventListener("missed", syncAll);
@@ -45,7 +45,7 @@ const server = createServer((_request, response) => {
 });
 server.on("upgrade", (request, stream, head) => {
   const name = /^\/([\w-]{1,100})(\?|$)/.exec(request.url ?? "")?.[1];
-  if (name === undefined) return refuseUpgrade(stream, 404, "No document is called that.");
+  if (name === undefined) return refuseUpgrade(stream, 404, "There is no document of that name.");
   if (rooms.draining) return refuseUpgrade(stream, 503, "This server is restarting.");
   const socket = acceptWebSocket(request, stream, head, {
     maxMessageBytes: MAX_MESSAGE_BYTES,
@@ -66,7 +66,7 @@ server.on("upgrade", (request, stream, head) => {
     if (document.leave(socket) === 0) documents.delete(name);
   };
 });
-// Clients are let in once the other servers can be asked for their documents.
+// The server lets clients in only when it can ask the other servers for their documents.
 await mesh.ready();
 server.listen(Number(Deno.env.get("PORT") ?? 8001));
 

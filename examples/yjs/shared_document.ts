@@ -13,22 +13,22 @@ const QUERY_AWARENESS = 3;
 /** How long clients wait for servers that do not answer, in milliseconds. */
 const ANSWER_LIMIT_MS = 1_000;
 
-/** A tab has one id. A client that sends very many is filling the memory. */
+/** A tab has one id. A client that sends very many ids would fill the memory. */
 const MAX_IDS_PER_SOCKET = 100;
 
-/** Where a change comes from, if not from a socket. */
+/** Where a change comes from. */
 type Origin = ServerWebSocket | "broadcast" | "answer";
 
 type AwarenessChange = Record<"added" | "updated" | "removed", number[]>;
 
 /**
- * A document on this server, and its awareness: what clients tell about themselves.
+ * A document on this server, and its awareness, which is what clients tell about themselves.
  *
  * Each document has a room. A change is broadcast once, as the bytes of `y-websocket`: it reaches the
  * clients of all servers, and on each server a listener that applies it to the server's copy.
  *
- * A server that opens a document asks the others for it. The question goes to a room in which only
- * servers listen, and the answers to a room of the server that asked.
+ * A server that opens a document asks the other servers for it. The question goes to a room in which
+ * only servers listen. The answers go to a room of the server that asked.
  */
 export class SharedDocument {
   readonly #name: string;
@@ -49,7 +49,7 @@ export class SharedDocument {
   constructor(name: string, rooms: Rooms<ServerWebSocket>) {
     this.#name = name;
     this.#rooms = rooms;
-    // A slash: no client can open a document of such a name.
+    // No client can open a document whose name contains a slash.
     this.#questions = `${name}/questions`;
     this.#answers = `${name}/answers/${crypto.randomUUID()}`;
     this.#awareness.setLocalState(null); // a server has no cursor
@@ -69,7 +69,7 @@ export class SharedDocument {
     if (this.#expectedAnswers === 0) this.#becomeReady();
   }
 
-  /** Asks the other servers for what is missing here. Returns how many were asked. */
+  /** Asks the other servers for changes that are missing here. Returns how many it asked. */
   askOtherServers(): number {
     const encoder = encoding.createEncoder();
     encoding.writeVarString(encoder, this.#answers);
@@ -78,7 +78,7 @@ export class SharedDocument {
     return this.#rooms.broadcast(this.#questions, question, { except: this.#hearing }).peers;
   }
 
-  /** A client opens the document. */
+  /** Adds a client that opens the document. */
   join(socket: ServerWebSocket): void {
     this.#clients.set(socket, new Set());
     this.#rooms.join(socket, this.#name);
@@ -91,7 +91,7 @@ export class SharedDocument {
     this.#apply(new Uint8Array(message), socket);
   }
 
-  /** A client has gone. Returns how many are left. After the last one, the document is closed. */
+  /** Removes a client that has gone. Returns how many are left. Closes the document after the last. */
   leave(socket: ServerWebSocket): number {
     const ids = this.#clients.get(socket) ?? [];
     this.#clients.delete(socket);
@@ -117,13 +117,13 @@ export class SharedDocument {
     } else if (type === SYNC && decoding.readVarUint(decoder) !== sync.messageYjsSyncStep1) {
       Y.applyUpdate(this.#doc, decoding.readVarUint8Array(decoder), origin);
     } else if (type === SYNC && typeof origin !== "string") {
-      // A client that gets an empty document too early may take it for a new one and fill it again.
+      // If a client got an empty document too early, it might take it for a new one and fill it again.
       if (this.#waiting !== undefined) this.#waiting.add(origin);
       else origin.send(this.#state(decoding.readVarUint8Array(decoder)));
     }
   }
 
-  /** A socket's change goes to everybody, another server's answer to the clients of this server. */
+  /** Passes a change on: from a socket to everybody, from a server's answer to this server's clients. */
   #spread(message: Uint8Array, origin: Origin): void {
     if (origin === "broadcast") return; // it has reached the clients of this server already
     if (origin === "answer") this.#clients.forEach((_ids, socket) => socket.send(message));
@@ -131,7 +131,7 @@ export class SharedDocument {
   }
 
   #changed({ added, updated, removed }: AwarenessChange, origin: unknown): void {
-    // Clients time out by themselves, on every server and in every client.
+    // Every server and every client notices timeouts on its own.
     if (origin === "timeout" || origin === "local") return;
     const from = origin as Origin;
     if (typeof from !== "string") {
@@ -142,7 +142,7 @@ export class SharedDocument {
     this.#spread(this.#presence([...added, ...updated, ...removed]), from);
   }
 
-  /** Asks the client for what it has changed while it was offline, and tells it who is here. */
+  /** Asks the client for its changes while it was offline, and tells it who is here. */
   #greet(socket: ServerWebSocket): void {
     socket.send(encode(SYNC, (encoder) => sync.writeSyncStep1(encoder, this.#doc)));
     socket.send(this.#presence());

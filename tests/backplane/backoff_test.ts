@@ -7,7 +7,7 @@ Deno.test("backoff doubles from 250 ms up to 30 s", () => {
   assertEquals(longest, [250, 500, 1_000, 2_000, 16_000, 30_000, 30_000, 30_000]);
 });
 
-Deno.test("backoff has full jitter: any delay from 0 up to the longest", () => {
+Deno.test("backoff has full jitter, so any delay from 0 up to the longest", () => {
   assertEquals([backoffMs(3, 0), backoffMs(3, 0.5)], [0, 1_000]);
   const fraction = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
   fc.assert(

@@ -51,7 +51,7 @@ Deno.test("checkMessage names what else is wrong with a message", () => {
   assertEquals(codeOf(Uint8Array.of(0xe5, 0, 0, 0xee, 0x03, 0)), "bad-close-code");
 });
 
-Deno.test("checkMessage does not look at texts: the nodes that deliver them do", () => {
+Deno.test("checkMessage does not check texts: the nodes that deliver them do", () => {
   const message = encodeRoomBroadcast("lobby", "hello");
   message[3] = 0xff;
   message.fill(0xff, message.length - 5);

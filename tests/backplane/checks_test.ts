@@ -4,6 +4,7 @@ import {
   checkFunction,
   checkMethods,
   checkObject,
+  checkString,
   describe,
   MAX_DELAY_MS,
   oneOf,
@@ -18,7 +19,7 @@ Deno.test("wholeNumber gives the number, or the fallback if there is none", () =
   assertEquals(wholeNumber("delayMs", MAX_DELAY_MS, 1, { max: MAX_DELAY_MS }), 2 ** 31 - 1);
 });
 
-Deno.test("wholeNumber refuses what is no number with a TypeError", () => {
+Deno.test("wholeNumber refuses a value that is not a number with a TypeError", () => {
   for (const [value, described] of [["1", "string"], [null, "null"], [1n, "bigint"]]) {
     assertThrows(
       () => wholeNumber("limit", value, 1),
@@ -43,12 +44,12 @@ Deno.test("wholeNumber refuses a number out of range with a RangeError that name
   );
 });
 
-Deno.test("oneOf gives the word, or the first if there is none", () => {
+Deno.test("oneOf gives the word, or the first choice if there is none", () => {
   assertEquals(oneOf("mode", "b", ["a", "b"]), "b");
   assertEquals(oneOf("mode", undefined, ["a", "b"]), "a");
 });
 
-Deno.test("oneOf refuses other words with a RangeError, other types with a TypeError", () => {
+Deno.test("oneOf refuses other words with a RangeError, and other types with a TypeError", () => {
   const check = (value: unknown) => () => oneOf("mode", value, ["a", "b"]);
   assertThrows(check("c"), RangeError, 'mode must be "a" or "b", got "c"');
   assertThrows(check(1), TypeError, 'mode must be "a" or "b", got number');
@@ -63,7 +64,7 @@ Deno.test("checkBoolean gives the boolean, or false if there is none", () => {
   }
 });
 
-Deno.test("checkFunction refuses what cannot be called", () => {
+Deno.test("checkFunction refuses a value that cannot be called", () => {
   checkFunction("callback", () => {});
   assertThrows(
     () => checkFunction("callback", {}),
@@ -98,7 +99,7 @@ Deno.test("checkMethods names the first method that is missing", () => {
   );
 });
 
-Deno.test("checkMethods accepts functions that have the methods", () => {
+Deno.test("checkMethods accepts a function that has the methods", () => {
   checkMethods("callable", Object.assign(() => {}, { on: () => {} }), "on");
 });
 
@@ -107,4 +108,10 @@ Deno.test("describe gives the type of a value in a word", () => {
   assertEquals(values.map(describe), [
     ...["null", "undefined", "number", "string", "Array", "Object", "Map", "object", "function"],
   ]);
+});
+
+Deno.test("checkString refuses a value that is not a string, and names it", () => {
+  checkString("channel", "");
+  assertThrows(() => checkString("channel", 1), TypeError, "channel must be a string, got number");
+  assertThrows(() => checkString("channel", null), TypeError, "got null");
 });

@@ -29,7 +29,7 @@ Deno.test("the system's timers call back once, and never after they were cancell
   }
 });
 
-Deno.test("the system's randomness has the size that was asked for, and differs", () => {
+Deno.test("the system's randomness has the requested size, and differs each time", () => {
   assertEquals([0, 1, 32].map((size) => systemRandom(size).length), [0, 1, 32]);
   assertNotEquals(systemRandom(16), systemRandom(16));
 });

@@ -7,7 +7,7 @@ import {
   RefusedEvent,
 } from "../../backplane/mod.ts";
 
-Deno.test("events have a type of their own and their facts as fields", () => {
+Deno.test("an event has a type of its own, and its facts as fields", () => {
   const peer = { name: "a@host:1" };
   const cause = new Error("no permission");
   const events = [

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { OpenRooms } from "../../backplane/open_rooms.ts";
 
-Deno.test("open rooms: the first that opens a room and the last that closes it are news", () => {
+Deno.test("open rooms: the first open and the last close of a room are reported", () => {
   const rooms = new OpenRooms();
   assertEquals([rooms.open("a"), rooms.open("a"), rooms.has("a")], [true, false, true]);
   assertEquals([rooms.close("a"), rooms.has("a")], [false, true]);
@@ -15,7 +15,7 @@ Deno.test("open rooms: closing a room that is not open does nothing", () => {
   assertEquals(rooms.open("a"), true);
 });
 
-Deno.test("open rooms: those are open that were opened more often than closed", () => {
+Deno.test("open rooms: a room is open if it was opened more often than closed", () => {
   const room = fc.constantFrom("", "a", "b", "__proto__");
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.boolean(), room)), (steps) => {

@@ -7,7 +7,7 @@ function watched(maxBytes: number) {
   return { seen, overflow: new Overflow(maxBytes, () => void seen.reports++) };
 }
 
-Deno.test("overflow: the first drop of an episode is reported, later in the same turn", async () => {
+Deno.test("overflow: the first drop of an episode is reported later in the same turn", async () => {
   const { seen, overflow } = watched(100);
   overflow.dropped();
   assertEquals(seen.reports, 0);
@@ -31,7 +31,7 @@ Deno.test("overflow: an episode ends when half of the queue has drained, not bef
   assertEquals(seen.reports, 2);
 });
 
-Deno.test("overflow: there is one report per episode, whatever comes between", async () => {
+Deno.test("overflow: each episode has one report, whatever comes between", async () => {
   const step = fc.oneof(fc.constant("drop" as const), fc.nat(100));
   await fc.assert(
     fc.asyncProperty(fc.array(step), async (steps) => {

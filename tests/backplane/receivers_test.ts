@@ -28,7 +28,7 @@ Deno.test("receivers: a message from another node goes to every subscription, in
   ]);
 });
 
-Deno.test("receivers: the publisher does not hear its own message, the others on its node do", () => {
+Deno.test("receivers: the publisher does not hear its own message, and the others on its node do", () => {
   const { receivers, heard, subscriptions } = listening("a", "b", "c");
   receivers.deliverLocally(MESSAGE, "here", subscriptions[1]);
   assertEquals(heard.splice(0), ["a from here", "c from here"]);
@@ -44,7 +44,7 @@ Deno.test("receivers: a disposed subscription hears nothing, and disposing it tw
   assertEquals(heard, ["b from x"]);
 });
 
-Deno.test("receivers: one function may subscribe twice, and hears a message twice", () => {
+Deno.test("receivers: a function that subscribes twice hears a message twice", () => {
   const receivers = new Receivers();
   let count = 0;
   const receive = () => void count++;
@@ -57,7 +57,7 @@ Deno.test("receivers: one function may subscribe twice, and hears a message twic
   assertEquals(count, 3);
 });
 
-Deno.test("receivers: one that throws does not keep the message from the others", () => {
+Deno.test("receivers: a receiver that throws does not keep the message from the others", () => {
   const { receivers, errors, heard } = listening("a");
   const bug = new Error("a bug");
   receivers.add(() => {
@@ -68,7 +68,7 @@ Deno.test("receivers: one that throws does not keep the message from the others"
   assertEquals([heard, errors], [["a from x", "last"], [bug]]);
 });
 
-Deno.test("receivers: a FrameError is thrown after all have heard, the first of several", () => {
+Deno.test("receivers: the first FrameError is thrown after all receivers have heard", () => {
   const { receivers, errors, heard } = listening();
   const [first, second] = [0, 1].map((at) => new FrameError("truncated", at, "short"));
   for (const error of [first, second]) {
@@ -81,7 +81,7 @@ Deno.test("receivers: a FrameError is thrown after all have heard, the first of 
   assertEquals([thrown === first, heard, errors], [true, ["last"], []]);
 });
 
-Deno.test("receivers: a publisher gets no error of another subscription", () => {
+Deno.test("receivers: a publisher gets no error from another subscription", () => {
   const { receivers, errors } = listening();
   const malformed = new FrameError("truncated", 0, "short");
   receivers.add(() => {
@@ -106,4 +106,9 @@ Deno.test("receivers: a receiver may subscribe others and end itself and others"
   assertEquals(heard.splice(0), ["once"]);
   receivers.deliver(MESSAGE);
   assertEquals(heard, ["new"]);
+});
+
+Deno.test("receivers: a value that is not a function cannot subscribe", () => {
+  const { receivers } = listening();
+  assertThrows(() => receivers.add(1 as never), TypeError, "receive must be a function");
 });

@@ -39,13 +39,13 @@ Deno.test("frames are counted when they are complete, wherever the stream is cut
   assertEquals(counter.push(stream.subarray(stream.length - 1)), 1);
 });
 
-Deno.test("only so many bytes of a buffer are looked at", () => {
+Deno.test("the counter reads only the given number of bytes of a buffer", () => {
   const frame = serverFrame(10);
   const buffer = joined(frame, frame, frame);
   assertEquals(new FrameCounter().push(buffer, frame.length * 2), 2);
 });
 
-Deno.test("pings, pongs and a close are no messages", () => {
+Deno.test("pings, pongs and a close do not count as messages", () => {
   const counter = new FrameCounter();
   const [ping, pong, close] = [0x9, 0xa, 0x8].map((opcode) => serverFrame(2, opcode));
   assertEquals(counter.push(joined(ping, serverFrame(3), pong, ping)), 1);
@@ -54,7 +54,7 @@ Deno.test("pings, pongs and a close are no messages", () => {
   assertEquals(counter.signals.closed, true);
 });
 
-Deno.test("with Socket.IO a message of one byte is a ping", () => {
+Deno.test("a Socket.IO message of one byte counts as a ping", () => {
   const stream = joined(serverFrame(1), serverFrame(2));
   const counter = new FrameCounter({ pingBytes: 1 });
   assertEquals(counter.push(stream), 1);
@@ -68,7 +68,7 @@ function linesFrame(...lines: string[]): Uint8Array {
   return Uint8Array.of(0x81, payload.length, ...payload);
 }
 
-Deno.test("with Centrifugo each line of a frame is a message, wherever the stream is cut", () => {
+Deno.test("each line of a Centrifugo frame counts as a message, wherever the stream is cut", () => {
   const stream = joined(
     linesFrame("one", "two", "{}", "three"),
     linesFrame("four"),

@@ -9,7 +9,7 @@ const CASES = [
   { clients: 100, nodes: 2, rooms: 10_000, perClient: 1_000 },
 ];
 
-Deno.test("every room has as many members as was said, on different nodes if they can be", () => {
+Deno.test("every room has the planned number of members, on different nodes where possible", () => {
   for (const { clients, nodes, ...plan } of CASES) {
     const members = new Map<string, number[]>();
     for (let client = 0; client < clients; client++) {
@@ -26,7 +26,7 @@ Deno.test("every room has as many members as was said, on different nodes if the
   }
 });
 
-Deno.test("nodes have as many clients each", () => {
+Deno.test("all nodes have the same number of clients", () => {
   for (const { clients, nodes, ...plan } of CASES) {
     const counts = new Array<number>(nodes).fill(0);
     for (let client = 0; client < clients; client++) counts[nodeOf(client, nodes, plan)]++;
@@ -38,7 +38,7 @@ Deno.test("rooms of different sizes are refused", () => {
   assertThrows(() => membersPerRoom(10, { rooms: 3, perClient: 1 }), RangeError);
 });
 
-Deno.test("what is broadcast to are rooms that exist, each once", () => {
+Deno.test("the plan broadcasts to existing rooms, each once", () => {
   for (const rooms of [1, 1_000, 100_000]) {
     const targets = targetsOf({ rooms, perClient: 1 });
     assertEquals(new Set(targets).size, targets.length);

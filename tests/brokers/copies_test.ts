@@ -22,7 +22,7 @@ function decode(bytes: Uint8Array): RoomMessage {
   return { rooms: [room], except: [], message };
 }
 
-Deno.test("copies: a message for one room stays as it is", () => {
+Deno.test("copies: a message for one room stays unchanged", () => {
   const messages = [
     encodeRoomBroadcast("a", "hello"),
     encodeRoomClose("a", 1000, ""),
@@ -35,7 +35,7 @@ Deno.test("copies: a message for one room stays as it is", () => {
   }
 });
 
-Deno.test("copies: each excepts the rooms of those before it", () => {
+Deno.test("copies: each copy excludes the rooms of the earlier ones", () => {
   const message = encodeRoomMessage({ rooms: ["a", "b", "c"], except: ["x"], message: "hello" });
   const copies = copiesByRoom(message, names);
   assertEquals(copies.map(({ room }) => room), ["a", "b", "c"]);
@@ -46,7 +46,7 @@ Deno.test("copies: each excepts the rooms of those before it", () => {
   ]);
 });
 
-Deno.test("copies: the first of a text without exceptions is a ROOM_BROADCAST", () => {
+Deno.test("copies: the first copy of a text without excluded rooms is a ROOM_BROADCAST", () => {
   const [first, second] = copiesByRoom(
     encodeRoomMessage({ rooms: ["a", "b"], except: [], message: "héllo" }),
     names,
@@ -60,7 +60,7 @@ Deno.test("copies: the first of a text without exceptions is a ROOM_BROADCAST", 
   assertEquals(decodeRoomMessage(bytes.message).message, Uint8Array.of(0xff));
 });
 
-Deno.test("copies: a room that is excepted or named twice has no copy of its own", () => {
+Deno.test("copies: a room that is excluded or named twice has no copy of its own", () => {
   const message = encodeRoomMessage({ rooms: ["a", "b", "a", "c"], except: ["b"], message: "" });
   assertEquals(copiesByRoom(message, names).map(({ room }) => room), ["a", "c"]);
   const nobody = encodeRoomMessage({ rooms: ["a", "b"], except: ["b", "a"], message: "" });
@@ -74,7 +74,7 @@ Deno.test("copies: a name that is not UTF-8 is an error", () => {
   assertEquals([error.code, error.offset], ["invalid-utf8", 6]);
 });
 
-Deno.test("copies: together they reach every member once, as the message itself would", () => {
+Deno.test("copies: the copies together reach every member once, as the message itself would", () => {
   const room = fc.constantFrom("", "a", "b", "c", "é", "部屋", "x".repeat(300));
   const content = fc.oneof(fc.string({ unit: "grapheme" }), fc.uint8Array());
   fc.assert(

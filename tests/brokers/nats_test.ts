@@ -147,7 +147,7 @@ Deno.test("nats: a single message always fits, and one flush confirms all messag
   assertEquals(connection.flushes.length, 0);
 });
 
-Deno.test("nats: while the server is away messages are dropped, and events count dropped and unconfirmed ones", async () => {
+Deno.test("nats: messages are dropped while the server is away, and events count dropped and unconfirmed ones", async () => {
   const { connection, backplane } = fakeNode();
   const downs = collect<BrokerEventMap["down"]>(backplane, "down");
   const ups = collect<BrokerEventMap["up"]>(backplane, "up");
@@ -193,14 +193,14 @@ Deno.test("nats: a connection that breaks again before it hears anything is not 
   assertEquals([ups.length, backplane.connected], [0, false]);
 });
 
-Deno.test("nats: the client is handed nothing once the connection is lost, even before it reports that", () => {
+Deno.test("nats: the client gets no message after the connection is lost, even before it reports that", () => {
   const { connection, backplane } = fakeNode();
   connection.info = undefined;
   assertEquals(backplane.publish(broadcast("hello")), { peers: 0, dropped: 1 });
   assertEquals([connection.published.length, backplane.stats.queuedBytes], [0, 0]);
 });
 
-Deno.test("nats: a forbidden publish counts for the backplane whose subject it is", async () => {
+Deno.test("nats: a forbidden publish counts for the backplane that owns the subject", async () => {
   const connection = new FakeNats();
   const nodes = ["c", "c2"].map((cluster) => natsBackplane({ connection, cluster }));
   const refused = nodes.map((node) => collect<BrokerEventMap["refused"]>(node, "refused"));
@@ -244,7 +244,7 @@ Deno.test("nats: ready rejects once the connection has been closed", async () =>
   await assertRejects(() => backplane.ready(), Error, "closed");
 });
 
-Deno.test("nats: ready waits for subscriptions that were deferred", async () => {
+Deno.test("nats: ready waits for deferred subscriptions", async () => {
   const { connection, backplane } = fakeNode({ interest: "room" });
   for (let i = 0; i < 10_001; i++) backplane.openRoom?.(`room ${i}`);
   await turn();
@@ -258,7 +258,7 @@ Deno.test("nats: ready waits for subscriptions that were deferred", async () => 
   await ready;
 });
 
-Deno.test("nats: a publish that the client refuses is a dropped message, not an exception", async () => {
+Deno.test("nats: a publish that the client refuses counts as dropped, and throws nothing", async () => {
   const { connection, backplane } = fakeNode();
   const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
   connection.failure = new Error("draining");
@@ -270,7 +270,7 @@ Deno.test("nats: a publish that the client refuses is a dropped message, not an 
   assertEquals(backplane.stats.queuedBytes, 0);
 });
 
-Deno.test("nats: a subscription that the server refuses is reported, and tried again with the next member", () => {
+Deno.test("nats: a subscription that the server refuses is reported, and retried with the next member", () => {
   const { connection, backplane, timers } = fakeNode({ interest: "room" });
   const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
   backplane.openRoom?.("secret");
@@ -296,7 +296,7 @@ function copiesIn(connection: FakeNats): [string, RoomMessage | RoomBroadcast][]
   });
 }
 
-Deno.test("nats: by room, a message for several rooms travels as one copy for each, and counts once", () => {
+Deno.test("nats: a message for several rooms travels as one copy for each topic, and counts once", () => {
   const { connection, backplane } = fakeNode({ interest: "room" });
   const message = encodeRoomMessage({ rooms: ["a", "b"], except: [], message: "hi" });
   assertEquals(backplane.publish(message), { peers: 1, dropped: 0 });
@@ -310,7 +310,7 @@ Deno.test("nats: by room, a message for several rooms travels as one copy for ea
   assertEquals(queuedBytes, bytesOut);
 });
 
-Deno.test("nats: by cluster, a message for several rooms travels as it is", () => {
+Deno.test("nats: a message for several rooms travels unchanged on the topic of the cluster", () => {
   const { connection, backplane } = fakeNode();
   const message = encodeRoomMessage({ rooms: ["a", "b"], except: ["c"], message: "hi" });
   backplane.publish(message);
@@ -332,7 +332,7 @@ Deno.test("nats: the copies of a message fit the queue together, or none is sent
   assertEquals(connection.published.length, 3);
 });
 
-Deno.test("nats: a message of which one copy is refused was sent and dropped", async () => {
+Deno.test("nats: a message with one refused copy counts as sent and dropped", async () => {
   const { connection, backplane } = fakeNode({ interest: "room" });
   const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
   const publish = connection.publish.bind(connection);
@@ -349,14 +349,14 @@ Deno.test("nats: a message of which one copy is refused was sent and dropped", a
   assertEquals([backplane.stats.dropped, backplane.stats.messagesOut], [1, 1]);
 });
 
-Deno.test("nats: a message whose rooms are all excepted reaches nobody, and is not dropped", () => {
+Deno.test("nats: a message whose rooms are all excluded reaches nobody, and is not dropped", () => {
   const { connection, backplane } = fakeNode({ interest: "room" });
   const nobody = encodeRoomMessage({ rooms: ["a", "b"], except: ["a", "b"], message: "hi" });
   assertEquals(backplane.publish(nobody), { peers: 0, dropped: 0 });
   assertEquals([connection.published.length, backplane.stats.dropped], [0, 0]);
 });
 
-Deno.test("nats: missed follows up after a time in which the node could not hear, not at the start", async () => {
+Deno.test("nats: missed follows up after an outage, but not at the start", async () => {
   const { connection, backplane } = fakeNode();
   const order: string[] = [];
   for (const type of ["up", "down", "missed"] as const) {
@@ -371,7 +371,7 @@ Deno.test("nats: missed follows up after a time in which the node could not hear
   assertEquals(order, ["up", "down", "up", "missed"]);
 });
 
-Deno.test("nats: it is subscribed to the rooms that are open in any of several Rooms", () => {
+Deno.test("nats: the backplane is subscribed to the rooms that are open in any of several Rooms", () => {
   const rooms = fc.constantFrom("", "lobby", "a b", "*", ">", "x.y", "部屋", "x".repeat(1_000));
   const step = fc.tuple(fc.nat(2), fc.nat(3), rooms, fc.boolean());
   fc.assert(
@@ -431,7 +431,7 @@ Deno.test("nats: rooms that come and go while the server does not read do not pi
   assert(connection.subjects.has("roomcast.c.room=2099"));
 });
 
-Deno.test("nats: shutdown waits for confirmation, but not for ever, and lets go of the connection", async () => {
+Deno.test("nats: shutdown waits for confirmation, but not for ever, and releases the connection", async () => {
   const { connection, backplane, timers } = fakeNode();
   backplane.publish(broadcast("last words"));
   await turn();
@@ -460,7 +460,7 @@ Deno.test("nats: shutdown waits for confirmation, but not for ever, and lets go 
   await assertRejects(() => stuck.backplane.ready(), Error, "shut down");
 });
 
-Deno.test("nats: the limit is that of the server less the envelope, also without a connection", () => {
+Deno.test("nats: the limit is the server's less the envelope, even without a connection", () => {
   const { connection, backplane } = fakeNode();
   assertEquals(backplane.maxMessageBytes, 1024 - 9);
   connection.info = undefined;
@@ -493,7 +493,7 @@ Deno.test("nats: invalid options are refused, and the error names the option and
 const ignore = isSkipped("nats");
 
 Deno.test({
-  name: "nats: with interest in the room, a node without members is sent nothing",
+  name: 'nats: a node with interest "room" and without members gets nothing',
   ignore,
   async fn() {
     await using broker = await Broker.start("nats");
@@ -603,7 +603,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "nats: what the server forbids is reported, and a room is heard once the server permits it",
+  name: "nats: a refusal by the server is reported, and a room is heard once the server permits it",
   ignore,
   async fn() {
     const config = await Deno.makeTempFile({ suffix: ".conf" });
@@ -644,7 +644,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "nats: nodes on two servers of a cluster hear each other, by room and by cluster",
+  name: "nats: nodes on two servers of a cluster hear each other, with either interest",
   ignore,
   async fn() {
     const route = freePort();
@@ -671,7 +671,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "nats: two clusters on one connection do not hear each other, two nodes of one do",
+  name:
+    "nats: two clusters on one connection do not hear each other, and two nodes of one cluster do",
   ignore,
   async fn() {
     await using broker = await Broker.start("nats");
@@ -688,7 +689,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "nats: with waitOnFirstConnect, a node may start before the server",
+  name: "nats: a node with waitOnFirstConnect may start before the server",
   ignore,
   async fn() {
     const broker = await Broker.start("nats");

@@ -118,7 +118,7 @@ for (const { name, ignore, start } of GUARDED) {
   );
 
   test(
-    "a room that is refused costs other rooms nothing, and is heard once it is permitted",
+    "a refused room does not affect other rooms, and is heard once it is permitted",
     `${CLUSTER}.good`,
     async (broker) => {
       await using a = await broker.free({ interest: "room" });

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { createClient } from "redis";
 import {
   type BrokerBackplane,
+  BrokerError,
   type BrokerEventMap,
   redisBackplane,
   type RedisOptions,
@@ -125,7 +126,7 @@ function fakeNode(options: Partial<RedisOptions> = {}) {
   return { publisher, subscriber, timers, backplane };
 }
 
-Deno.test("redis: after any joins, leaves and broken connections, it is subscribed to the open rooms", async () => {
+Deno.test("redis: the backplane is subscribed to the open rooms after any joins, leaves and broken connections", async () => {
   const rooms = ["a", "b", "c", "d"];
   const step = fc.oneof(
     { weight: 6, arbitrary: fc.constantFrom(...rooms) },
@@ -176,7 +177,7 @@ Deno.test("redis: after any joins, leaves and broken connections, it is subscrib
   );
 });
 
-Deno.test("redis: a room that closes while Redis is away and opens at once when it is back is subscribed to", async () => {
+Deno.test("redis: the backplane subscribes to a room that closes during an outage and opens right after it", async () => {
   const { subscriber, backplane } = fakeNode({ interest: "room" });
   backplane.openRoom?.("lobby");
   await turn();
@@ -191,7 +192,7 @@ Deno.test("redis: a room that closes while Redis is away and opens at once when 
   assertEquals([...subscriber.channels], ["roomcast.c.lobby"]);
 });
 
-Deno.test("redis: rooms that are opened in one turn are subscribed to in one command", async () => {
+Deno.test("redis: one command subscribes to all rooms that are opened in one turn", async () => {
   const { subscriber, backplane } = fakeNode({ interest: "room" });
   for (let i = 0; i < 20; i++) backplane.openRoom?.(`room ${i}`);
   await turn();
@@ -231,7 +232,7 @@ Deno.test("redis: unconfirmed messages have a limit, and are counted when the co
   assertEquals([backplane.stats.queuedBytes, backplane.stats.dropped], [0, 4]);
 });
 
-Deno.test("redis: a message that is refused is counted as dropped and reported", async () => {
+Deno.test("redis: a refused message counts as dropped and is reported", async () => {
   const { publisher, backplane } = fakeNode();
   const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
   backplane.publish(broadcast("hello"));
@@ -244,7 +245,7 @@ Deno.test("redis: a message that is refused is counted as dropped and reported",
   assertEquals([backplane.stats.dropped, backplane.stats.queuedBytes], [1, 0]);
 });
 
-Deno.test("redis: a subscription that is refused is reported, and made again on the next connection", async () => {
+Deno.test("redis: a refused subscription is reported, and retried on the next connection", async () => {
   const { subscriber, backplane } = fakeNode();
   const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
   await turn();
@@ -260,7 +261,7 @@ Deno.test("redis: a subscription that is refused is reported, and made again on 
   assertEquals(subscriber.pending.map(({ args }) => args), [["roomcast.c"]]);
 });
 
-Deno.test("redis: one channel that is refused costs the others of its command nothing", async () => {
+Deno.test("redis: a refused channel does not affect the others of its command", async () => {
   const { subscriber, backplane } = fakeNode({ interest: "room" });
   const refused = collect<BrokerEventMap["refused"]>(backplane, "refused");
   for (const room of ["good", "bad", "fine"]) backplane.openRoom?.(room);
@@ -301,7 +302,7 @@ Deno.test("redis: a refused unsubscribe is not reported", async () => {
   assertEquals([refused.length, subscriber.pending.length], [0, 0]);
 });
 
-Deno.test("redis: if the connection breaks during shutdown, the client is told to forget its channels", async () => {
+Deno.test("redis: shutdown makes the client forget its channels if the connection breaks meanwhile", async () => {
   const { publisher, subscriber, backplane, timers } = fakeNode();
   await turn();
   await subscriber.step();
@@ -326,7 +327,7 @@ Deno.test("redis: shutdown takes two seconds if the server does not answer, and 
   assertEquals([publisher.listenerCount, subscriber.listenerCount, timers.pending], [0, 0, 0]);
 });
 
-Deno.test("redis: it is up once its subscriptions are in force, and not before", async () => {
+Deno.test("redis: the backplane is up once its subscriptions are in force, and not before", async () => {
   const { subscriber, backplane } = fakeNode();
   const ups = collect<BrokerEventMap["up"]>(backplane, "up");
   await turn();
@@ -370,7 +371,7 @@ Deno.test("redis: ready waits for the rooms that are open now, and for no later 
   await next;
 });
 
-Deno.test("redis: ready waits, while Redis is away, for the rooms that are open when it is back", async () => {
+Deno.test("redis: ready waits for the rooms that are open when Redis is back", async () => {
   const { subscriber, backplane } = fakeNode({ interest: "room" });
   subscriber.breakOff();
   for (let i = 0; i < 3; i++) backplane.openRoom?.(`room ${i}`);
@@ -381,6 +382,29 @@ Deno.test("redis: ready waits, while Redis is away, for the rooms that are open 
   await subscriber.step();
   await ready;
   assertEquals([...subscriber.channels], ["roomcast.c.room=202"]);
+});
+
+Deno.test("redis: ready waits for the client that publishes", async () => {
+  const publisher = new FakePublisher();
+  publisher.status = "connect";
+  const { backplane } = fakeNode({ publisher, interest: "room" });
+  let isReady = false;
+  const ready = backplane.ready().then(() => isReady = true);
+  await turn();
+  assertEquals(isReady, false);
+  publisher.change("ready");
+  await ready;
+  assertEquals(backplane.publish(broadcast("hello")), { peers: 1, dropped: 0 });
+
+  publisher.change("close");
+  const closed = assertRejects(() => backplane.ready(), BrokerError, "closed");
+  publisher.change("end");
+  await closed;
+  publisher.change("close");
+  const shutDown = assertRejects(() => backplane.ready(), BrokerError, "shut down");
+  await backplane.shutdown();
+  await shutDown;
+  assertEquals(publisher.listenerCount, 0);
 });
 
 Deno.test("redis: ready rejects once the client has been closed for good", async () => {
@@ -402,7 +426,7 @@ Deno.test("redis: ready rejects once the client has been closed for good", async
   await another.shutdown();
 });
 
-Deno.test("redis: messages of channels that others have subscribed to are ignored", async () => {
+Deno.test("redis: messages of channels of other subscribers are ignored", async () => {
   const { subscriber, backplane } = fakeNode();
   const inbox = new Inbox(backplane);
   const malformed = collect<BrokerEventMap["malformed"]>(backplane, "malformed");
@@ -411,7 +435,7 @@ Deno.test("redis: messages of channels that others have subscribed to are ignore
   await turn();
 });
 
-Deno.test("redis: shutdown takes every listener off the clients, which stay open", async () => {
+Deno.test("redis: shutdown removes every listener from the clients, which stay open", async () => {
   const { publisher, subscriber, backplane, timers } = fakeNode();
   await turn();
   await subscriber.step();
@@ -425,7 +449,7 @@ Deno.test("redis: shutdown takes every listener off the clients, which stay open
   assertEquals(timers.pending, 0);
 });
 
-Deno.test("redis: clients that would break a promise are refused, and the error says what is expected", () => {
+Deno.test("redis: clients that would break a promise are refused, and the error says what it expects", () => {
   const [publisher, subscriber] = [new FakePublisher(), new FakeSubscriber()];
   const resending = Object.assign(new FakePublisher(), {
     options: { autoResendUnfulfilledCommands: true },
@@ -484,7 +508,7 @@ async function settled(from: BrokerBackplane, to: BrokerBackplane): Promise<void
 
 for (const sharded of [false, true]) {
   Deno.test({
-    name: `redis: with interest in the room, a node without members is sent nothing${
+    name: `redis: a node with interest in the room and without members gets nothing${
       sharded ? ", sharded" : ""
     }`,
     ignore,
@@ -594,7 +618,7 @@ Deno.test({
   },
 });
 
-Deno.test("redis: a client of node-redis is refused with the client that is expected", () => {
+Deno.test("redis: a client of node-redis is refused, and the error names the expected client", () => {
   const publisher: unknown = createClient();
   const subscriber: unknown = createClient();
   for (const sharded of [false, true]) {
@@ -607,7 +631,7 @@ Deno.test("redis: a client of node-redis is refused with the client that is expe
 });
 
 Deno.test({
-  name: "redis: ioredis does not subscribe again by itself, the backplane does",
+  name: "redis: the backplane subscribes again after an outage, and ioredis does not",
   ignore,
   async fn() {
     await using broker = await Broker.start("redis");

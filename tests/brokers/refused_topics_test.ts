@@ -23,7 +23,7 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve));
 }
 
-Deno.test("refused topics: they are asked for again after longer and longer pauses", async () => {
+Deno.test("refused topics: a topic is asked for again after longer and longer pauses", async () => {
   const { timers, asked, refused } = refusedTopics();
   refused.add("a", "no");
   const pauses: number[] = [];
@@ -39,7 +39,7 @@ Deno.test("refused topics: they are asked for again after longer and longer paus
   assertEquals(pauses, [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
 });
 
-Deno.test("refused topics: a topic is news once, until it has been granted", () => {
+Deno.test("refused topics: a topic is reported once, until it has been granted", () => {
   const { refused } = refusedTopics();
   assertEquals(refused.add("a", 1), true);
   assertEquals(refused.add("a", 2), false);
@@ -49,7 +49,7 @@ Deno.test("refused topics: a topic is news once, until it has been granted", () 
   assertEquals(refused.add("a", 3), true);
 });
 
-Deno.test("refused topics: those that are refused in a round stay, the others are granted", () => {
+Deno.test("refused topics: a topic that is refused in a round stays, and the others are granted", () => {
   const { timers, refused } = refusedTopics();
   for (const topic of ["a", "b"]) refused.add(topic, "no");
   assertEquals(refused.endRound(), false);
@@ -92,7 +92,7 @@ Deno.test("refused topics: a client that is closed for good is not asked again",
   assertEquals([refused.size, timers.pending], [0, 0]);
 });
 
-Deno.test("refused topics: after the stop nothing is noted and no timer is left", async () => {
+Deno.test("refused topics: a stop leaves no timer, and later refusals are ignored", async () => {
   const { timers, asked, refused } = refusedTopics();
   refused.add("a", "no");
   timers.advance(250);
@@ -102,7 +102,7 @@ Deno.test("refused topics: after the stop nothing is noted and no timer is left"
   assertEquals([refused.add("b", "no"), refused.size, timers.pending], [false, 0, 0]);
 });
 
-Deno.test("refused topics: whatever happens, a timer runs if topics are refused and nobody asks", async () => {
+Deno.test("refused topics: a timer always runs if topics are refused and nobody asks", async () => {
   const topic = fc.constantFrom("a", "b", "c");
   const step = fc.oneof(
     fc.tuple(fc.constantFrom("add" as const, "delete" as const), topic),

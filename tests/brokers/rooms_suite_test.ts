@@ -83,7 +83,7 @@ for (const kind of RIGS) {
     assertEquals(stranger.heard, ["end"]);
   });
 
-  test("several Rooms on one node hear each other", async (all, { nodes }) => {
+  test("Rooms on one node hear each other", async (all, { nodes }) => {
     const neighbours = new Rooms<Member>({ backplane: nodes[0].backplane });
     const [here, there] = [member(neighbours, A), member(all[1], A)];
     all[0].broadcast(A, "from here");
@@ -112,7 +112,7 @@ for (const kind of RIGS) {
     }
   });
 
-  test("an excepted room leaves out all its members, on whichever nodes they are", async (all) => {
+  test("an excluded room leaves out all its members, whichever node they are on", async (all) => {
     const annsDevices = all.map((rooms) => member(rooms, A, B, ANN));
     const others = all.map((rooms) => member(rooms, A, B));
     all[0].broadcast(A, "not for Ann", { except: ANN });
@@ -163,7 +163,7 @@ for (const kind of RIGS) {
   });
 
   if (kind.isBroker) {
-    test("after an outage Rooms reports that messages may have been missed", async (all, rig) => {
+    test("Rooms reports after an outage that it may have missed messages", async (all, rig) => {
       const missed = all.map((rooms) => collect(rooms, "missed"));
       await rig.outage(() => Promise.resolve());
       assertEquals(missed.map((events) => events.length), [1, 1, 1]);

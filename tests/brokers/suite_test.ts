@@ -200,7 +200,7 @@ for (const kind of RIGS) {
     }
   });
 
-  test("a member of several of a message's rooms hears it once, and of an excepted room never", async ({ nodes }) => {
+  test("a member of several rooms of a message hears it once, and a member of an excluded room never", async ({ nodes }) => {
     const [sender, ...inboxes] = inboxesOf(nodes);
     const room = fc.constantFrom(...ROOMS);
     let run = 0;
@@ -233,7 +233,7 @@ for (const kind of RIGS) {
     );
   });
 
-  test("closing a room arrives in order with what is said in it", async ({ nodes }) => {
+  test("a room's close arrives in order with its messages", async ({ nodes }) => {
     const [sender, ...inboxes] = inboxesOf(nodes);
     sender.say(ROOM, "before");
     const report = sender.publish(encodeRoomClose(ROOM, 4001, "signed out"));
@@ -249,7 +249,7 @@ for (const kind of RIGS) {
     }
   });
 
-  test("what is no message for rooms is refused, and nobody hears it", async ({ nodes }) => {
+  test("a message that is not for rooms is refused, and nobody hears it", async ({ nodes }) => {
     const [sender, inbox] = inboxesOf(nodes);
     const neighbour = new Inbox(nodes[0].backplane);
     const attempts: [Uint8Array, string][] = [
@@ -270,7 +270,7 @@ for (const kind of RIGS) {
     assertEquals([inbox.messages, neighbour.messages], [["valid"], ["valid"]]);
   });
 
-  test("malformed bytes from outside are dropped and reported, and cost nothing else", async ({ nodes, inject, injectRaw }) => {
+  test("malformed bytes from outside are dropped and reported, and do no other harm", async ({ nodes, inject, injectRaw }) => {
     const [{ backplane, events }, other] = nodes;
     const inbox = new Inbox(backplane);
     const room = [...new TextEncoder().encode(ROOM)];
@@ -299,7 +299,26 @@ for (const kind of RIGS) {
     assertEquals(inbox.messages, ["as if nothing had happened"]);
   });
 
-  test("in an outage under load, losses are reported, and messages flow again after it", async (rig) => {
+  test("an error of an event listener is printed, and harms nobody else", async ({ nodes, inject }) => {
+    const [{ backplane, events }, other] = nodes;
+    const inbox = new Inbox(backplane);
+    const fault = new Error("a fault of the application");
+    events.addEventListener("malformed", () => {
+      throw fault;
+    });
+    const reported = nextEvent<MalformedEvent>(events, "malformed");
+    const printed: unknown[][] = [];
+    const { error } = console;
+    console.error = (...values: unknown[]) => void printed.push(values);
+    using _restored = { [Symbol.dispose]: () => void (console.error = error) };
+    await inject(broadcastOf([0xff], []));
+    await reported;
+    assertEquals(printed.map((values) => values.at(-1)), [fault]);
+    new Inbox(other.backplane).say(ROOM, "as if nothing had happened");
+    await inbox.has(1);
+  });
+
+  test("losses in an outage under load are reported, and messages flow again after it", async (rig) => {
     const [first, , receiver] = rig.nodes;
     const [sender, inbox] = inboxesOf([first, receiver]);
     const missed = collect(receiver.events, "missed");

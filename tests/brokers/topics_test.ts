@@ -5,7 +5,7 @@ import { clusterTopic, roomTopic } from "../../brokers/_topics.ts";
 import { FrameError } from "../../mod.ts";
 import { text } from "../_arbitraries.ts";
 
-Deno.test("topics: characters that mean something to a broker are encoded", () => {
+Deno.test("topics: characters with a meaning to a broker are encoded", () => {
   assertEquals(clusterTopic("chat"), "roomcast.chat");
   const topics = ["lobby", "", "a b", "*", ">", "a.b", "{x}", "=", "é", "部"].map((room) =>
     roomTopic("c", room).slice("roomcast.c.".length)
@@ -15,7 +15,7 @@ Deno.test("topics: characters that mean something to a broker are encoded", () =
   ]);
 });
 
-Deno.test("topics: names of 200 characters are spelt out, longer ones are hashed", () => {
+Deno.test("topics: names of 200 characters are spelt out, and longer ones are hashed", () => {
   const length = (room: string) => roomTopic("c", room).length - "roomcast.c.".length;
   assertEquals([length("x".repeat(200)), length("x".repeat(201))], [200, 66]);
   assertEquals([length(" ".repeat(66)), length(" ".repeat(67))], [198, 66]);
@@ -23,7 +23,7 @@ Deno.test("topics: names of 200 characters are spelt out, longer ones are hashed
   assert(roomTopic("c", "x".repeat(201)).startsWith("roomcast.c.=h"));
 });
 
-Deno.test("topics: different rooms have different topics, all of safe characters", () => {
+Deno.test("topics: different rooms have different topics, with safe characters only", () => {
   const seen = new Map<string, string>();
   fc.assert(
     fc.property(text, (room) => {
@@ -37,7 +37,7 @@ Deno.test("topics: different rooms have different topics, all of safe characters
   );
 });
 
-Deno.test("envelopes: byte by byte", () => {
+Deno.test("envelopes: an envelope is the tag, the sender's id and the message", () => {
   const sender = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
   assertEquals(
     seal(sender, Uint8Array.of(0x1e, 9)),
@@ -45,7 +45,7 @@ Deno.test("envelopes: byte by byte", () => {
   );
 });
 
-Deno.test("envelopes: everybody but the sender can open it", () => {
+Deno.test("envelopes: every node but the sender can open an envelope", () => {
   const identity = fc.uint8Array({ minLength: 8, maxLength: 8 });
   fc.assert(
     fc.property(identity, identity, fc.uint8Array(), (sender, other, message) => {
@@ -57,7 +57,7 @@ Deno.test("envelopes: everybody but the sender can open it", () => {
   );
 });
 
-Deno.test("envelopes: a short one is truncated, another first byte is a wrong tag, and nothing else is thrown", () => {
+Deno.test("envelopes: a short envelope is truncated, and another first byte is a wrong tag", () => {
   const self = new Uint8Array(8);
   const code = (bytes: number[]) =>
     (assertThrows(() => open(Uint8Array.from(bytes), self), FrameError) as FrameError).code;

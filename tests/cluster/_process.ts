@@ -1,7 +1,17 @@
-/** A loopback port that nobody listens at, as of now. */
+/**
+ * A loopback port that nobody listens at, as of now. It is below those that Linux gives to outgoing
+ * connections, one of which could take the port before the server does.
+ */
 export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
 }
 
 /** A process that says on its standard output what happens, a JSON value a line. */

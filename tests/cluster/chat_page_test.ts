@@ -32,7 +32,7 @@ async function violations(page: Page): Promise<string[]> {
 }
 
 Deno.test({
-  name: "chat: a page whose node is killed is back, through another node, in under a second",
+  name: "chat: a page whose node is killed reconnects to another node in under a second",
   ignore: skipped,
   fn: () =>
     inBrowser(async (cluster, visit) => {
@@ -84,7 +84,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "chat: the page fits a screen 320 px wide, also when a node is away",
+  name: "chat: the page fits a screen 320 px wide, even when a node is away",
   ignore: skipped,
   fn: () =>
     inBrowser(async (cluster, visit) => {

@@ -47,7 +47,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "chat: when a node is killed the others go on, and when it returns its pages take part",
+  name:
+    "chat: the other nodes go on when a node is killed, and its pages take part when it returns",
   ignore: skipped,
   fn: () =>
     inBrowser(async (cluster, visit) => {
@@ -73,7 +74,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "chat: a page whose node is killed moves to another, and what was typed is not lost",
+  name: "chat: a page whose node is killed moves to another, and loses no typed message",
   ignore: skipped,
   fn: () =>
     inBrowser(async (cluster, visit) => {
@@ -101,7 +102,7 @@ Deno.test({
     }),
 });
 
-Deno.test("chat: an eavesdropper between two nodes can read nothing of what they say", async () => {
+Deno.test("chat: an eavesdropper between two nodes can read none of their messages", async () => {
   const { cookie, nodes: [one, two] } = planCluster(2);
   const heard = "the password is swordfish";
   await using first = new NodeProcess(one, { cookie, nodes: [one] });
@@ -122,7 +123,7 @@ Deno.test("chat: an eavesdropper between two nodes can read nothing of what they
   assertEquals(middle.connections, 1);
 });
 
-Deno.test("chat: bad input is answered, and costs nobody else anything", async () => {
+Deno.test("chat: bad input gets an answer, and does not affect anybody else", async () => {
   await using cluster = await ChatCluster.start();
   await using here = await ChatClient.join(cluster.url(0), "Ada", "lobby");
   await using there = await ChatClient.join(cluster.url(1), "Mateo", "lobby");
@@ -199,7 +200,7 @@ Deno.test("chat: a client can speak only after saying hello, in rooms that it ha
   assertEquals((await client.next("error")).code, "not-allowed");
 });
 
-Deno.test("chat: a client that sends too much is slowed down, then closed, and the others are not", async () => {
+Deno.test("chat: a client that sends too much is slowed down and then closed, and the others are not", async () => {
   await using cluster = await ChatCluster.start();
   await using here = await ChatClient.join(cluster.url(0), "Ada", "lobby");
   await using there = await ChatClient.join(cluster.url(1), "Mateo", "lobby");
@@ -257,7 +258,7 @@ Deno.test("chat: a node without a cookie says so and does not start", async () =
   assertStringIncludes(new TextDecoder().decode(stderr), "ROOMCAST_COOKIE is not set");
 });
 
-Deno.test("chat: Ctrl-C ends the demo with all its nodes, also one that is stuck", async () => {
+Deno.test("chat: Ctrl-C ends the demo with all its nodes, even one that is stuck", async () => {
   await using demo = await ChatDemo.start();
   demo.signalNode(1, "SIGSTOP");
   demo.signal("SIGINT");

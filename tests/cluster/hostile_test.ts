@@ -34,7 +34,7 @@ const PLACES = [
 
 const examples = await findExampleServers();
 
-Deno.test("the examples of servers are found, all over the tree", () => {
+Deno.test("the search finds the example servers all over the tree", () => {
   const labels = examples.map(({ label }) => label);
   assert(labels.length >= FEWEST_EXAMPLES, `only ${labels.length} examples: ${labels.join(", ")}`);
   for (const place of PLACES) assert(labels.some((label) => place.test(label)), String(place));

@@ -34,7 +34,7 @@ function open(port: number, path: string): Promise<WsClient> {
 }
 
 for (const name of ["hono", "express"]) {
-  Deno.test(`the ${name} example works behind node:https`, async () => {
+  Deno.test(`the ${name} example works over node:https`, async () => {
     const example = await behindHttps(await exampleOf(`examples/${name}/`));
     await using server = await ExampleProcess.start(example);
     const url = `https://127.0.0.1:${server.port}`;

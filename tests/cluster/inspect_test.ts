@@ -97,7 +97,7 @@ Deno.test("the inspector shows rooms, queues and totals, and no node notices it"
   assertEquals(events, []);
 });
 
-Deno.test("nodes answer an inspection until that is disposed, and no client can ask or listen", async () => {
+Deno.test("nodes answer inspections until they dispose of the answers, and no client can ask or listen", async () => {
   await using a = await startNode("a");
   await using inspector = await startNode("i", { observer: true });
   const rooms = new Rooms({ backplane: a });
@@ -121,7 +121,7 @@ Deno.test("nodes answer an inspection until that is disposed, and no client can 
   assertEquals((await inbox.has(2)).length, 2);
 });
 
-Deno.test("what is no answer, or one of another version, is none", () => {
+Deno.test("a message that is not an answer, or is one of another version, is ignored", () => {
   const totals = { published: 0, received: 0, sent: 0, slow: 0, failed: 0, dropped: 0, missed: 0 };
   const report = { draining: false, rooms: 1, sockets: 2, peers: 3, queuedBytes: 4, totals };
   assertEquals(decodeAnswer(encodeAnswer(report)), report);
@@ -143,7 +143,7 @@ Deno.test("what is no answer, or one of another version, is none", () => {
   assertEquals(decodeAnswer(Uint8Array.of(1)), undefined);
 });
 
-Deno.test("the inspector says of plain links that they are plain, and which nodes it cannot link", async () => {
+Deno.test("the inspector shows which links are plain, and which nodes it cannot link", async () => {
   await using a = await startPlainNode("chat-1", { allowMeshLang: true });
   await using x = await MeshLangPeer.start("mesh-1", { tls: false });
   await x.dial(a.name);
@@ -153,7 +153,7 @@ Deno.test("the inspector says of plain links that they are plain, and which node
   assertMatch(stdout, /^ {2}127\.0\.0\.1:\d+ {2}mesh-lang-handshake {2}.*--allow-mesh-lang\.$/m);
 });
 
-Deno.test("the inspector says what is wrong, in words that help, and ends with 1", async () => {
+Deno.test("the inspector explains what is wrong, and ends with 1", async () => {
   await using secure = await startNode("secure");
   await using plain = await startPlainNode("plain");
   const nobody = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -173,10 +173,10 @@ Deno.test("the inspector says what is wrong, in words that help, and ends with 1
   }
 });
 
-Deno.test("the inspector explains its use when it is started wrongly, and ends with 2", async () => {
+Deno.test("the inspector prints its usage when its arguments are wrong, and ends with 2", async () => {
   const cases: [args: string[], cookie: string, part: string][] = [
-    [[], COOKIE, "one address is wanted"],
-    [["a:1", "b:1"], COOKIE, "one address is wanted"],
+    [[], COOKIE, "expected one address"],
+    [["a:1", "b:1"], COOKIE, "expected one address"],
     [["a:1"], "", "ROOMCAST_COOKIE is not set"],
     [["a:1"], "too short", "16 bytes"],
     [["a:1", "--wait", "never"], COOKIE, "--wait"],

@@ -68,7 +68,7 @@ Deno.test("clients on all workers of two machines hear each other, each message 
   for (const server of [one, two, three]) assertEquals((await server.stop()).code, 0);
 });
 
-Deno.test("when the worker that holds the port dies, the others go on, and newcomers find them", async () => {
+Deno.test("the other workers go on when the holder of the port dies, and newcomers find them", async () => {
   const { server: one, names } = await startWithMortalHolder();
   await using _one = one;
   await one.linked(names, names);
@@ -100,7 +100,7 @@ Deno.test("when the worker that holds the port dies, the others go on, and newco
   for (const server of [one, two]) assertEquals((await server.stop()).code, 1);
 });
 
-Deno.test("whatever a client does, every worker goes on", async () => {
+Deno.test("every worker survives whatever a client does", async () => {
   await using server = new ParallelServer([]);
   const names = await server.names();
   await server.linked(names, names);

@@ -47,7 +47,7 @@ Deno.test("the README's first server is a chat on one node", async () => {
   await close(one, two);
 });
 
-Deno.test("two processes of the README's cluster are one chat", async () => {
+Deno.test("two processes of the README's cluster form one chat", async () => {
   const example = await exampleOf("README.md", /startMesh/);
   await using first = await ExampleProcess.start(example);
   await using second = await ExampleProcess.start(example, { seeds: [first.address] });
@@ -66,7 +66,7 @@ Deno.test("two processes of the README's cluster are one chat", async () => {
   await close(one, two);
 });
 
-Deno.test("two processes of the recipe for deno serve are one chat", async () => {
+Deno.test("two processes of the recipe for deno serve form one chat", async () => {
   const example = await exampleOf("docs/recipes.md", /Deno\.upgradeWebSocket/);
   await using first = await ExampleProcess.start(example);
   await using second = await ExampleProcess.start(example, { seeds: [first.address] });
@@ -95,7 +95,7 @@ Deno.test("the recipe for signing out closes all sockets of that user, on all no
   await close(sockets[2]);
 });
 
-Deno.test("Server-Sent Events of the recipe carry what is posted to another node, until a node drains", async () => {
+Deno.test("Server-Sent Events of the recipe carry messages posted to another node, until a node drains", async () => {
   const program = await programOf("docs/recipes.md", /text\/event-stream/);
   await using first = await ExampleProcess.start(program);
   await using second = await ExampleProcess.start(program, { seeds: [first.address] });

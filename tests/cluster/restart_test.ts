@@ -1,4 +1,6 @@
 import { killAndRestart } from "./_restart.ts";
 
-Deno.test("a node killed and restarted under load: the others go on, and it takes part again", () =>
-  killAndRestart());
+for (const security of ["tls", "plain"] as const) {
+  Deno.test(`a node that is killed and restarted under load, ${security}, takes part again, and the others go on`, () =>
+    killAndRestart([], security));
+}

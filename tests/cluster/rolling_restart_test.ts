@@ -19,7 +19,7 @@ const MESSAGE_INTERVAL_MS = 5;
 /** How long a message may have been under way when a connection closes. */
 const MAX_LATENCY_MS = 1_000;
 
-Deno.test("a rolling restart: two connections lose nothing, one loses only its gaps", async () => {
+Deno.test("a client with two connections loses nothing in a rolling restart, and one with a single connection only its gaps", async () => {
   const example = await exampleOf("examples/hono/");
   await using speaker = await startMesh({ name: "speaker@127.0.0.1:0", cookie: COOKIE });
   const rooms = new Rooms({ backplane: speaker });

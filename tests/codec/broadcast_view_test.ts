@@ -14,7 +14,7 @@ import { assertFrameError, frameErrorOf } from "./_assert.ts";
 
 const encoder = new TextEncoder();
 
-Deno.test("a view gives all that a room broadcast holds", () => {
+Deno.test("a view gives every field of a room broadcast", () => {
   fc.assert(fc.property(text, text, (room, message) => {
     const bytes = encodeRoomBroadcast(room, message);
     const view = new BroadcastView(bytes);
@@ -26,7 +26,7 @@ Deno.test("a view gives all that a room broadcast holds", () => {
   }));
 });
 
-Deno.test("a view gives all that a room message holds, within a larger buffer too", () => {
+Deno.test("a view gives every field of a room message, even within a larger buffer", () => {
   const names = new RoomNames();
   const input = roomMessage.chain((message) =>
     fc.tuple(fc.constant(message), embedded(encodeRoomMessage(message)))
@@ -44,7 +44,7 @@ Deno.test("a view gives all that a room message holds, within a larger buffer to
   }));
 });
 
-Deno.test("the message's bytes are a view, the message itself is a copy", () => {
+Deno.test("the message's bytes are a view, and the message itself is a copy", () => {
   const bytes = encodeRoomMessage({ rooms: ["a"], except: [], message: Uint8Array.of(1, 2) });
   const view = new BroadcastView(bytes);
   const message = view.message();
@@ -54,7 +54,7 @@ Deno.test("the message's bytes are a view, the message itself is a copy", () => 
   assertEquals(message, Uint8Array.of(1, 2));
 });
 
-Deno.test("the rooms can be read although neither exceptions nor message are UTF-8", () => {
+Deno.test("the rooms can be read although neither the excluded rooms nor the message are UTF-8", () => {
   const bytes = encodeRoomMessage({ rooms: ["café"], except: ["?"], message: "!" });
   const exceptAt = bytes.indexOf(0x3f);
   const messageAt = bytes.indexOf(0x21);
@@ -67,7 +67,7 @@ Deno.test("the rooms can be read although neither exceptions nor message are UTF
   assertFrameError(() => view.message(), "invalid-utf8", messageAt);
 });
 
-Deno.test("a text passes the check if and only if it can be decoded, with or without the platform's help", () => {
+Deno.test("a text passes the check exactly if it can be decoded, with or without the platform's help", () => {
   fc.assert(
     fc.property(nearlyUtf8, (utf8) => {
       for (
@@ -88,7 +88,7 @@ Deno.test("a text passes the check if and only if it can be decoded, with or wit
   );
 });
 
-Deno.test("a binary message is not checked for being text", () => {
+Deno.test("a binary message is not checked for UTF-8", () => {
   const message = Uint8Array.of(0xff);
   const view = new BroadcastView(encodeRoomMessage({ rooms: ["a"], except: [], message }));
   view.checkText();
@@ -97,7 +97,7 @@ Deno.test("a binary message is not checked for being text", () => {
   });
 });
 
-Deno.test("only broadcasts can be viewed", () => {
+Deno.test("a message that is not a broadcast cannot be viewed", () => {
   assertFrameError(() => new BroadcastView(new Uint8Array()), "truncated", 0);
   assertFrameError(() => new BroadcastView(encodeRoomClose("a", 1000, "")), "wrong-tag", 0);
   assertFrameError(() => new BroadcastView(Uint8Array.of(0x12)), "wrong-tag", 0);

@@ -29,7 +29,7 @@ const forRooms: fc.Arbitrary<{ bytes: Uint8Array; rooms: readonly string[] }> = 
   })),
 );
 
-Deno.test("every message for rooms passes, and says which rooms it is for", () => {
+Deno.test("every message for rooms passes the check, which gives its rooms", () => {
   const names = new RoomNames();
   fc.assert(fc.property(forRooms, ({ bytes, rooms }) => {
     checkBroadcast(bytes);
@@ -38,7 +38,7 @@ Deno.test("every message for rooms passes, and says which rooms it is for", () =
   }));
 });
 
-Deno.test("a message with any other tag is refused whatever follows", () => {
+Deno.test("a message with any other tag is refused, whatever follows", () => {
   fc.assert(fc.property(forRooms, fc.nat({ max: 255 }), ({ bytes }, tag) => {
     if ([0x1e, 0xe2, 0xe5].includes(tag)) return;
     assertFrameError(
@@ -50,7 +50,7 @@ Deno.test("a message with any other tag is refused whatever follows", () => {
   assertFrameError(() => checkBroadcast(new Uint8Array()), "truncated", 0);
 });
 
-Deno.test("what is wrong with a message but for its texts is found, as decoding finds it", () => {
+Deno.test("the check finds the same faults as decoding, except in texts", () => {
   const decoders = new Map<number, (bytes: Uint8Array) => unknown>([
     [0x1e, decodeRoomBroadcast],
     [0xe2, decodeRoomMessage],

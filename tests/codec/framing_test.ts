@@ -22,7 +22,7 @@ import { assertFrameError } from "./_assert.ts";
 
 const MIB = 1024 * 1024;
 
-Deno.test("a frame is the payload behind its length in four little-endian bytes", () => {
+Deno.test("a frame is the length in four little-endian bytes, followed by the payload", () => {
   assertEquals(encodeFrame(Uint8Array.of(7, 8)), Uint8Array.of(2, 0, 0, 0, 7, 8));
   assertEquals(encodeFrame(new Uint8Array()), new Uint8Array(4));
   assertEquals(
@@ -34,13 +34,13 @@ Deno.test("a frame is the payload behind its length in four little-endian bytes"
   assertEquals(large.length, 4 + 0x0102_0304);
 });
 
-Deno.test("writing a frame touches its own bytes only", () => {
+Deno.test("a frame that is written changes only its own bytes", () => {
   const target = new Uint8Array(10).fill(0xee);
   assertEquals(writeFrame(Uint8Array.of(7, 8), target, 2), 8);
   assertEquals(target, Uint8Array.of(0xee, 0xee, 2, 0, 0, 0, 7, 8, 0xee, 0xee));
 });
 
-Deno.test("a frame's length is read as unsigned, where it lies, and held against the limit", () => {
+Deno.test("a frame's length is read as unsigned, at its offset, and compared with the limit", () => {
   const bytes = Uint8Array.of(0xee, 0xfe, 0xff, 0xff, 0xff, 0xee);
   assertEquals(readFrameLength(bytes, 1, 0xffff_ffff), 0xffff_fffe);
   assertEquals(readFrameLength(bytes, 1, 0xffff_fffe), 0xffff_fffe);
@@ -48,7 +48,7 @@ Deno.test("a frame's length is read as unsigned, where it lies, and held against
   assertEquals(readFrameLength(Uint8Array.of(0, 0, 0, 0), 0, 1), 0);
 });
 
-Deno.test("a payload of the largest length is accepted, one byte more is refused", () => {
+Deno.test("a payload of the largest length is accepted, and one byte more is refused", () => {
   for (const maxLength of [1, 5, HANDSHAKE_MAX_FRAME_BYTES]) {
     const largest = new Uint8Array(maxLength).fill(7);
     assertEquals(read(new FrameDecoder({ maxLength }), [encodeFrame(largest)]).payloads, [largest]);
@@ -59,7 +59,7 @@ Deno.test("a payload of the largest length is accepted, one byte more is refused
   }
 });
 
-Deno.test("unless told otherwise a payload may have 16 MiB and not a byte more", () => {
+Deno.test("a payload may have 16 MiB by default, and not a byte more", () => {
   assertEquals(SESSION_MAX_FRAME_BYTES, 16 * MIB);
   const decoder = new FrameDecoder();
   assertEquals([...decoder.push(header(16 * MIB))], []);
@@ -79,7 +79,7 @@ Deno.test("lengths from 2³¹ are read as unsigned", () => {
   }
 });
 
-Deno.test("a largest length that is no integer from 1 to 2³²−1 is refused", () => {
+Deno.test("a maximum length that is not an integer from 1 to 2³²−1 is refused", () => {
   for (const maxLength of [0, -1, 1.5, NaN, Infinity, 2 ** 32]) {
     const error = assertThrows(() => new FrameDecoder({ maxLength }), RangeError);
     assert(!(error instanceof FrameError));
@@ -97,14 +97,14 @@ Deno.test("empty frames are skipped, however they are cut", () => {
   }
 });
 
-Deno.test("an over-long length is refused with its last byte, before any payload has come", () => {
+Deno.test("a length above the limit is refused with its last byte, before any payload has come", () => {
   const decoder = new FrameDecoder({ maxLength: 4096 });
   const bytes = header(4097);
   for (const byte of bytes.subarray(0, 3)) assertEquals([...decoder.push(Uint8Array.of(byte))], []);
   assertFrameError(() => decoder.push(bytes.subarray(3)), "frame-too-long", 0);
 });
 
-Deno.test("frames before an over-long one in the same chunk are handed out before the error", () => {
+Deno.test("frames before a too long one in the same chunk come out before the error", () => {
   const decoder = new FrameDecoder({ maxLength: 2 });
   const chunk = concat([
     encodeFrame(Uint8Array.of(1)),
@@ -123,7 +123,7 @@ Deno.test("frames before an over-long one in the same chunk are handed out befor
   assertEquals(payloads, [Uint8Array.of(1), Uint8Array.of(2, 2)]);
 });
 
-Deno.test("after an error the decoder throws the same error for ever", () => {
+Deno.test("a decoder throws the same error for ever after the first", () => {
   const faulty = encodeFrame(Uint8Array.of(3, 3, 3));
   const withPayload = new FrameDecoder({ maxLength: 2 });
   // The error waits behind a payload that nobody asks for.
@@ -146,7 +146,7 @@ Deno.test("after an error the decoder throws the same error for ever", () => {
   }
 });
 
-Deno.test("a stream that ends inside a frame is truncated, one that ends between frames is not", () => {
+Deno.test("a stream that ends inside a frame is truncated, and one that ends between frames is not", () => {
   const stream = concat([
     encodeFrame(Uint8Array.of(1, 2, 3)),
     header(0),
@@ -163,7 +163,7 @@ Deno.test("a stream that ends inside a frame is truncated, one that ends between
   }
 });
 
-Deno.test("a chunk is taken in whether or not what it completes is asked for", () => {
+Deno.test("a chunk is taken in whether or not its payloads are read", () => {
   const decoder = new FrameDecoder();
   decoder.push(concat([encodeFrame(Uint8Array.of(1)), Uint8Array.of(2, 0)]));
   assertEquals([...decoder.push(Uint8Array.of(0, 0, 8, 9))], [Uint8Array.of(8, 9)]);
@@ -203,7 +203,7 @@ Deno.test("a payload across chunks owns its memory, which holds nothing else", (
   }
 });
 
-Deno.test("memory is held for what has arrived, not for what was announced", () => {
+Deno.test("the decoder holds memory for bytes that have arrived, not for announced ones", () => {
   const arrived = new Uint8Array(100 * 1024);
   const decoders = Array.from({ length: 100 }, () => new FrameDecoder());
   for (const decoder of decoders) {
@@ -217,7 +217,7 @@ Deno.test("memory is held for what has arrived, not for what was announced", () 
   for (const decoder of decoders) assertFrameError(() => decoder.finish(), "truncated");
 });
 
-Deno.test("however a stream is cut into chunks, the same comes out", () => {
+Deno.test("a stream gives the same payloads however it is cut into chunks", () => {
   fc.assert(
     fc.property(streamInChunks, ({ stream, chunks, maxLength }) => {
       const whole = read(new FrameDecoder({ maxLength }), [stream]);
@@ -248,7 +248,7 @@ Deno.test("large payloads come whole out of chunks of any size", () => {
   );
 });
 
-Deno.test("views of larger buffers are read as if they were alone", () => {
+Deno.test("a view of a larger buffer is read as if it stood alone", () => {
   const payloads = fc.array(fc.uint8Array({ minLength: 1, maxLength: 20 }), { maxLength: 5 });
   const cases = payloads.chain((payloads) =>
     fc.tuple(fc.constant(payloads), embedded(concat(payloads.map(encodeFrame))))
@@ -331,7 +331,7 @@ function slices(bytes: Uint8Array, size: number): Uint8Array[] {
   return Array.from({ length: count }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
 }
 
-Deno.test("a payload whose length four bytes cannot say has no frame", () => {
+Deno.test("a payload whose length does not fit four bytes has no frame", () => {
   // Four GiB that nobody has to find memory for.
   const payload: Uint8Array = Object.create(Uint8Array.prototype, { length: { value: 2 ** 32 } });
   assertFrameError(() => encodeFrame(payload), "frame-too-long", 0);

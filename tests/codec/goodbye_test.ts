@@ -10,7 +10,7 @@ Deno.test("goodbye of the test vectors is encoded and accepted to the byte", () 
   checkGoodbye(Uint8Array.fromHex(goodbye.hex));
 });
 
-Deno.test("goodbye is its tag and nothing else", () => {
+Deno.test("goodbye is only its tag", () => {
   assertFrameError(() => checkGoodbye(new Uint8Array()), "truncated", 0);
   assertFrameError(() => checkGoodbye(Uint8Array.of(0xe1)), "wrong-tag", 0);
   assertFrameError(() => checkGoodbye(Uint8Array.of(0xe0, 0)), "trailing-bytes", 1);

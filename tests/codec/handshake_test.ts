@@ -87,7 +87,7 @@ Deno.test("handshakes of the test vectors are encoded to the byte, proofs includ
   }
 });
 
-Deno.test("handshakes of the test vectors are decoded to what they were made of", async (t) => {
+Deno.test("handshakes of the test vectors are decoded to their fields", async (t) => {
   for (const vector of cases) {
     await t.step(vector.name, () => {
       const { initiator, acceptor } = vector;
@@ -107,7 +107,7 @@ Deno.test("handshakes of the test vectors are decoded to what they were made of"
   }
 });
 
-Deno.test("the transcript tells the same bytes apart when they belong to another message", () => {
+Deno.test("the transcript differs when the same bytes belong to another message", () => {
   const binding = new Uint8Array(32);
   const one = encodeTranscript(Uint8Array.of(1, 2), Uint8Array.of(3), binding);
   const other = encodeTranscript(Uint8Array.of(1), Uint8Array.of(2, 3), binding);
@@ -136,7 +136,7 @@ Deno.test("the proofs of the two sides cover different bytes, whatever the trans
   );
 });
 
-Deno.test("all features and creations survive, in each of their bits", () => {
+Deno.test("all features and creations survive a round trip, in each of their bits", () => {
   for (const features of [0, 1, 0x8000_0000, 0xffff_ffff, 0x0102_0304]) {
     for (const creation of [0, 1, 0x80, 0xff]) {
       const message = { name: "n@h:1", creation, extension: { ...extension, features } };
@@ -149,7 +149,7 @@ Deno.test("all features and creations survive, in each of their bits", () => {
   }
 });
 
-Deno.test("NAME or CHALLENGE without its extension is one of the Mesh runtime", () => {
+Deno.test("a NAME or CHALLENGE without the extension is one of the Mesh runtime", () => {
   const message = { name: "café@h:1", creation: 1, extension };
   const original = { name: message.name, creation: message.creation };
   const name = encodeName(message);
@@ -161,7 +161,7 @@ Deno.test("NAME or CHALLENGE without its extension is one of the Mesh runtime", 
   });
 });
 
-Deno.test("an extension is refused where it departs from ours, and truncated where it just ends", () => {
+Deno.test("an extension is refused at its first wrong byte, and truncated if it just ends", () => {
   const name = encodeName({ name: "n@h:1", creation: 1, extension });
   const start = name.length - EXTENSION_BYTES;
   for (let length = start + 1; length < name.length; length++) {
@@ -213,7 +213,7 @@ Deno.test("a name that is not UTF-8 is reported once all lengths are right", () 
   );
 });
 
-Deno.test("a field of another size or range is a mistake of the program, and named", () => {
+Deno.test("a field of another size or range is a programming error, which names the field", () => {
   const short = new Uint8Array(31);
   const long = new Uint8Array(33);
   const name = { name: "n@h:1", creation: 1 };

@@ -19,13 +19,13 @@ Deno.test("ping and pong of the test vectors are encoded and decoded to the byte
   assertEquals(decodePong(Uint8Array.fromHex(pong.hex)).toHex(), pong.payloadHex);
 });
 
-Deno.test("a ping is not taken for a pong, nor a pong for a ping", () => {
+Deno.test("a ping is not decoded as a pong, nor a pong as a ping", () => {
   const token = new Uint8Array(8);
   assertFrameError(() => decodePong(encodePing(token)), "wrong-tag", 0);
   assertFrameError(() => decodePing(encodePong(token)), "wrong-tag", 0);
 });
 
-Deno.test("a token that has not eight bytes is a mistake of the program, and named", () => {
+Deno.test("a token without eight bytes is a programming error, which names the token", () => {
   for (const encode of [encodePing, encodePong]) {
     for (const length of [0, 7, 9]) {
       const error = assertThrows(() => encode(new Uint8Array(length)), RangeError);

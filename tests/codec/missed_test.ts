@@ -15,7 +15,7 @@ Deno.test("a count is read as unsigned", () => {
   assertEquals(decodeMissed(Uint8Array.fromHex("e4000000ff")), 0xff00_0000);
 });
 
-Deno.test("a count that is no whole number from 0 to 2³²−1 cannot be encoded", () => {
+Deno.test("a count that is not a whole number from 0 to 2³²−1 cannot be encoded", () => {
   for (const count of [-1, 0.5, NaN, MAX_MISSED + 1, Infinity]) {
     assertThrows(() => encodeMissed(count), RangeError, `got ${count}`);
   }

@@ -134,7 +134,7 @@ const messages: readonly Message[] = [
 ];
 
 for (const { name, tag, valid, decode, again, otherEnds, isOpenEnded } of messages) {
-  Deno.test(`${name}: what is encoded begins with its tag, owns its memory and decodes to the same`, () => {
+  Deno.test(`${name}: an encoded message begins with its tag, owns its memory and decodes to the same`, () => {
     fc.assert(fc.property(valid, (bytes) => {
       assertEquals(bytes[0], tag);
       assertEquals(bytes.buffer.byteLength, bytes.length);
@@ -166,7 +166,7 @@ for (const { name, tag, valid, decode, again, otherEnds, isOpenEnded } of messag
     });
   }
 
-  Deno.test(`${name}: a message with another tag is refused whatever follows`, () => {
+  Deno.test(`${name}: a message with another tag is refused, whatever follows`, () => {
     const otherTag = fc.nat({ max: 255 }).filter((other) => other !== tag);
     fc.assert(fc.property(fc.oneof(valid, fc.uint8Array()), otherTag, (bytes, other) => {
       const changed = concat([Uint8Array.of(other), bytes.subarray(1)]);
@@ -174,7 +174,7 @@ for (const { name, tag, valid, decode, again, otherEnds, isOpenEnded } of messag
     }));
   });
 
-  Deno.test(`${name}: any bytes decode to what encodes to them, or are refused as a FrameError`, () => {
+  Deno.test(`${name}: any bytes decode to a value that encodes to them, or are refused with a FrameError`, () => {
     const noise = fc.oneof(
       { weight: 4, arbitrary: valid.chain(mutated) },
       {
@@ -197,7 +197,7 @@ for (const { name, tag, valid, decode, again, otherEnds, isOpenEnded } of messag
     );
   });
 
-  Deno.test(`${name}: a view of a larger buffer is read as if it were alone`, () => {
+  Deno.test(`${name}: a view of a larger buffer is read as if it stood alone`, () => {
     const views = fc.oneof(valid, valid.chain(mutated)).chain((bytes) =>
       fc.tuple(fc.constant(bytes), embedded(bytes))
     );
@@ -206,7 +206,7 @@ for (const { name, tag, valid, decode, again, otherEnds, isOpenEnded } of messag
     }));
   });
 
-  Deno.test(`${name}: what was decoded stays when the memory it came from is used again`, () => {
+  Deno.test(`${name}: a decoded value stays when the memory it came from is used again`, () => {
     fc.assert(fc.property(valid, (bytes) => {
       // The slice() of Node's Buffer, which node:tls hands out, is no copy but a view.
       for (const memory of [bytes.slice(), Buffer.from(bytes)]) {
@@ -218,7 +218,7 @@ for (const { name, tag, valid, decode, again, otherEnds, isOpenEnded } of messag
   });
 }
 
-Deno.test("texts that are not UTF-8 are refused in every message that has some", () => {
+Deno.test("texts that are not UTF-8 are refused in every message with texts", () => {
   const u16 = (value: number) => Uint8Array.of(value, value >> 8);
   fc.assert(
     fc.property(nearlyUtf8, (bytes) => {

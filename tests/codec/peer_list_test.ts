@@ -41,7 +41,7 @@ Deno.test("a name in a peer list has up to 65,535 bytes", () => {
   }
 });
 
-Deno.test("a peer list whose count is too low has trailing bytes, too high is truncated", () => {
+Deno.test("a peer list has trailing bytes if its count is too low, and is truncated if it is too high", () => {
   const bytes = encodePeerList(["a", "b"]);
   bytes[1] = 1;
   assertFrameError(() => decodePeerList(bytes), "trailing-bytes", 6);
@@ -52,7 +52,7 @@ Deno.test("a peer list whose count is too low has trailing bytes, too high is tr
   assertFrameError(() => decodePeerList(bytes), "truncated", 9);
 });
 
-Deno.test("a list both short and ill-encoded is truncated, both long and ill-encoded has trailing bytes", () => {
+Deno.test("a badly encoded list is truncated if it is too short, and has trailing bytes if it is too long", () => {
   const illEncoded = Uint8Array.of(0x12, 2, 0, 1, 0, 0xff, 1, 0, 0x61);
   assertFrameError(() => decodePeerList(illEncoded), "invalid-utf8", 5);
   assertFrameError(() => decodePeerList(illEncoded.subarray(0, 8)), "truncated", 8);
@@ -63,7 +63,7 @@ Deno.test("a list both short and ill-encoded is truncated, both long and ill-enc
   );
 });
 
-Deno.test("decoding gives back any names that were encoded", () => {
+Deno.test("any encoded names are decoded to the same", () => {
   fc.assert(fc.property(fc.array(text, { maxLength: 8 }), (names) => {
     assertEquals(decodePeerList(encodePeerList(names)), names);
   }));

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import {
   decodePresenceChanges,
@@ -53,7 +53,7 @@ Deno.test("a snapshot lists entries by key, room, id and meta", () => {
   );
 });
 
-Deno.test("changes say of each key what it stands for now, or that it has gone", () => {
+Deno.test("a change gives the new entry of a key, or says that the key has gone", () => {
   const bytes = encodePresenceChanges({ ...SENDER, first: 3 }, [
     { key: 1, room: "r", id: "i", meta: "1" },
     2,
@@ -81,7 +81,7 @@ Deno.test("heartbeat, ask and gone are short", () => {
   assertEquals(encodePresence({ kind: "gone", ...SENDER }).toHex(), `05${HEAD}`);
 });
 
-Deno.test("what is encoded is decoded to the same, in any surroundings", () => {
+Deno.test("an encoded message is decoded to the same, whatever surrounds it", () => {
   fc.assert(fc.property(
     sender,
     number,
@@ -120,7 +120,7 @@ Deno.test("what is encoded is decoded to the same, in any surroundings", () => {
   ));
 });
 
-Deno.test("lengths say beforehand what a message takes", () => {
+Deno.test("lengths give the size of a message beforehand", () => {
   fc.assert(fc.property(
     sender,
     fc.array(entry, { maxLength: 5 }),
@@ -209,7 +209,7 @@ Deno.test("lengths are checked before texts, and texts before JSON", () => {
   assertFrameError(() => decodePresenceEntries(short), "truncated", short.length);
 });
 
-Deno.test("what does not fit a message is refused before it is sent", () => {
+Deno.test("a value that does not fit a message is refused before it is sent", () => {
   const one = { key: 1, room: "", id: "", meta: "" };
   const head = { ...SENDER, number: 1, part: 0, parts: 1 };
   const full = new Array<PresenceEntry>(PRESENCE_MAX_COUNT).fill(one);
@@ -228,4 +228,11 @@ Deno.test("what does not fit a message is refused before it is sent", () => {
     0,
   );
   assertFrameError(() => encodePresenceSnapshot({ ...head, part: 1 }, []), "bad-part", 0);
+});
+
+Deno.test("an instance without 16 digits is a RangeError", () => {
+  for (const instance of ["", INSTANCE.slice(2), `${INSTANCE}00`]) {
+    const encode = () => encodePresence({ kind: "gone", ...SENDER, instance });
+    assertThrows(encode, RangeError, "instance must have 8 bytes");
+  }
 });

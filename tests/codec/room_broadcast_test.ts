@@ -63,7 +63,7 @@ Deno.test("malformed room broadcasts of the test vectors are refused with their 
   }
 });
 
-Deno.test("a room name of 65,535 bytes is accepted, in whatever script", () => {
+Deno.test("a room name of 65,535 bytes is accepted, in any script", () => {
   for (const room of roomsOf(MAX_ROOM_BYTES)) {
     checkRoom(room);
     const bytes = encodeRoomBroadcast(room, "end");
@@ -85,7 +85,7 @@ Deno.test("a room name of 65,536 bytes is refused before anything is written", (
   }
 });
 
-Deno.test("a room name that is too long is called so even if the target is too small as well", () => {
+Deno.test("a room name that is too long is reported as such, even if the target is also too small", () => {
   const room = "r".repeat(MAX_ROOM_BYTES + 1);
   assertFrameError(
     () => encodeRoomBroadcastInto(room, "", new Uint8Array(10)),
@@ -94,7 +94,7 @@ Deno.test("a room name that is too long is called so even if the target is too s
   );
 });
 
-Deno.test("each byte of the message length counts", () => {
+Deno.test("the message length uses all of its bytes", () => {
   for (const length of [0xff, 0x100, 0xffff, 0x1_0000, 0xff_ffff, 0x100_0000]) {
     const message = "m".repeat(length);
     const bytes = encodeRoomBroadcast("", message);
@@ -103,7 +103,7 @@ Deno.test("each byte of the message length counts", () => {
   }
 });
 
-Deno.test("message lengths from 2³¹ are read as unsigned: the message is truncated", () => {
+Deno.test("message lengths from 2³¹ are read as unsigned, so the message is truncated", () => {
   for (const length of [0x8000_0000, 0x8000_0001, 0xffff_ffff]) {
     const bytes = encodeRoomBroadcast("lobby", "hello");
     new DataView(bytes.buffer).setUint32(8, length, true);
@@ -111,7 +111,7 @@ Deno.test("message lengths from 2³¹ are read as unsigned: the message is trunc
   }
 });
 
-Deno.test("a message of as many bytes as allowed passes the check, one more does not", () => {
+Deno.test("a message of the largest size passes the check, and one byte more does not", () => {
   for (
     const [message, bytes] of [["", 0], ["hello", 5], ["é", 2], ["部屋", 6], ["🎉", 4]] as const
   ) {
@@ -124,7 +124,7 @@ Deno.test("a message of as many bytes as allowed passes the check, one more does
   assertFrameError(() => checkMessage("\ud800", 100), "ill-formed-text", 0);
 });
 
-Deno.test("the message check counts the bytes that the message takes", () => {
+Deno.test("the message check counts the bytes of the encoded message", () => {
   fc.assert(fc.property(text, fc.integer({ min: -2, max: 2 }), (message, difference) => {
     const bytes = encoder.encode(message).length;
     const error = frameErrorOf(() => checkMessage(message, bytes + difference));
@@ -132,7 +132,7 @@ Deno.test("the message check counts the bytes that the message takes", () => {
   }));
 });
 
-Deno.test("a message both short and ill-encoded is truncated, both long and ill-encoded has trailing bytes", () => {
+Deno.test("a badly encoded message is truncated if it is too short, and has trailing bytes if it is too long", () => {
   const illEncoded = Uint8Array.of(0x1e, 1, 0, 0xff, 1, 0, 0, 0, 0xff);
   assertFrameError(() => decodeRoomBroadcast(illEncoded), "invalid-utf8", 3);
   assertFrameError(() => decodeRoomBroadcast(illEncoded.subarray(0, 8)), "truncated", 8);
@@ -143,12 +143,12 @@ Deno.test("a message both short and ill-encoded is truncated, both long and ill-
   );
 });
 
-Deno.test("the tag is looked at before the lengths", () => {
+Deno.test("the tag is checked before the lengths", () => {
   assertFrameError(() => decodeRoomBroadcast(Uint8Array.of(0x12)), "wrong-tag", 0);
   assertFrameError(() => decodeRoomBroadcast(new Uint8Array()), "truncated", 0);
 });
 
-Deno.test("a fault in the message is reported at its offset in the whole", () => {
+Deno.test("a fault in the message is reported at its offset in the payload", () => {
   const bytes = encodeRoomBroadcast("café", "hello");
   bytes[bytes.length - 1] = 0x80;
   assertFrameError(() => decodeRoomBroadcast(bytes), "invalid-utf8", bytes.length - 1);
@@ -163,7 +163,7 @@ Deno.test("the room can be read although the message is not UTF-8", () => {
   assertFrameError(() => readMessage(bytes, roomEnd), "invalid-utf8", bytes.length - 1);
 });
 
-Deno.test("decoding gives back any two texts that were encoded", () => {
+Deno.test("any two encoded texts are decoded to the same", () => {
   fc.assert(
     fc.property(text, text, (room, message) => {
       const bytes = encodeRoomBroadcast(room, message);
@@ -176,7 +176,7 @@ Deno.test("decoding gives back any two texts that were encoded", () => {
   );
 });
 
-Deno.test("encoding into a target writes what encoding alone gives, and nothing behind or around it", () => {
+Deno.test("encoding into a target writes the same bytes as encoding alone, and nothing around them", () => {
   fc.assert(
     fc.property(text, text, fc.nat({ max: 8 }), (room, message, start) => {
       const capacity = roomBroadcastCapacity(room, message);
@@ -211,7 +211,7 @@ Deno.test("a message that is given as UTF-8 is encoded like the text, into targe
   }));
 });
 
-Deno.test("what a target held before does not show in what is encoded", () => {
+Deno.test("a target's earlier content does not show in the encoding", () => {
   fc.assert(fc.property(text, text, fc.nat({ max: 255 }), (room, message, before) => {
     const target = new Uint8Array(roomBroadcastCapacity(room, message)).fill(before);
     const size = encodeRoomBroadcastInto(room, message, target);
@@ -219,7 +219,7 @@ Deno.test("what a target held before does not show in what is encoded", () => {
   }));
 });
 
-Deno.test("a target exactly large enough is, and any smaller one is refused and not left", () => {
+Deno.test("a target of the exact size is enough, and a smaller one is refused without a write beyond it", () => {
   fc.assert(
     fc.property(text, text, fc.nat(), (room, message, seed) => {
       const expected = byTheBook(room, message);
@@ -241,7 +241,7 @@ Deno.test("a target exactly large enough is, and any smaller one is refused and 
   );
 });
 
-Deno.test("targets may take turns, lie in each other and be used again", () => {
+Deno.test("targets may take turns, overlap and be used again", () => {
   const memory = new Uint8Array(20_000);
   const targets = [memory, memory.subarray(1), memory.subarray(0, 19_999), new Uint8Array(20_000)];
   const room = fc.string({ unit: fc.constantFrom("r", "é"), maxLength: 4 });
@@ -258,7 +258,7 @@ Deno.test("targets may take turns, lie in each other and be used again", () => {
   }));
 });
 
-Deno.test("a target whose memory has gone elsewhere is too small", () => {
+Deno.test("a target whose memory was transferred is too small", () => {
   const target = new Uint8Array(1000);
   const message = "m".repeat(100);
   encodeRoomBroadcastInto("lobby", message, target);
@@ -286,7 +286,7 @@ Deno.test("a lone surrogate anywhere in a text is refused at its index", () => {
   );
 });
 
-Deno.test("decoding in steps gives what decoding at once gives", () => {
+Deno.test("decoding in steps gives the same as decoding at once", () => {
   fc.assert(fc.property(text, text, (room, message) => {
     const bytes = encodeRoomBroadcast(room, message);
     const roomEnd = checkRoomBroadcast(bytes);
@@ -322,7 +322,7 @@ function expand(value: TextVector): string {
   return typeof value === "string" ? value : value.repeat.repeat(value.times);
 }
 
-Deno.test("a message encoded behind another leaves that one alone", () => {
+Deno.test("a message that is encoded after another does not change it", () => {
   const target = new Uint8Array(100).fill(0xaa);
   const first = encodeRoomBroadcastInto("lobby", "hello", target);
   const second = encodeRoomBroadcastInto("部屋", "m".repeat(60), target, first);

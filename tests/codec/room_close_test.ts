@@ -58,13 +58,13 @@ Deno.test("close codes are 1000, 1001, 1003, 1007 to 1014 and 3000 to 4999, and 
   }
 });
 
-Deno.test("a close code that is no whole number, or none of 16 bits, cannot be encoded", () => {
+Deno.test("a close code that is not a whole number of 16 bits cannot be encoded", () => {
   for (const code of [1000.5, NaN, Infinity, -1000, 65_536 + 1000]) {
     assertFrameError(() => encodeRoomClose("r", code, ""), "bad-close-code", 4);
   }
 });
 
-Deno.test("a close reason has up to 123 bytes, in whatever script", () => {
+Deno.test("a close reason has up to 123 bytes, in any script", () => {
   for (const longest of ["x".repeat(123), "é".repeat(61) + "x", "部".repeat(41), "🎉".repeat(30)]) {
     const bytes = encodeRoomClose("room", 1000, longest);
     assertEquals(decodeRoomClose(bytes).reason, longest);
@@ -105,7 +105,7 @@ Deno.test("lengths are checked first, then the code, the reason's length and the
   assertEquals(checkRoomClose(shorter), 4);
 });
 
-Deno.test("decoding gives back any room close that was encoded", () => {
+Deno.test("any encoded room close is decoded to the same", () => {
   fc.assert(fc.property(text, closeCode, closeReason, (room, code, reason) => {
     const bytes = encodeRoomClose(room, code, reason);
     assertEquals(decodeRoomClose(bytes), { room, code, reason });
@@ -113,7 +113,7 @@ Deno.test("decoding gives back any room close that was encoded", () => {
   }));
 });
 
-Deno.test("a room close whose room has 65,536 bytes cannot be encoded, one of 65,535 can", () => {
+Deno.test("a room close can name a room of 65,535 bytes, but not of 65,536", () => {
   const room = "r".repeat(65_535);
   assertEquals(decodeRoomClose(encodeRoomClose(room, 1000, "bye")).room, room);
   assertFrameError(() => encodeRoomClose(`${room}r`, 1000, "bye"), "room-too-long", 3);

@@ -34,7 +34,7 @@ Deno.test("an op above 3 is unknown, whatever follows it", () => {
   }
 });
 
-Deno.test("everything carries no names", () => {
+Deno.test("the op everything carries no names", () => {
   assertFrameError(() => decodeRoomInterest(Uint8Array.of(0xe3, 0, 0, 0)), "trailing-bytes", 2);
   assertFrameError(() => decodeRoomInterest(Uint8Array.of(0xe3, 0, 9)), "trailing-bytes", 2);
   assertThrows(
@@ -44,14 +44,14 @@ Deno.test("everything carries no names", () => {
   );
 });
 
-Deno.test("a name that is cut off is truncated, even if one before it is no text", () => {
+Deno.test("a name that is cut off is truncated, even if an earlier name is not UTF-8", () => {
   const bytes = Uint8Array.of(0xe3, 2, 1, 0, 0xff, 2, 0, 0x61);
   assertFrameError(() => decodeRoomInterest(bytes), "truncated", 8);
   assertFrameError(() => decodeRoomInterest(bytes.subarray(0, 6)), "truncated", 6);
   assertFrameError(() => decodeRoomInterest(bytes.subarray(0, 5)), "invalid-utf8", 4);
 });
 
-Deno.test("several names take 64 KiB at most", () => {
+Deno.test("names take at most 64 KiB together", () => {
   // Tag, op and two lengths are 6 bytes.
   const rooms = ["a".repeat(40_000), "b".repeat(MAX_ROOM_INTEREST_BYTES - 40_000 - 6)];
   const bytes = encodeRoomInterest({ op: "add", rooms });
@@ -73,7 +73,7 @@ Deno.test("several names take 64 KiB at most", () => {
   assertFrameError(() => decodeRoomInterest(encoded), "frame-too-long", MAX_ROOM_INTEREST_BYTES);
 });
 
-Deno.test("one name may be as long as a name can be", () => {
+Deno.test("a single name may have the largest length of a name", () => {
   const rooms = ["r".repeat(65_535)];
   const bytes = encodeRoomInterest({ op: "only", rooms });
   assertEquals(bytes.length, 65_539);
@@ -89,7 +89,7 @@ Deno.test("one name may be as long as a name can be", () => {
   }
 });
 
-Deno.test("decoding gives back any interest that was encoded", () => {
+Deno.test("any encoded interest is decoded to the same", () => {
   fc.assert(fc.property(roomInterest, (interest) => {
     assertEquals(decodeRoomInterest(encodeRoomInterest(interest)), interest);
   }));
@@ -103,7 +103,7 @@ Deno.test("a lone surrogate in a name is refused at its index in that name", () 
   }));
 });
 
-Deno.test("a list of any length is encoded as few messages as it takes, with only at the end", () => {
+Deno.test("a list of any length is encoded in as few messages as possible, with op only at the end", () => {
   const rooms = fc.array(fc.tuple(text, fc.nat({ max: 30_000 })), { maxLength: 8 }).map((rooms) =>
     rooms.map(([text, more]) => text.slice(0, 100).toWellFormed() + "x".repeat(more))
   );
@@ -128,7 +128,7 @@ Deno.test("a list of any length is encoded as few messages as it takes, with onl
   );
 });
 
-Deno.test("an empty list is one message with only, none with add or remove", () => {
+Deno.test("an empty list is one message with op only, and none with op add or remove", () => {
   assertEquals([...encodeRoomInterests("only", [])], [Uint8Array.of(0xe3, 1)]);
   assertEquals([...encodeRoomInterests("add", [])], []);
   assertEquals([...encodeRoomInterests("remove", [])], []);

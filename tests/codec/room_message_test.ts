@@ -78,7 +78,7 @@ Deno.test("a room message both short and without a room is truncated", () => {
   );
 });
 
-Deno.test("the flags are looked at after the tag and before everything else", () => {
+Deno.test("the flags are checked after the tag and before everything else", () => {
   const bytes = encodeRoomMessage({ rooms: ["a"], except: [], message: "x" });
   for (let flags = 0; flags < 256; flags++) {
     bytes[1] = flags;
@@ -93,7 +93,7 @@ Deno.test("the flags are looked at after the tag and before everything else", ()
   }
 });
 
-Deno.test("texts are checked in the order of the layout: rooms, exceptions, message", () => {
+Deno.test("texts are checked in the order of the layout: rooms, excluded rooms, message", () => {
   const bytes = encodeRoomMessage({ rooms: ["a", "b"], except: ["c"], message: "d" });
   for (const character of ["d", "c", "b", "a"]) {
     const offset = bytes.lastIndexOf(character.charCodeAt(0));
@@ -102,7 +102,7 @@ Deno.test("texts are checked in the order of the layout: rooms, exceptions, mess
   }
 });
 
-Deno.test("a binary message need not be UTF-8, its rooms must", () => {
+Deno.test("a binary message need not be UTF-8, but its rooms must", () => {
   const message = Uint8Array.of(0xff, 0xed, 0xa0, 0x80);
   const bytes = encodeRoomMessage({ rooms: ["a"], except: [], message });
   assertEquals(decodeRoomMessage(bytes).message, message);
@@ -150,7 +150,7 @@ Deno.test("a room name has up to 65,535 bytes, in either list", () => {
   }
 });
 
-Deno.test("each byte of the message length counts, and it is unsigned", () => {
+Deno.test("the message length uses all of its bytes, and is unsigned", () => {
   for (const length of [0xff, 0x100, 0xffff, 0x1_0000, 0xff_ffff, 0x100_0000]) {
     const message = new Uint8Array(length).fill(7);
     const bytes = encodeRoomMessage({ rooms: [""], except: [], message });
@@ -163,7 +163,7 @@ Deno.test("each byte of the message length counts, and it is unsigned", () => {
   }
 });
 
-Deno.test("a message of 4 GiB is refused: its length would not fit", () => {
+Deno.test("a message of 4 GiB is refused, because its length would not fit", () => {
   const message: Uint8Array = Object.create(Uint8Array.prototype, { length: { value: 2 ** 32 } });
   const target = new Uint8Array(100);
   const parts = { rooms: ["ab"], except: [], message };
@@ -195,7 +195,7 @@ Deno.test("a text that is given as UTF-8 travels as text", () => {
   }));
 });
 
-Deno.test("encoding a room message into a target writes what encoding alone gives, and nothing around it", () => {
+Deno.test("encoding a room message into a target writes the same bytes as encoding alone, and nothing around them", () => {
   fc.assert(
     fc.property(roomMessage, fc.nat({ max: 8 }), (message, start) => {
       const capacity = roomMessageCapacity(message);
@@ -210,7 +210,7 @@ Deno.test("encoding a room message into a target writes what encoding alone give
   );
 });
 
-Deno.test("a target exactly large enough for a room message is, and any smaller one is refused and not left", () => {
+Deno.test("a target of the exact size is enough for a room message, and a smaller one is refused without a write beyond it", () => {
   fc.assert(
     fc.property(roomMessage, fc.nat(), (message, seed) => {
       const expected = byTheBook(message);

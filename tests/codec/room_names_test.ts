@@ -7,7 +7,7 @@ import { assertFrameError, frameErrorOf } from "./_assert.ts";
 
 const encoder = new TextEncoder();
 
-Deno.test("a remembered name is what decoding gives, whatever was read before", () => {
+Deno.test("a remembered name equals the decoded one, whatever was read before", () => {
   const few = fc.array(text, { minLength: 1, maxLength: 3 }).chain((names) =>
     fc.array(fc.constantFrom(...names), { maxLength: 12 })
   );
@@ -20,7 +20,7 @@ Deno.test("a remembered name is what decoding gives, whatever was read before", 
   }));
 });
 
-Deno.test("more names than are remembered are all read right, as often as they come", () => {
+Deno.test("names beyond the memory's size are all read right, as often as they come", () => {
   const names = Array.from({ length: 5_000 }, (_, i) => `room ${i}`);
   const remembered = new RoomNames();
   for (let round = 0; round < 2; round++) {

@@ -37,7 +37,7 @@ Deno.test("every code point survives, in short texts and in a long one", () => {
   assertStrictEquals(roundTrip(long) === long, true);
 });
 
-Deno.test("byte sequences at the edges of UTF-8 get the platform's verdict", () => {
+Deno.test("byte sequences at the edges of UTF-8 are judged as by the platform", () => {
   const seconds = [0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xff];
   const others = [0x7f, 0x80, 0xbf, 0xc0];
   for (let lead = 0x7f; lead <= 0xff; lead++) {
@@ -58,11 +58,11 @@ Deno.test("byte sequences at the edges of UTF-8 get the platform's verdict", () 
   }
 });
 
-Deno.test("short bytes are text if they are to the platform, and the first fault is reported", () => {
+Deno.test("short bytes are judged as by the platform, and the first fault is reported", () => {
   fc.assert(fc.property(nearlyUtf8, (bytes) => assertVerdict(bytes)), { numRuns: 2000 });
 });
 
-Deno.test("long bytes are text if they are to the platform, and the first fault is reported", () => {
+Deno.test("long bytes are judged as by the platform, and the first fault is reported", () => {
   fc.assert(
     fc.property(nearlyUtf8, nearlyUtf8, (before, after) => {
       assertVerdict(concat([before, LONG, after]));
@@ -71,7 +71,7 @@ Deno.test("long bytes are text if they are to the platform, and the first fault 
   );
 });
 
-Deno.test("a fault is found wherever it lies, in texts of every length up to 200 bytes", () => {
+Deno.test("a fault is found at any place, in texts of every length up to 200 bytes", () => {
   for (let length = 1; length <= 200; length++) {
     const bytes = new Uint8Array(length).fill(0x61);
     for (let at = 0; at < length; at += 1 + length % 7) {
@@ -83,7 +83,7 @@ Deno.test("a fault is found wherever it lies, in texts of every length up to 200
   }
 });
 
-Deno.test("a character cut off by the end of its text is not completed by what follows", () => {
+Deno.test("a character that its text cuts off is not completed by the bytes after it", () => {
   const cut = Uint8Array.of(0xe2, 0x82); // of the euro sign; 0xac would complete it
   for (const before of [new Uint8Array(), LONG]) {
     const text = concat([before, cut]);
@@ -117,7 +117,7 @@ Deno.test("a character cut off by the end of its text is not completed by what f
   }
 });
 
-Deno.test("a view of a larger buffer is read as if it were alone", () => {
+Deno.test("a view of a larger buffer is read as if it stood alone", () => {
   const bytesInBuffer = nearlyUtf8.chain((message) =>
     fc.tuple(fc.constant(message), embedded(frame(message)))
   );

@@ -52,7 +52,7 @@ Deno.test("any bytes are judged as by a strict decoder, in pieces of any size", 
   );
 });
 
-Deno.test("every sequence of two bytes, and of three that begins like a special one, is judged rightly", () => {
+Deno.test("every sequence of two bytes is judged rightly, and every one of three that begins like a special one", () => {
   for (let a = 0x7f; a < 256; a++) {
     for (let b = 0; b < 256; b++) {
       const bytes = Uint8Array.of(a, b);
@@ -71,7 +71,7 @@ Deno.test("every sequence of two bytes, and of three that begins like a special 
   }
 });
 
-Deno.test("the fault is found at the first byte that cannot stand there", () => {
+Deno.test("a fault is found at the first byte that is invalid there", () => {
   for (
     const [hex, at] of [
       ["6180", 2],
@@ -88,7 +88,7 @@ Deno.test("the fault is found at the first byte that cannot stand there", () => 
   ) assertEquals(validate(Uint8Array.fromHex(`${hex}616161`), 1), { valid: false, taken: at }, hex);
 });
 
-Deno.test("a text that ends in the middle of a character is not complete, and may go on", () => {
+Deno.test("a text that ends in the middle of a character is incomplete, and may continue", () => {
   const validator = new Utf8Validator();
   assert(validator.isComplete);
   assert(validator.push(Uint8Array.of(0xf0, 0x9f)) && !validator.isComplete);

@@ -51,7 +51,7 @@ Deno.test("the frames of RFC 6455, section 5.7, are made and read", () => {
   assertEquals(encodeWebSocketFrame(OPCODE.TEXT, Uint8Array.of(1), true).toHex(), "c10101");
 });
 
-Deno.test("lengths take 7, 16 or 64 bits, whichever is the least, and are read as they were written", () => {
+Deno.test("a length takes 7, 16 or 64 bits, whichever is least, and is read as it was written", () => {
   for (
     const [length, bytes] of [
       [0, 2],
@@ -78,7 +78,7 @@ Deno.test("lengths take 7, 16 or 64 bits, whichever is the least, and are read a
   }
 });
 
-Deno.test("a header is read where it lies, and a masked one needs its whole key", () => {
+Deno.test("a header is read at its offset, and a masked one needs its whole key", () => {
   const bytes = Uint8Array.fromHex("eeee8afe007e01020384ee");
   assertEquals(readWebSocketHeader(bytes, 2), {
     fin: true,
@@ -93,7 +93,7 @@ Deno.test("a header is read where it lies, and a masked one needs its whole key"
   assertEquals(readWebSocketHeader(Uint8Array.fromHex("f300"), 0)?.rsv, 7);
 });
 
-Deno.test("a length that is longer than need be, or has its highest bit set, is refused", () => {
+Deno.test("a length that is not in its shortest form, or has its highest bit set, is refused", () => {
   for (
     const hex of [
       "827e0000",
@@ -109,7 +109,7 @@ Deno.test("a length that is longer than need be, or has its highest bit set, is 
   }
 });
 
-Deno.test("masking is the plain formula, wherever the bytes lie and however the payload is cut", () => {
+Deno.test("masking follows the formula, at any offset and however the payload is cut", () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ maxLength: 300 }),
@@ -146,7 +146,7 @@ Deno.test("a text frame holds the text, with U+FFFD for each lone surrogate", ()
   isRight("é".repeat(40_000));
 });
 
-Deno.test("a close frame's payload comes back, and says what is wrong with it", () => {
+Deno.test("a close frame's payload comes back, or an error says what is wrong with it", () => {
   fc.assert(
     fc.property(
       fc.oneof(fc.integer({ min: 3000, max: 4999 }), fc.constantFrom(1000, 1001, 1011)),
@@ -177,7 +177,7 @@ Deno.test("a close code is 1000 to 1003, 1007 to 1014 or 3000 to 4999", () => {
   assertEquals([1000.5, NaN, -1000, Infinity].some(isWebSocketCloseCode), false);
 });
 
-Deno.test("text is decoded strictly, with byte order mark, and nothing beyond its bytes", () => {
+Deno.test("text is decoded strictly, keeps a byte order mark, and ends with its bytes", () => {
   assertEquals(decodeWebSocketText(encoder.encode("\ufeffa\ufffd")), "\ufeffa\ufffd");
   assertThrows(() => decodeWebSocketText(Uint8Array.of(0xc3)));
   fc.assert(

@@ -172,6 +172,7 @@ function runPeer(input: Uint8Array): string {
     },
     random: () => 0.5,
     send: () => sent++,
+    onError: (error) => check(false, `a message that did not wait: ${error}`),
     joined: (room, id) => {
       check(!idsOf(room).has(key(room, id)), "joins twice");
       told.set(room, idsOf(room).add(key(room, id)));

@@ -77,6 +77,8 @@ interface Expected {
   readonly missed: number[];
   /** Which broadcasts the member wants. */
   everything: boolean;
+  /** Names may be missing from a list: only op 0 counts. */
+  isIncomplete: boolean;
   readonly rooms: Set<string>;
   lists: number;
   broadcasts: number;
@@ -93,6 +95,7 @@ function referenceSession(stream: Uint8Array, hangsUp: boolean): Expected {
     pongs: [],
     missed: [],
     everything: true,
+    isIncomplete: false,
     rooms: new Set(),
     lists: 0,
     broadcasts: 0,
@@ -106,7 +109,10 @@ function referenceSession(stream: Uint8Array, hangsUp: boolean): Expected {
     expected.kind = read instanceof Fault ? `${payload[0]} ${read.code}` : read;
     if (read instanceof Fault) {
       expected.malformed.push(read.code);
-      if (payload[0] === 0xe3) expected.everything = true;
+      if (payload[0] === 0xe3) {
+        expected.isIncomplete ||= expected.everything;
+        expected.everything = true;
+      }
     }
     if (expected.reason === "goodbye") return expected;
   }
@@ -161,7 +167,11 @@ function takeInterest(
   { op, rooms }: { op: string; rooms: string[] },
   expected: Expected,
 ): string {
-  if (op === "everything") expected.rooms.clear();
+  if (op === "everything") {
+    expected.rooms.clear();
+    expected.isIncomplete = false;
+  }
+  if (expected.isIncomplete) return `interest ${op}`;
   for (const room of rooms) {
     if (op === "remove") expected.rooms.delete(room);
     else expected.rooms.add(room);

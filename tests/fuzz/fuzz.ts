@@ -1,18 +1,19 @@
 /**
- * Fuzzes all targets in turn: `fuzz.ts [--seconds S] [--target NAME] [--seed N] [--seeds COUNT]`. With
- * `--seed` alone it runs that one; with `--input FILE` or `--hex BYTES` it runs that input, of one
- * target. `--grow` adds inputs with new outcomes to the corpus. Ends with 1 at the first that fails.
+ * Fuzzes all targets in turn: `fuzz.ts [--seconds S] [--target NAME] [--seed N] [--seeds COUNT]`, on
+ * each core or on `--workers N`. With `--seed` alone it runs that one; with `--input FILE` or `--hex
+ * BYTES` it runs that input, of one target. `--grow` adds inputs with new outcomes to the corpus. Ends
+ * with 1 at the first that fails.
  */
 
 import { parseArgs } from "node:util";
-import { writeCorpus } from "./_corpus.ts";
+import { shareOut } from "../_workers.ts";
+import { readCorpus, writeCorpus } from "./_corpus.ts";
 import { type Failure, Fuzzer } from "./_fuzzer.ts";
 import { minimise } from "./_minimise.ts";
+import { Run } from "./_run.ts";
 import { type Target, Violation } from "./_target.ts";
 import { TARGETS } from "./_targets.ts";
-
-/** How long a target runs before it is the next one's turn. */
-const TURN_MS = 500;
+import type { Turn, TurnResult } from "./_worker.ts";
 
 const { values } = parseArgs({
   options: {
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "600" },
     input: { type: "string" },
     hex: { type: "string" },
+    workers: { type: "string", default: String(navigator.hardwareConcurrency) },
     grow: { type: "boolean", default: false },
   },
 });
@@ -55,40 +57,59 @@ async function fuzz(): Promise<void> {
   const first = Number(values.seed ?? 1);
   const end = first + Number(values.seeds ?? Infinity);
   const endAt = performance.now() + 1000 * Number(values.seconds);
-  const runs = targets.map((target) => ({ fuzzer: new Fuzzer(target), next: first }));
-  let isOver = false;
-  while (!isOver) {
-    isOver = true;
-    for (const run of runs) {
-      const leftMs = endAt - performance.now();
-      if (run.next >= end || leftMs <= 0) continue;
-      isOver = false;
-      const { fuzzer, next } = run;
-      const result = await fuzzer.runSeeds(next, end, Math.min(TURN_MS, leftMs));
-      run.next = result.next;
-      if (result.failure !== undefined) await fail(fuzzer.target, result.failure);
-      if (isTerminal) showProgress(runs.map(({ fuzzer }) => fuzzer), run.next - 1, leftMs);
+  const runs = targets.map((target) => new Run(target, first, end));
+  // Each run has its turn; those that have come to their end drop out.
+  const waiting = [...runs];
+  const next = (): Turn | undefined => {
+    while (performance.now() < endAt) {
+      const run = waiting.shift();
+      if (run === undefined) return undefined;
+      const turn = run.turn();
+      if (turn === undefined) continue;
+      waiting.push(run);
+      return turn;
+    }
+    return undefined;
+  };
+  let failed: TurnResult | undefined;
+  const onResult = (result: TurnResult) => {
+    runs.find(({ target }) => target.name === result.target)?.add(result);
+    if (result.failure !== undefined) failed ??= result;
+    if (isTerminal) showProgress(runs, endAt - performance.now());
+    return failed === undefined;
+  };
+  const script = new URL("./_worker.ts", import.meta.url);
+  await shareOut<Turn, TurnResult>({ script, workers: Number(values.workers), next, onResult });
+  if (isTerminal) console.log();
+  const target = targets.find(({ name }) => name === failed?.target);
+  if (target !== undefined && failed?.failure !== undefined) {
+    const { input, seed, text } = failed.failure;
+    const again = await new Fuzzer(target).run(input);
+    await fail(target, { input, seed, violation: again?.violation ?? text });
+  }
+  for (const run of runs) {
+    report(run);
+    if (values.grow) {
+      writeCorpus(run.target, new Map([...readCorpus(run.target), ...run.news]));
     }
   }
-  if (isTerminal) console.log();
-  for (const { fuzzer } of runs) {
-    report(fuzzer);
-    if (values.grow) writeCorpus(fuzzer.target, new Map([...fuzzer.corpus, ...fuzzer.news]));
-  }
-  const cases = runs.reduce((sum, { fuzzer }) => sum + fuzzer.cases, 0);
-  console.log(`${cases} cases held`);
+  console.log(`${casesOf(runs)} inputs held`);
 }
 
-function showProgress(fuzzers: readonly Fuzzer[], seed: number, leftMs: number): void {
-  const cases = fuzzers.reduce((sum, fuzzer) => sum + fuzzer.cases, 0);
-  const line = `\r${cases} cases, seed ${seed}, ${(leftMs / 60_000).toFixed(1)} min left `;
+function casesOf(runs: readonly Run[]): number {
+  return runs.reduce((sum, { cases }) => sum + cases, 0);
+}
+
+function showProgress(runs: readonly Run[], leftMs: number): void {
+  const minutes = Math.max(0, leftMs) / 60_000;
+  const line = `\r${casesOf(runs)} inputs, ${minutes.toFixed(1)} min left `;
   Deno.stdout.writeSync(new TextEncoder().encode(line));
 }
 
-function report({ target, cases, tookMs, outcomes, news }: Fuzzer): void {
+function report({ target, cases, tookMs, outcomes, news }: Run): void {
   const rate = Math.round(1000 * cases / tookMs);
   console.log(
-    `${target.name.padEnd(18)} ${String(cases).padStart(9)} cases, ${
+    `${target.name.padEnd(18)} ${String(cases).padStart(9)} inputs, ${
       String(rate).padStart(6)
     }/s, ` +
       `${outcomes.size} outcomes, ${news.size} new`,
@@ -112,7 +133,9 @@ async function fail(target: Target, failure: Failure & { seed?: number }): Promi
   console.error(`\n${target.name}, seed ${failure.seed ?? "none"}`);
   console.error(`\n${text}`);
   console.error(`\nReplay: ${replay} --hex ${input.toHex()}`);
-  if (failure.seed !== undefined) console.error(`As found: ${replay} --seed ${failure.seed}`);
+  if (failure.seed !== undefined) {
+    console.error(`The original input: ${replay} --seed ${failure.seed}`);
+  }
   Deno.exit(1);
 }
 

@@ -15,7 +15,7 @@ function assertHeld({ name }: Target, failure: Failure & { seed?: number } | und
 for (const target of TARGETS) {
   const { name, testSeeds, hasFreshKeys = false } = target;
 
-  Deno.test(`fuzzing ${name}: what the corpus has kept ends as it did`, async () => {
+  Deno.test(`fuzzing ${name}: every input of the corpus has the same outcome as before`, async () => {
     const { corpus } = new Fuzzer(target);
     assert(corpus.size > 0, "there is a corpus");
     for (const [outcome, input] of corpus) {
@@ -25,14 +25,14 @@ for (const target of TARGETS) {
     }
   });
 
-  Deno.test(`fuzzing ${name}: nothing that must not happen does in ${testSeeds} inputs`, async () => {
+  Deno.test(`fuzzing ${name}: no promise is broken in ${testSeeds} inputs`, async () => {
     const { failure } = await new Fuzzer(target).runSeeds(1, 1 + testSeeds);
     assertHeld(target, failure);
   });
 }
 
 for (const { what, target: name, hex } of FOUND) {
-  Deno.test(`found by fuzzing ${name}, and mended: ${what}`, async () => {
+  Deno.test(`a fault once found by fuzzing ${name} stays fixed: ${what}`, async () => {
     const target = TARGETS.find((target) => target.name === name);
     if (target === undefined) throw new Error(`there is no target ${name}`);
     assertHeld(target, await new Fuzzer(target).run(Uint8Array.fromHex(hex)));
@@ -51,7 +51,7 @@ const BROKEN: Target = {
   },
 };
 
-Deno.test("a seed decides the input, and what fails is found and made as short as it can be", async () => {
+Deno.test("a seed decides the input, and a failing input is found and shortened", async () => {
   const fuzzer = new Fuzzer(BROKEN);
   assertEquals(fuzzer.input(5), new Fuzzer(BROKEN).input(5));
   const { failure } = await fuzzer.runSeeds(1, 100);
@@ -62,7 +62,7 @@ Deno.test("a seed decides the input, and what fails is found and made as short a
   assertEquals(await minimise(failure.input, fails), Uint8Array.of(7, 9));
 });
 
-Deno.test("what nobody has caught fails a target as well", async () => {
+Deno.test("an uncaught error also fails a target", async () => {
   const target: Target = {
     ...BROKEN,
     run: () => {

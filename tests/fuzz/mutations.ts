@@ -294,8 +294,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the connection of who is refused stays open",
     file: "mesh/connector.ts",
-    find: "      this.#close(connection);\n      // A node that finds",
-    replace: "      // A node that finds",
+    find: "      this.#close(connection);\n      // A node hangs up",
+    replace: "      // A node hangs up",
   },
   {
     name: "what follows a goodbye is delivered",
@@ -499,7 +499,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "a close frame of one byte is accepted",
     file: "codec/websocket_frame.ts",
     find:
-      `  if (payload.length === 1) {\n    throw new FrameError("truncated", 1, "close frame has half of a code");\n  }\n`,
+      `  if (payload.length === 1) {\n    throw new FrameError("truncated", 1, "close frame has one byte, its code needs two");\n  }\n`,
     replace: `  if (payload.length === 1) return { code: undefined, reason: "" };\n`,
   },
   {

@@ -43,6 +43,14 @@ export class Guest {
     }
   }
 
+  /** Ends it, and resolves when its connection is closed. */
+  async end(): Promise<void> {
+    const { ws } = this.client.io.engine?.transport as { ws?: WebSocket } ?? {};
+    const closed = new Promise((resolve) => ws?.addEventListener("close", resolve));
+    this.client.close();
+    if (ws && ws.readyState !== WebSocket.CLOSED) await closed;
+  }
+
   /** Resolves when its socket has ended, whoever ended it. */
   async isGone(): Promise<void> {
     while (this.client.connected) {
@@ -127,11 +135,12 @@ export class IoCluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { client } of this.guests) client.close();
+    const ends = this.guests.map((guest) => guest.end());
     for (const { io, mesh } of this.servers) {
       await io.close();
       await mesh.shutdown();
     }
+    await within("all clients being closed", Promise.all(ends));
   }
 
   async #startServer(namespace: string): Promise<void> {

@@ -50,7 +50,7 @@ class Client implements AsyncDisposable {
   }
 }
 
-Deno.test("what is published with crossws reaches the subscribers of both servers", async () => {
+Deno.test("a message published with crossws reaches the subscribers of both servers", async () => {
   await using one = await ExampleProcess.start(example);
   await using two = await ExampleProcess.start(example, { seeds: [one.address] });
   await within("a link", Promise.all([one.says(/chat-1/), two.says(/chat-1/)]));

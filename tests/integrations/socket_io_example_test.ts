@@ -67,7 +67,7 @@ class Visitor implements AsyncDisposable {
   }
 }
 
-Deno.test("Socket.IO clients of two servers hear each other, also after a server was killed", async () => {
+Deno.test("Socket.IO clients of two servers hear each other, even after a server was killed", async () => {
   await using one = await ExampleProcess.start(example);
   await using two = await ExampleProcess.start(example, { seeds: [one.address] });
   await using ann = new Visitor(one);

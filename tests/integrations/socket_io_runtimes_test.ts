@@ -25,7 +25,7 @@ async function folderWithPackages(): Promise<string> {
 }
 
 for (const runtime of ["node", "bun"] as const) {
-  Deno.test(`a Socket.IO server on ${runtime} and others on Deno are one`, async () => {
+  Deno.test(`a Socket.IO server on ${runtime} and others on Deno form one cluster`, async () => {
     await using stack = new AsyncDisposableStack();
     const tree = await folderWithPackages();
     stack.defer(() => Deno.remove(tree));
@@ -58,7 +58,7 @@ for (const runtime of ["node", "bun"] as const) {
     });
     const { value } = await within("the other server listening", output.next());
     const guest: Guest = await cluster.connectTo(Number(value));
-    stack.defer(() => void guest.client.close());
+    stack.defer(() => guest.end());
 
     const found = await io.to("red").fetchSockets();
     assertEquals(found.map(({ id, data }) => [id, data]), [[guest.id, { name }]]);

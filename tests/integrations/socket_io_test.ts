@@ -10,7 +10,7 @@ import { IoCluster } from "./_socket_io_cluster.ts";
 /** What each guest hears if all of them hear one event without arguments. */
 const ONCE = [[]];
 
-Deno.test("io.emit reaches the clients of all servers, with bytes, dates and what JSON has", async () => {
+Deno.test("io.emit reaches the clients of all servers, with bytes, dates and JSON values", async () => {
   await using cluster = await IoCluster.start();
   const bytes = Uint8Array.of(0, 1, 254, 255);
   const date = new Date(0);
@@ -54,7 +54,7 @@ Deno.test("except leaves a room out, wherever its members are", async () => {
   assertEquals(await cluster.heard("two"), [[], [], ONCE]);
 });
 
-Deno.test("a socket that speaks to everybody, or to a room of its own, does not hear itself", async () => {
+Deno.test("a socket that sends to everybody, or to a room of its own, does not hear itself", async () => {
   await using cluster = await IoCluster.start();
   cluster.guests[1].client.emit("relay");
   await within("guest 0 hearing guest 1", cluster.guests[0].hears("said"));
@@ -103,6 +103,39 @@ Deno.test("an acknowledgement is collected from the clients of all servers", asy
   await new Promise((resolve) => setTimeout(resolve, 1_000));
 });
 
+Deno.test("an acknowledgement may be bytes, and a room without sockets gives none", async () => {
+  await using cluster = await IoCluster.start();
+  for (const [i, { client }] of cluster.guests.entries()) {
+    client.on("bytes?", (answer) => answer(Uint8Array.of(i, 255)));
+  }
+  const [{ io }] = cluster.servers;
+  const answers = await io.timeout(500).emitWithAck("bytes?");
+  const bytes = answers.map((answer) => [...answer as Uint8Array]);
+  assertEquals(bytes.sort(([a], [b]) => a - b), [[0, 255], [1, 255], [2, 255]]);
+  assertEquals(await io.to("nobody's").timeout(500).emitWithAck("bytes?"), []);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+});
+
+Deno.test("a single socket of another server can acknowledge", async () => {
+  await using cluster = await IoCluster.start();
+  for (const [i, { client }] of cluster.guests.entries()) {
+    client.on("who?", (answer) => answer(`guest ${i}`));
+  }
+  const [socket] = await cluster.servers[0].io.to(cluster.guests[1].id).fetchSockets();
+  assertEquals(await socket.timeout(500).emitWithAck("who?"), "guest 1");
+  assertEquals(await cluster.heard("who?"), [[], ONCE, []]);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+});
+
+Deno.test("a message that the mesh refuses still reaches the clients of its own server", async () => {
+  await using cluster = await IoCluster.start();
+  const tooLong = "x".repeat(17 * 1024 * 1024);
+  cluster.servers[1].io.emit("long", tooLong);
+  cluster.servers[1].io.emit("short");
+  assertEquals(await cluster.heard("long"), [[], [[tooLong]], []]);
+  assertEquals(await cluster.heard("short"), [ONCE, ONCE, ONCE]);
+});
+
 Deno.test("socketsJoin and socketsLeave move sockets of all servers", async () => {
   await using cluster = await IoCluster.start();
   const [{ io }, two] = cluster.servers;
@@ -126,6 +159,19 @@ Deno.test("disconnectSockets ends the sockets of a room on all servers", async (
   assert(cluster.guests[1].client.connected);
 });
 
+Deno.test("sockets hear the messages that were sent before they are disconnected", async () => {
+  await using cluster = await IoCluster.start();
+  const [{ io }] = cluster.servers;
+  io.emit("bye");
+  io.disconnectSockets(true);
+  for (const guest of cluster.guests) await within("a guest being gone", guest.isGone());
+  assertEquals(cluster.guests.map(({ heard }) => heard), [
+    [["bye"], ["disconnect"]],
+    [["bye"], ["disconnect"]],
+    [["bye"], ["disconnect"]],
+  ]);
+});
+
 Deno.test("fetchSockets lists the sockets of all servers, with data, rooms and handshake", async () => {
   await using cluster = await IoCluster.start();
   const [{ io }] = cluster.servers;
@@ -144,7 +190,7 @@ Deno.test("fetchSockets lists the sockets of all servers, with data, rooms and h
   assertEquals(await io.to("nobody's").fetchSockets(), []);
 });
 
-Deno.test("a socket of another server can be spoken to, moved and ended", async () => {
+Deno.test("a server can send to, move and disconnect a socket of another server", async () => {
   await using cluster = await IoCluster.start();
   const [{ io }] = cluster.servers;
   const [two] = await io.to(cluster.guests[1].id).fetchSockets();
@@ -161,7 +207,7 @@ Deno.test("a socket of another server can be spoken to, moved and ended", async 
   await within("guest 1 being gone", cluster.guests[1].isGone());
 });
 
-Deno.test("serverSideEmit reaches the other servers, and not the one that says it", async () => {
+Deno.test("serverSideEmit reaches the other servers, and not the sender", async () => {
   await using cluster = await IoCluster.start();
   const heard: unknown[][] = [[], [], []];
   for (const [i, { io }] of cluster.servers.entries()) {
@@ -172,6 +218,19 @@ Deno.test("serverSideEmit reaches the other servers, and not the one that says i
   await cluster.settled();
   assertEquals(heard, [[], [["x", 2]], [["x", 2]]]);
   assertEquals(await cluster.servers[0].io.serverSideEmitWithAck("sum", 1, 2), [3, 3]);
+});
+
+Deno.test("serverSideEmit reports the answers that came if a server does not answer in 5 s", async () => {
+  await using cluster = await IoCluster.start();
+  const [one, two, three] = cluster.servers.map(({ io }) => io);
+  two.on("question", (answer) => (answer as (text: string) => void)("two"));
+  three.on("question", () => {});
+  const outcome = new Promise((resolve) => {
+    one.serverSideEmit("question", (error: unknown, answers: unknown) => resolve([error, answers]));
+  });
+  const [error, answers] = await within("the question ending", outcome) as unknown[];
+  assert(error instanceof Error);
+  assertEquals(answers, ["two"]);
 });
 
 Deno.test("namespaces do not hear each other", async () => {
@@ -185,7 +244,7 @@ Deno.test("namespaces do not hear each other", async () => {
   assertEquals(await io.fetchSockets(), []);
 });
 
-Deno.test("a server that has gone is not waited for", async () => {
+Deno.test("nobody waits for a server that has gone", async () => {
   await using cluster = await IoCluster.start();
   const [{ io }, two, three] = cluster.servers;
   // The third never answers. The question ends as soon as its node has gone, not after 5 s.

@@ -129,7 +129,7 @@ function summary({ doc, text }: Editor): string {
   return JSON.stringify([changes, text.toJSON(), map, doc.getArray("list").toJSON()]);
 }
 
-Deno.test("what a y-websocket client writes reaches the clients of both servers", async () => {
+Deno.test("a y-websocket client's edit reaches the clients of both servers", async () => {
   await using stack = new AsyncDisposableStack();
   const [one, two] = await startServers(stack);
   const [ann, ben, cem] = [one, one, two].map((server) => stack.use(new Editor(server, "notes")));
@@ -158,7 +158,7 @@ Deno.test("a client that comes late has the document as soon as it is in sync", 
   assertEquals(late.text.length, 100_000);
 });
 
-Deno.test("clients of both servers know who is there and who has gone", async () => {
+Deno.test("clients of both servers know who is present and who has left", async () => {
   await using stack = new AsyncDisposableStack();
   const [one, two] = await startServers(stack);
   const ann = stack.use(new Editor(one, "notes"));
@@ -202,7 +202,7 @@ Deno.test("a client that sends nonsense is cut off, and disturbs nobody", async 
   }
 });
 
-Deno.test("servers that find each other late put together what their clients have", async () => {
+Deno.test("servers that find each other late merge the documents of their clients", async () => {
   await using stack = new AsyncDisposableStack();
   const one = stack.use(await ExampleProcess.start(example));
   const two = stack.use(await ExampleProcess.start(example));

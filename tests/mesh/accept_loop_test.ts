@@ -10,6 +10,8 @@ class Accepting {
   readonly timers = new FakeTimers();
   readonly refused: MeshError[] = [];
   accepted = 0;
+  /** Whether connections are taken on, or closed at once. */
+  isOpen = true;
   readonly #tasks = new TaskGroup(this.timers);
   readonly #coming: (Error | undefined)[] = [];
   #arrived = Promise.withResolvers<void>();
@@ -31,7 +33,10 @@ class Accepting {
     }, {
       clock: this.timers,
       tasks: this.#tasks,
-      onConnection: () => this.accepted++,
+      onConnection: () => {
+        this.accepted++;
+        return this.isOpen;
+      },
       onRefused: (_, error) => this.refused.push(error as MeshError),
     });
   }
@@ -54,16 +59,18 @@ function systemError(code: string): Error {
   return Object.assign(new Error(code), { code });
 }
 
-Deno.test("connections that ended before they were accepted cost no pause and are not reported", async () => {
+Deno.test("connections that end before they are accepted delay others by 20 ms at most and are not reported", async () => {
   const accepting = new Accepting();
   for (const code of ["ENOTCONN", "ECONNABORTED", "ECONNRESET", "EPROTO"]) {
     await accepting.comes(systemError(code), systemError(code), undefined);
+    accepting.timers.advance(20);
+    await accepting.comes();
   }
-  assertEquals([accepting.accepted, accepting.refused, accepting.timers.pending], [4, [], 0]);
+  assertEquals([accepting.accepted, accepting.refused], [4, []]);
   await accepting.stop();
 });
 
-Deno.test("thousands of them in a row leave timers their turn", async () => {
+Deno.test("thousands of failed accepts in a row do not block timers", async () => {
   const accepting = new Accepting();
   await accepting.comes(...Array.from({ length: 1_000 }, () => systemError("ENOTCONN")), undefined);
   assertEquals(accepting.accepted, 0);
@@ -75,7 +82,53 @@ Deno.test("thousands of them in a row leave timers their turn", async () => {
   await accepting.stop();
 });
 
-Deno.test("a lack of descriptors pauses accepting, and is reported once for each episode, with its cause", async () => {
+Deno.test("connections that follow one closed at once gather for 20 ms, and are accepted together", async () => {
+  const accepting = new Accepting();
+  accepting.isOpen = false;
+  await accepting.comes(undefined);
+  assertEquals([accepting.accepted, accepting.timers.pending], [1, 1]);
+  for (let turn = 1; turn <= 10; turn++) {
+    await accepting.comes(undefined, undefined, systemError("ENOTCONN"));
+    accepting.timers.advance(19);
+    await accepting.comes(undefined);
+    assertEquals(accepting.accepted, 1 + 3 * (turn - 1));
+    accepting.timers.advance(1);
+    await accepting.comes();
+    assertEquals(accepting.accepted, 1 + 3 * turn);
+  }
+  await accepting.stop();
+});
+
+Deno.test("connections do not wait for others when a flood is over", async () => {
+  const accepting = new Accepting();
+  accepting.isOpen = false;
+  await accepting.comes(undefined);
+  accepting.isOpen = true;
+  for (let turn = 0; turn < 11; turn++) {
+    await accepting.comes(undefined);
+    accepting.timers.advance(20);
+    await accepting.comes();
+  }
+  assertEquals([accepting.accepted, accepting.timers.pending], [12, 0]);
+  await accepting.comes(undefined);
+  assertEquals([accepting.accepted, accepting.timers.pending], [13, 0]);
+  await accepting.stop();
+});
+
+Deno.test("a thousand connections closed at once leave timers their turn", async () => {
+  const accepting = new Accepting();
+  accepting.isOpen = false;
+  await accepting.comes(...Array.from({ length: 1_000 }, () => undefined));
+  for (let turns = 0; accepting.accepted < 1_000; turns++) {
+    assert(accepting.accepted <= 1 + 64 * (turns + 1));
+    assert(turns < 20);
+    accepting.timers.advance(0);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  await accepting.stop();
+});
+
+Deno.test("a lack of descriptors pauses accepting, and is reported with its cause once per episode", async () => {
   const accepting = new Accepting();
   const { timers, refused } = accepting;
   const cause = systemError("EMFILE");
@@ -99,7 +152,7 @@ Deno.test("a lack of descriptors pauses accepting, and is reported once for each
   assertEquals(timers.pending, 0);
 });
 
-Deno.test("an error that nobody has heard of pauses accepting too, and is reported", async () => {
+Deno.test("an unknown error also pauses accepting, and is reported", async () => {
   const accepting = new Accepting();
   await accepting.comes(new Error("out of order"), undefined);
   assertEquals(accepting.accepted, 0);

@@ -52,7 +52,7 @@ function rooms(count: number, prefix = "room"): string[] {
   return Array.from({ length: count }, (_, i) => `${prefix} ${i}`);
 }
 
-Deno.test("a new link is told all rooms, and then the differences", () => {
+Deno.test("a new link gets all rooms, and then the differences", () => {
   const rig = new Rig();
   rig.open("a", "b");
   const link = rig.link();
@@ -65,12 +65,12 @@ Deno.test("a new link is told all rooms, and then the differences", () => {
   assertEquals(rig.deliver(link), ["remove a", "add c"]);
 });
 
-Deno.test("the first announcement keeps no broadcast waiting: the peer sends everything meanwhile", () => {
+Deno.test("the first announcement delays no broadcast, because the peer sends everything meanwhile", () => {
   const link = new Rig().link();
   assertEquals([link.isWaiting, link.isUrgent], [true, false]);
 });
 
-Deno.test("a room that comes and goes while a link waits is never announced there", () => {
+Deno.test("a room that opens and closes while a link waits is never announced there", () => {
   const rig = new Rig();
   const [slow, fast] = [rig.link(), rig.link()];
   for (const link of [slow, fast]) rig.deliver(link);
@@ -84,7 +84,7 @@ Deno.test("a room that comes and goes while a link waits is never announced ther
   assertEquals(rig.deliver(fast), ["remove a", "add c"]);
 });
 
-Deno.test("a difference larger than the open rooms gives way to a new list", () => {
+Deno.test("a new list replaces a difference that is larger than the open rooms", () => {
   const rig = new Rig();
   rig.open(...rooms(20_000));
   const link = rig.link();
@@ -104,7 +104,7 @@ for (
     ["bytes of names", rooms(MAX_INTEREST_BYTES / 1024 + 1).map((name) => name.padEnd(1024))],
   ] as const
 ) {
-  Deno.test(`a node with too many ${what} asks for everything, and for rooms again below half`, () => {
+  Deno.test(`a node with too many ${what} asks for everything, and for its rooms again below half`, () => {
     const rig = new Rig();
     const last = names[names.length - 1];
     rig.open(...names.slice(0, -1));
@@ -128,7 +128,7 @@ for (
   });
 }
 
-Deno.test("a link that has waited since before there were too many rooms is told the right ones", () => {
+Deno.test("a link that has waited since before the limit was exceeded gets the right rooms", () => {
   const rig = new Rig();
   rig.open("a", "b");
   const link = rig.link();
@@ -142,14 +142,14 @@ Deno.test("a link that has waited since before there were too many rooms is told
   assertEquals(["a", "b", "room 0"].map((room) => rig.wants(link, room)), [false, true, false]);
 });
 
-Deno.test("a name that no broadcast can have is not announced", () => {
+Deno.test("a name that no broadcast can carry is not announced", () => {
   const rig = new Rig();
   rig.open("x".repeat(65_536), "\uD800", "é".repeat(32_768), "x".repeat(65_535));
   rig.close("\uD800", "x".repeat(65_536));
   assertEquals(rig.deliver(rig.link()), [`only ${"x".repeat(65_535)}`]);
 });
 
-Deno.test("property: a peer that has read what waits wants the open rooms and no others", () => {
+Deno.test("property: a peer that has read all announcements wants the open rooms and no others", () => {
   const room = fc.constantFrom("a", "b", "c", "d");
   const command = fc.oneof(
     fc.tuple(fc.constantFrom("open" as const, "close" as const), room),

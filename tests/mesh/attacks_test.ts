@@ -51,7 +51,7 @@ function changed(
 
 const honest = (payload: Uint8Array) => payload;
 
-Deno.test("bytes of TLS may be passed on, which gives nothing away: who passes them on can only do so", async () => {
+Deno.test("a person in the middle who only passes TLS bytes on learns nothing", async () => {
   assertEquals(await dialThrough({}, startNode), { dialler: "linked", acceptor: "linked" });
 });
 
@@ -61,7 +61,7 @@ Deno.test("a person in the middle with a certificate of its own, relaying every 
   assertEquals(outcome, { dialler: "not-accepted", acceptor: "wrong-cookie" });
 });
 
-Deno.test("the same on plain TCP is not defended: who relays every byte reads and changes messages", async () => {
+Deno.test("a person in the middle who relays every byte on plain TCP can read and change messages", async () => {
   await using a = await startPlainNode("a");
   await using b = await startPlainNode("b");
   const alter = (payload: Uint8Array) =>
@@ -74,7 +74,7 @@ Deno.test("the same on plain TCP is not defended: who relays every byte reads an
   assert(middle.hasRead(SECRET));
 });
 
-Deno.test("somebody who records all that two nodes say by default reads no room and no message", async () => {
+Deno.test("an eavesdropper on two nodes with default options reads no room and no message", async () => {
   await using a = await startNode("a");
   await using b = await startNode("b");
   await using middle = await Middle.start(b.address);
@@ -90,7 +90,7 @@ Deno.test("somebody who records all that two nodes say by default reads no room 
   for (const text of [SECRET, "a secret room", a.name, b.name]) assert(!middle.hasRead(text), text);
 });
 
-Deno.test("a dialler that expects TLS does without it for nobody", async () => {
+Deno.test("a dialler that expects TLS never falls back to plain TCP", async () => {
   await using a = await startNode("a");
   await using b = await startPlainNode("b");
   const error = await assertRejects(() => a.connect(b.name), MeshError) as MeshError;
@@ -103,7 +103,7 @@ Deno.test("the person in the middle of these attacks can pass on an honest hands
   assertEquals(await dialThrough({ alter: honest }, startPlainNode), PLAIN);
 });
 
-Deno.test("a name swapped in flight is refused, whichever side's", async () => {
+Deno.test("a name that is changed in flight is refused, on either side", async () => {
   const rename = (from: string) => (message: HandshakeName) => ({
     ...message,
     name: message.name.replace(`${from}@`, "m@"),
@@ -118,7 +118,7 @@ Deno.test("a name swapped in flight is refused, whichever side's", async () => {
   });
 });
 
-Deno.test("feature bits flipped in flight are refused, whichever side's, and so is another incarnation", async () => {
+Deno.test("feature bits and incarnations that are changed in flight are refused, on either side", async () => {
   const flip = ({ extension, ...message }: HandshakeName): HandshakeName => ({
     ...message,
     extension: extension && { ...extension, features: extension.features ^ 1 },
@@ -137,7 +137,7 @@ Deno.test("feature bits flipped in flight are refused, whichever side's, and so 
   }
 });
 
-Deno.test("the extension taken away, to have the Mesh runtime's proof, is refused by default", async () => {
+Deno.test("a removed extension is refused by default, so nobody can demand the Mesh runtime's proof", async () => {
   const strip = ({ name, creation }: HandshakeName) => ({ name, creation });
   for (const transport of [tcpTransport, tlsTransport()]) {
     const start = (local: string) => startNode(local, { transport });
@@ -148,7 +148,7 @@ Deno.test("the extension taken away, to have the Mesh runtime's proof, is refuse
   }
 });
 
-Deno.test("with allowMeshLang it is not: then a person in the middle is not kept out", async () => {
+Deno.test("a removed extension is accepted with allowMeshLang, so a person in the middle gets in", async () => {
   const strip = ({ name, creation }: HandshakeName) => ({ name, creation });
   const start = (local: string) => startNode(local, { allowMeshLang: true });
   const alter: MiddleOptions["alter"] = (payload, way) => {
@@ -158,7 +158,7 @@ Deno.test("with allowMeshLang it is not: then a person in the middle is not kept
   assertEquals(await dialThrough({ transport: tlsTransport(), alter }, start), PLAIN);
 });
 
-Deno.test("a challenge obtained from one node is not answered by another for whoever passes it on", async () => {
+Deno.test("a node does not answer a challenge that an attacker has from another node", async () => {
   await using a = await startPlainNode("a");
   await using b = await startPlainNode("b");
   const attacker = rawIdentity("m@127.0.0.1:1");
@@ -182,7 +182,7 @@ Deno.test("a challenge obtained from one node is not answered by another for who
   await dialling;
 });
 
-Deno.test("an acceptor's recorded answers are worth nothing to a node that dials again", async () => {
+Deno.test("a node that dials again refuses an acceptor's recorded answers", async () => {
   await using a = await startPlainNode("a");
   const self = rawIdentity("z@127.0.0.1:1");
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

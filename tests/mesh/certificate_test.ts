@@ -62,7 +62,7 @@ Deno.test("every certificate has a key, a serial number and a signature of its o
   assertEquals(serials.size, rounds);
 });
 
-Deno.test("whatever the random bytes, the serial number is positive and 16 bytes long", async () => {
+Deno.test("the serial number is positive and 16 bytes long, whatever the random bytes", async () => {
   for (const byte of [0x00, 0x7f, 0x80, 0xff]) {
     const { cert } = await makeCertificate((size) => new Uint8Array(size).fill(byte));
     const { serialNumber } = new X509Certificate(cert);
@@ -71,7 +71,7 @@ Deno.test("whatever the random bytes, the serial number is positive and 16 bytes
   }
 });
 
-Deno.test("a client that trusts the certificate verifies it: rustls, by the name that it is for", async () => {
+Deno.test("a rustls client that trusts the certificate verifies it by its name", async () => {
   const pair = await makeCertificate(systemRandom);
   using listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...pair });
   const { port } = listener.addr;
@@ -99,7 +99,7 @@ Deno.test("two certificates differ in every part that is a node's own", async ()
   assertEquals(new X509Certificate(one.cert).subject, new X509Certificate(two.cert).subject);
 });
 
-Deno.test("the version of a certificate is found behind lengths in short form and in long form", () => {
+Deno.test("the version of a certificate is found after lengths in short and in long form", () => {
   const version = [0xa0, 3, 2, 1];
   for (const [number, isThird] of [[2, true], [1, false]] as const) {
     const body = [...version, number];

@@ -31,6 +31,7 @@ Deno.test("connect says why there is no link", async () => {
   await using a = await startPlainNode("a");
   await using b = await startPlainNode("b");
   await assertMeshError("invalid-address", a.connect("no address"));
+  await assertRejects(() => a.connect(9000 as never), TypeError, "target must be a string");
   const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = free.addr;
   free.close();
@@ -42,7 +43,7 @@ Deno.test("connect says why there is no link", async () => {
   await assertMeshError("shut-down", a.connect(b.name));
 });
 
-Deno.test("a TLS node and a plain one find out about each other, whichever dials, on both sides", async () => {
+Deno.test("a TLS node and a plain one both report the mismatch, whichever dials", async () => {
   await using secure = await startNode("secure");
   await using plain = await startPlainNode("plain");
   const refused = [secure, plain].map((node) => collect(node, "refused"));
@@ -52,7 +53,7 @@ Deno.test("a TLS node and a plain one find out about each other, whichever dials
   assertEquals(codes, [["peer-speaks-plain"], ["peer-speaks-tls"]]);
 });
 
-Deno.test("links are encrypted unless told otherwise, and peers says so", async () => {
+Deno.test("links are encrypted by default, and peers says so", async () => {
   for (const [start, encrypted] of [[startNode, true], [startPlainNode, false]] as const) {
     await using a = await start("a");
     await using b = await start("b");
@@ -62,7 +63,7 @@ Deno.test("links are encrypted unless told otherwise, and peers says so", async 
   }
 });
 
-Deno.test("with an operator's certificates a cluster is linked, and the proofs are bound all the same", async () => {
+Deno.test("a cluster with an operator's certificates is linked, and its proofs are bound too", async () => {
   const read = (file: string) =>
     Deno.readTextFileSync(new URL(`../testdata/tls/${file}`, import.meta.url));
   const tls = {
@@ -81,7 +82,7 @@ Deno.test("with an operator's certificates a cluster is linked, and the proofs a
   await ephemeral.connect(a.name);
 });
 
-Deno.test("a wrong cookie is refused on both sides, and the other side is told nothing", async () => {
+Deno.test("a wrong cookie is refused by both sides, and neither tells the other why", async () => {
   await using a = await startNode("a");
   await using b = await startNode("b", { cookie: "an entirely different secret" });
   const refused = nextEvent(b, "refused");
@@ -103,7 +104,7 @@ Deno.test("an acceptor that does not know the cookie is refused by the initiator
   assertEquals(a.peers, []);
 });
 
-Deno.test("cookies can be rotated with the cluster running: any is accepted, the first proves", async () => {
+Deno.test("cookies can be rotated in a running cluster: any of them is accepted, and the first one proves", async () => {
   const [before, after] = ["the old cookie, 16+", "the new cookie, 16+"];
   // Each step of a rolling change, beside the step before and after it.
   const steps = [[before], [before, after], [after, before], [after]];
@@ -127,7 +128,7 @@ Deno.test("cookies can be rotated with the cluster running: any is accepted, the
   await assertMeshError("not-accepted", a.connect(b.name));
 });
 
-Deno.test("a node refuses its own name: it does not link to itself, by any address", async () => {
+Deno.test("a node does not link to itself, by any address", async () => {
   await using a = await startNode("a");
   const { port } = a.address;
   await assertMeshError("own-name", a.connect(a.name));
@@ -136,7 +137,7 @@ Deno.test("a node refuses its own name: it does not link to itself, by any addre
   assertEquals(a.peers, []);
 });
 
-Deno.test("a node that another live node shares its name with says so", async () => {
+Deno.test("a node reports that another live node has its name", async () => {
   await using a = await startPlainNode("a");
   const twin = await startMesh({
     name: a.name,
@@ -152,7 +153,7 @@ Deno.test("a node that another live node shares its name with says so", async ()
   await twin.shutdown();
 });
 
-Deno.test("both dial at once, many times over: one link, the same one on both sides, nothing lost", async () => {
+Deno.test("two nodes that dial each other at once keep the same link on both sides and lose nothing", async () => {
   for (let round = 0; round < 40; round++) {
     // The larger name dials first as often as the smaller.
     const [a, b] = await Promise.all([startNode(round % 2 ? "a" : "z"), startNode("m")]);
@@ -174,7 +175,7 @@ Deno.test("both dial at once, many times over: one link, the same one on both si
   }
 });
 
-Deno.test("a dial ends in time, though strangers keep handshakes in its target's name going", async () => {
+Deno.test("a dial ends in time even if strangers keep up handshakes in its target's name", async () => {
   await using a = await startPlainNode("a", { handshakeTimeoutMs: 200 });
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const target = rawIdentity(`z@127.0.0.1:${listener.addr.port}`);
@@ -195,7 +196,7 @@ Deno.test("a dial ends in time, though strangers keep handshakes in its target's
   for (const stranger of strangers) stranger.close();
 });
 
-Deno.test("who hangs up on finding the link that is there already is no refusal", async () => {
+Deno.test("a dialler that finds the link already up is not reported as refused", async () => {
   await using a = await startPlainNode("a");
   const refused = collect(a, "refused");
   const self = rawIdentity("z@127.0.0.1:1");
@@ -216,7 +217,7 @@ Deno.test("who hangs up on finding the link that is there already is no refusal"
   assertEquals(refused.length, 1);
 });
 
-Deno.test("a source of randomness that fails refuses who comes, and the node goes on", async () => {
+Deno.test("a node whose source of randomness fails refuses the connection and goes on", async () => {
   let isDry = false;
   const randomBytes = (size: number) => {
     if (isDry) throw new Error("no entropy");

@@ -52,7 +52,7 @@ Deno.test("a node among its own seeds does no harm", async () => {
   assertEquals(refused, []);
 });
 
-Deno.test("goodbye is reported down at once, and a node that was only learnt is not redialled", async () => {
+Deno.test("a goodbye is reported as peerdown at once, and a learnt node is not redialled", async () => {
   await using a = await startPlainNode("a");
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   using raw = await RawPeer.dial(a.address);
@@ -87,7 +87,7 @@ Deno.test("a lost node is redialled until it is back", async () => {
   assertEquals((await up).peer.direction, "outgoing");
 });
 
-Deno.test("a seed that says goodbye is awaited: when it is back, it is linked again", async () => {
+Deno.test("a seed that says goodbye is linked again when it is back", async () => {
   const seed = await startNode("seed");
   await using a = await startNode("a", { seeds: [seed.name] });
   await fullyLinked([seed, a]);
@@ -115,7 +115,7 @@ Deno.test("seeds given as a function are asked again while the node runs", async
   assertEquals(refused.map(({ code }) => code), ["seeds-failed", "invalid-address"]);
 });
 
-Deno.test("nodes behind one name find each other, though each is first led to itself", async () => {
+Deno.test("nodes behind one host name find each other, although each is first led to itself", async () => {
   const names = ["127.0.0.2", "127.0.0.3"];
   const probe = Deno.listen({ hostname: names[0], port: 0 });
   const { port } = probe.addr;
@@ -156,7 +156,7 @@ Deno.test("a seeds function that does not answer is asked again", async () => {
   assertEquals(timers.pending, 0);
 });
 
-Deno.test("when a place is free again, the node that waits for one is dialled, and not before", async () => {
+Deno.test("a node that waits for a place is dialled when one is free, and not before", async () => {
   await using b = await startNode("b");
   await using c = await startNode("c");
   await using a = await startNode("a", { maxPeers: 1, seeds: [b.name, c.name] });
@@ -169,7 +169,7 @@ Deno.test("when a place is free again, the node that waits for one is dialled, a
   assertEquals(refused.flat(), []);
 });
 
-Deno.test("seeds that are no strings are refused one by one, and the others dialled", async () => {
+Deno.test("seeds that are not strings are refused one by one, and the others are dialled", async () => {
   await using b = await startNode("b");
   const seeds = () => [42, b.name, undefined] as unknown as string[];
   await using a = await startNode("a", { seeds });

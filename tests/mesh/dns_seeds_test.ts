@@ -29,7 +29,7 @@ Deno.test("the records are looked up each time", async () => {
   assertEquals(await seeds(), ["10.0.0.7:9000", "10.0.0.8:9000"]);
 });
 
-Deno.test("addresses stay in force until there are others", async () => {
+Deno.test("addresses stay in use until there are others", async () => {
   const records: Record<"A" | "AAAA", string[]> = { A: ["10.0.0.5"], AAAA: ["fdaa::3"] };
   const seeds = dnsSeeds(HOST, 9000, { resolve: nameServer(records) });
   assertEquals(await seeds(), ["10.0.0.5:9000", "[fdaa::3]:9000"]);
@@ -39,7 +39,7 @@ Deno.test("addresses stay in force until there are others", async () => {
   assertEquals(await seeds(), ["[fdaa::4]:9000"]);
 });
 
-Deno.test("a host without addresses of one kind, or of any, is no error", async () => {
+Deno.test("a host without addresses of one kind, or of any, is not an error", async () => {
   const none = new Deno.errors.NotFound("no records");
   const only = dnsSeeds(HOST, 1, { resolve: nameServer({ A: none, AAAA: ["fdaa::3"] }) });
   assertEquals(await only(), ["[fdaa::3]:1"]);
@@ -59,11 +59,19 @@ Deno.test("a look-up that fails is a failure, unless the other kind of address i
   }
 });
 
-Deno.test("a port that is none is refused at once", () => {
-  for (const port of [0, 65_536, 1.5, NaN]) assertThrows(() => dnsSeeds(HOST, port), RangeError);
+Deno.test("an argument of the wrong type or range is refused at once, and the error names it", () => {
+  for (const port of [0, 65_536, 1.5, NaN]) {
+    assertThrows(() => dnsSeeds(HOST, port), RangeError, "port must be");
+  }
+  for (const port of [undefined, "9000"]) {
+    assertThrows(() => dnsSeeds(HOST, port as never), TypeError, "port must be a number");
+  }
+  assertThrows(() => dnsSeeds(1 as never, 9000), TypeError, "hostname must be a string");
+  assertThrows(() => dnsSeeds(HOST, 9000, null as never), TypeError, "options must be an object");
+  assertThrows(() => dnsSeeds(HOST, 9000, { resolve: 1 as never }), TypeError, "resolve must be");
 });
 
-Deno.test("a node finds the cluster by such a name, and goes on looking while there is nobody", async () => {
+Deno.test("a node finds the cluster by a host name, and keeps looking while nobody is there", async () => {
   await using first = await startNode("first");
   const records: Record<"A" | "AAAA", string[] | Error> = { A: new Error("down"), AAAA: [] };
   const seeds = dnsSeeds(HOST, first.address.port, { resolve: nameServer(records) });
@@ -74,7 +82,7 @@ Deno.test("a node finds the cluster by such a name, and goes on looking while th
   await linkedTo(second, [first.name]);
 });
 
-Deno.test("so it is with a real name server, and what Deno makes of its answers", async () => {
+Deno.test("a real name server gives the same results through Deno", async () => {
   let records: Records = {};
   await using server = await startNameServer(() => records);
   const nameServer = { ipAddr: "127.0.0.1", port: server.port };

@@ -22,12 +22,12 @@ function contender(initiator: string, incarnation = "1"): Contender {
 
 // The rules, one by one.
 
-Deno.test("a node without a link is let in, whatever was before", () => {
+Deno.test("a node without a link is accepted, whatever happened before", () => {
   assertEquals(admit(undefined, contender(SELF), NONE), "accept");
   assertEquals(admit(undefined, contender(SMALLER), new Set(["1", "2"])), "accept");
 });
 
-Deno.test("another incarnation of a connected name replaces the old link, whoever dialled", () => {
+Deno.test("another incarnation of a linked name replaces the old link, whoever dialled", () => {
   for (const current of [SELF, SMALLER]) {
     for (const newcomer of [SELF, SMALLER]) {
       const admission = admit(contender(current, "1"), contender(newcomer, "2"), NONE);
@@ -36,27 +36,27 @@ Deno.test("another incarnation of a connected name replaces the old link, whoeve
   }
 });
 
-Deno.test("of two links to one incarnation the one that the smaller name has dialled stays", () => {
+Deno.test("the link that the smaller name has dialled stays, of two links to one incarnation", () => {
   assertEquals(admit(contender(SELF), contender(SMALLER), NONE), "replace");
   assertEquals(admit(contender(SMALLER), contender(SELF), NONE), "refuse");
   assertEquals(admit(contender(SELF), contender(LARGER), NONE), "refuse");
   assertEquals(admit(contender(LARGER), contender(SELF), NONE), "replace");
 });
 
-Deno.test("smaller is meant by bytes: what lies beyond U+FFFF is larger than what lies below", () => {
+Deno.test("names are compared by bytes, so characters beyond U+FFFF are larger than those below", () => {
   const [small, large] = ["\uffff@h:9000", "🎉@h:9000"];
   assert(large < small, "in UTF-16 it is the other way round");
   assertEquals(admit(contender(large), contender(small), NONE), "replace");
   assertEquals(admit(contender(small), contender(large), NONE), "refuse");
 });
 
-Deno.test("who dials again takes the place of its own link: it would not if that were alive", () => {
+Deno.test("a node that dials again replaces its own link, because it would not dial if that were alive", () => {
   for (const name of [SELF, SMALLER, LARGER]) {
     assertEquals(admit(contender(name), contender(name), NONE), "replace");
   }
 });
 
-Deno.test("a node of the Mesh runtime takes nobody's place: it could be restarted, or another", () => {
+Deno.test("a node of the Mesh runtime replaces no link, because nothing shows that it has restarted", () => {
   for (const newcomer of [SELF, SMALLER]) {
     for (const current of [SMALLER, SELF]) {
       assertEquals(admit(contender(current, ""), contender(newcomer, ""), NONE), "refuse");
@@ -73,7 +73,7 @@ Deno.test("a replaced incarnation that comes back is a duplicate, whoever dialle
   }
 });
 
-Deno.test("that others have been replaced does not concern a third incarnation, nor the present one", () => {
+Deno.test("replaced incarnations do not affect a third incarnation, or the present one", () => {
   const superseded = new Set(["1"]);
   assertEquals(admit(contender(SELF, "2"), contender(SELF, "3"), superseded), "replace");
   assertEquals(admit(contender(SELF, "2"), contender(SELF, "2"), superseded), "replace");
@@ -103,7 +103,7 @@ function kept(links: { initiator: string; id: number }[], incarnation: string): 
   return current?.id;
 }
 
-Deno.test("property: both ends keep the same one of two links, in whatever order these come up", () => {
+Deno.test("property: both ends keep the same one of two links, whatever order they come up in", () => {
   const order = fc.boolean();
   const incarnation = fc.string({ minLength: 1, maxLength: 3 });
   fc.assert(
@@ -118,7 +118,7 @@ Deno.test("property: both ends keep the same one of two links, in whatever order
   );
 });
 
-Deno.test("property: so they do with any number of links, if each node's own dials come up in order", () => {
+Deno.test("property: both ends keep the same one of any number of links, if each node's dials come up in order", () => {
   const dials = fc.array(fc.boolean(), { minLength: 1, maxLength: 8 });
   fc.assert(
     fc.property(twoNames, dials, fc.infiniteStream(fc.boolean()), ([a, b], dials, coins) => {
@@ -141,7 +141,7 @@ Deno.test("property: so they do with any number of links, if each node's own dia
 
 // Several live nodes by one name.
 
-Deno.test("property: while a name stays linked, each incarnation gets hold of it once at most", () => {
+Deno.test("property: each incarnation gets a name at most once while the name stays linked", () => {
   const incarnation = fc.nat({ max: 5 }).map(String);
   const attempts = fc.array(fc.tuple(incarnation, fc.constantFrom(SELF, SMALLER)), {
     maxLength: 60,
@@ -258,7 +258,7 @@ class NameContest {
   }
 }
 
-Deno.test("two live nodes by one name do not take turns: the first is refused from then on", async () => {
+Deno.test("two live nodes with one name do not take turns, because the first is refused from then on", async () => {
   await using contest = new NameContest();
   assertEquals(contest.come("1"), "linked");
   assertEquals(contest.come("2"), "linked");
@@ -271,7 +271,7 @@ Deno.test("two live nodes by one name do not take turns: the first is refused fr
   assertEquals(contest.peers.get(SMALLER)?.peer.incarnation, "2");
 });
 
-Deno.test("once the name is free, whoever comes first has it: nobody is shut out for ever", async () => {
+Deno.test("a free name goes to the first node that comes, so no node is shut out for ever", async () => {
   await using contest = new NameContest();
   for (const incarnation of ["1", "2", "3"]) contest.come(incarnation);
   assertEquals(contest.come("1"), "duplicate-name");
@@ -284,7 +284,7 @@ Deno.test("once the name is free, whoever comes first has it: nobody is shut out
   }
 });
 
-Deno.test("a node that restarts again and again, each time before its ghost is found dead, gets in", async () => {
+Deno.test("a node that restarts again and again, before its old link is found dead, gets in", async () => {
   await using contest = new NameContest();
   for (let incarnation = 0; incarnation < 100; incarnation++) {
     assertEquals(contest.come(`${incarnation}`), "linked");
@@ -307,7 +307,7 @@ Deno.test("a name changes hands 256 times while it stays linked, and then no mor
   assertEquals(contest.come("0"), "linked");
 });
 
-Deno.test("the link of the larger name is refused, and the one that is there has to prove itself", async () => {
+Deno.test("the link of the larger name is refused, and the existing link must prove that it is alive", async () => {
   await using contest = new NameContest();
   assertEquals(contest.come("1"), "linked");
   assertEquals(contest.come("1", SELF), "already-linked");
@@ -320,14 +320,14 @@ Deno.test("the link of the larger name is refused, and the one that is there has
   assertEquals(contest.come("1", SELF), "linked");
 });
 
-Deno.test("the ping for a doubt that comes up together with the link does not precede the ACK", async () => {
+Deno.test("a ping for a doubt that arises together with the link does not precede the ACK", async () => {
   await using contest = new NameContest();
   contest.come("1");
   contest.come("1", SELF);
   assertEquals(await contest.firstWritten(2), [ACK, PING]);
 });
 
-Deno.test("property: however many live nodes share a name, none of them has it twice", async () => {
+Deno.test("property: no node gets a name twice, however many live nodes share it", async () => {
   const attempts = fc.array(
     fc.tuple(fc.nat({ max: 29 }).map(String), fc.constantFrom(SELF, SMALLER)),
     { minLength: 100, maxLength: 400, size: "max" },
@@ -342,7 +342,7 @@ Deno.test("property: however many live nodes share a name, none of them has it t
   );
 });
 
-Deno.test("a name more than there is room for is refused, another incarnation of one that is in is not", async () => {
+Deno.test("a new name is refused when all places are taken, and a new incarnation of a linked one is not", async () => {
   await using contest = new NameContest();
   assertEquals(contest.come("1"), "linked");
   const error = assertThrows(

@@ -28,7 +28,7 @@ const ignore = () => {};
 for (const vector of vectors.cases) {
   const { bindingHex, initiator, acceptor, cookie } = vector;
   if (bindingHex === undefined) continue; // The Mesh runtime's: neither side of it is all ours.
-  Deno.test(`initiator and acceptor say byte for byte what the vector says: ${vector.name}`, async () => {
+  Deno.test(`initiator and acceptor send the vector's bytes exactly: ${vector.name}`, async () => {
     const cookies = new Cookies([cookie]);
     const { ends, written } = pipe(fromHex(bindingHex));
     const [peer, accepted] = await Promise.all([
@@ -63,7 +63,7 @@ for (const vector of vectors.cases) {
   });
 }
 
-Deno.test("spoken to by the Mesh runtime, either role answers byte for byte as it does itself", async () => {
+Deno.test("either role answers the Mesh runtime byte for byte as that runtime does", async () => {
   const vector = vectors.cases.find(({ name }) => name === "original");
   if (vector === undefined) throw new Error("the vectors have lost the Mesh runtime's");
   const { initiator, acceptor, nameHex, challengeMessageHex, replyHex, ackHex } = vector;
@@ -96,7 +96,7 @@ Deno.test("spoken to by the Mesh runtime, either role answers byte for byte as i
   }
 });
 
-Deno.test("on plain TCP the binding is 32 zero bytes; another binding is another proof", async () => {
+Deno.test("the binding is 32 zero bytes on plain TCP, and another binding gives another proof", async () => {
   const cookies = new Cookies([COOKIE]);
   const self = (name: string) => ({ name, incarnation: "00".repeat(8), features: 1 });
   const shake = async (left: Uint8Array | undefined, right: Uint8Array | undefined) => {
@@ -169,12 +169,12 @@ Deno.test("an initiator refuses its own name, before it proves anything", async 
   assertEquals(await answerWith(mesh, challenge), "duplicate-name");
 });
 
-Deno.test("an initiator refuses what is no CHALLENGE", async () => {
+Deno.test("an initiator refuses a message that is not a CHALLENGE", async () => {
   await using mesh = await startPlainNode("a");
   assertEquals(await answerWith(mesh, Uint8Array.of(4, ...new Uint8Array(32))), "malformed");
 });
 
-Deno.test("a recorded handshake is worth nothing the next time", async () => {
+Deno.test("a recorded handshake is refused the next time", async () => {
   await using mesh = await startPlainNode("a");
   const self = rawIdentity("z@127.0.0.1:1");
   using recorded = await RawPeer.dial(mesh.address);
@@ -190,7 +190,7 @@ Deno.test("a recorded handshake is worth nothing the next time", async () => {
   assertEquals(mesh.peers.length, 1);
 });
 
-Deno.test("a reflected handshake is worth nothing: a node does not take its own words for a peer's", async () => {
+Deno.test("a reflected handshake is refused: a node does not accept its own messages as a peer's", async () => {
   // The node dials a stranger, who sends everything back to the node's own door, and the answers
   // to the node: without the cookie, with every byte of it genuine.
   await using mesh = await startPlainNode("a");
@@ -248,7 +248,7 @@ async function relay(one: RawPeer, two: RawPeer): Promise<void> {
   await Promise.all([oneWay(one, two), oneWay(two, one)]);
 }
 
-Deno.test("a connection that breaks while a node writes is closed to it, and the cause is kept", async () => {
+Deno.test("a connection that breaks during a write counts as closed, and keeps its cause", async () => {
   const cause = new Error("broken pipe");
   const { ends: [end] } = pipe();
   const connection = { ...end, write: () => Promise.reject(cause) };

@@ -58,7 +58,7 @@ Deno.test("a pong gives the round trip, and the next ping is due an interval aft
   assertEquals(heartbeat.step(2 * INTERVAL), PING);
 });
 
-Deno.test("a pong counts up to the moment at which its absence is noticed", () => {
+Deno.test("a pong counts until its absence is noticed", () => {
   const heartbeat = begin();
   heartbeat.step(INTERVAL);
   assertEquals(heartbeat.pong(heartbeat.token(), INTERVAL + TIMEOUT), TIMEOUT);
@@ -121,7 +121,7 @@ Deno.test("every ping has a token of its own, which nobody can spoil", () => {
 
 // Deadlines that are noticed late.
 
-Deno.test("a deadline noticed late, by a fifth of the timeout, gives the peer its time again, once only", () => {
+Deno.test("a deadline that is noticed late by over a fifth of the timeout gives the peer its time again, once", () => {
   const heartbeat = begin();
   heartbeat.step(INTERVAL);
   const late = INTERVAL + TIMEOUT + 1_001;
@@ -130,13 +130,13 @@ Deno.test("a deadline noticed late, by a fifth of the timeout, gives the peer it
   assertEquals(heartbeat.step(late + TIMEOUT + 3_600_000), DEAD);
 });
 
-Deno.test("up to a fifth of the timeout late is a matter of timers, not of sleep", () => {
+Deno.test("a timer that is late by up to a fifth of the timeout does not count as sleep", () => {
   const heartbeat = begin();
   heartbeat.step(INTERVAL);
   assertEquals(heartbeat.step(INTERVAL + TIMEOUT + 1_000), DEAD);
 });
 
-Deno.test("the pong that lay unread while this node slept saves the link", () => {
+Deno.test("a pong that was unread while this node slept saves the link", () => {
   const heartbeat = begin();
   heartbeat.step(INTERVAL);
   const awake = INTERVAL + 3_600_000;
@@ -157,7 +157,7 @@ Deno.test("each ping has its own second chance", () => {
   }
 });
 
-Deno.test("a node that oversleeps its own ping leaves the peer the whole time to answer", () => {
+Deno.test("a node that sends its ping late gives the peer the whole time to answer", () => {
   const heartbeat = begin();
   assertEquals(heartbeat.step(3_600_000), PING);
   assertEquals(heartbeat.step(3_600_000 + TIMEOUT - 1), wait(1));
@@ -166,7 +166,7 @@ Deno.test("a node that oversleeps its own ping leaves the peer the whole time to
 
 // Slow paths.
 
-Deno.test("a pong has its whole time again after each sign of life, as often as there is one", () => {
+Deno.test("a pong gets its whole time again after each sign of life", () => {
   const heartbeat = begin();
   heartbeat.step(INTERVAL);
   let at = INTERVAL;
@@ -179,7 +179,7 @@ Deno.test("a pong has its whole time again after each sign of life, as often as 
   assertEquals(heartbeat.step(at + TIMEOUT), DEAD);
 });
 
-Deno.test("a sign of life with no ping in flight neither delays the next ping nor brings it on", () => {
+Deno.test("a sign of life without a ping in flight neither delays nor hastens the next ping", () => {
   const heartbeat = begin();
   heartbeat.moved(INTERVAL - 1);
   assertEquals(heartbeat.step(INTERVAL - 1), wait(1));
@@ -187,7 +187,7 @@ Deno.test("a sign of life with no ping in flight neither delays the next ping no
   assertEquals(heartbeat.step(INTERVAL), PING);
 });
 
-Deno.test("a pong that was long on its way is followed by a ping at once, signs of life or not", () => {
+Deno.test("a pong that took long is followed by a ping at once, with or without signs of life", () => {
   const heartbeat = begin();
   heartbeat.step(INTERVAL);
   for (let at = INTERVAL; at < 4 * INTERVAL; at += 1_000) heartbeat.moved(at);
@@ -205,7 +205,7 @@ Deno.test("a doubt makes a ping due at once", () => {
   assertEquals(heartbeat.step(1_007), wait(INTERVAL - 7));
 });
 
-Deno.test("a doubt finds a dead peer after the time for one answer", () => {
+Deno.test("a doubt finds a dead peer after one timeout", () => {
   const heartbeat = begin();
   heartbeat.doubt(1_000);
   heartbeat.step(1_000);

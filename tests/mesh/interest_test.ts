@@ -80,7 +80,7 @@ async function upTo(raw: RawPeer, tag: number): Promise<Uint8Array[]> {
 const hello = (room: string) => encodeRoomBroadcast(room, "hello");
 const tagsOf = (payloads: readonly Uint8Array[]) => payloads.map(([tag]) => tag);
 
-Deno.test("a node announces all that it understands", async () => {
+Deno.test("a node announces every feature that it understands", async () => {
   await using a = await startPlainNode("a");
   await using b = await startPlainNode("b");
   await a.connect(b.name);
@@ -97,7 +97,7 @@ Deno.test("a node announces all that it understands", async () => {
   assertEquals(await inbox.has(3), messages);
 });
 
-Deno.test("a peer that does not know a message does not get it, and one event says so", async () => {
+Deno.test("a peer that does not know a message does not get it, and one event reports that", async () => {
   await using a = await startPlainNode("a");
   using raw = await link(a, FEATURE_GOODBYE);
   const unsupported = collect(a, "unsupported");
@@ -115,7 +115,7 @@ Deno.test("a peer that does not know a message does not get it, and one event sa
   assertEquals(a.peers[0].dropped, 2);
 });
 
-Deno.test("what presence says raises neither unsupported nor dropped", async () => {
+Deno.test("messages of presence raise neither unsupported nor dropped", async () => {
   await using a = await startPlainNode("a");
   using raw = await link(a, FEATURE_GOODBYE | FEATURE_MISSED);
   const unsupported = collect(a, "unsupported");
@@ -126,7 +126,7 @@ Deno.test("what presence says raises neither unsupported nor dropped", async () 
   assertEquals([peers, dropped, unsupported.length, a.peers[0].dropped], [0, 0, 0, 0]);
 });
 
-Deno.test("a peer gets the broadcasts that it has asked for, as it changes its mind", async () => {
+Deno.test("a peer gets the broadcasts that it asks for, even as it changes its rooms", async () => {
   await using a = await startPlainNode("a");
   using raw = await link(a);
   const heard = async () => {
@@ -172,7 +172,7 @@ Deno.test("a message for several rooms reaches a peer that wants one of them, on
   ]);
 });
 
-Deno.test("a peer that asks for too many rooms gets everything, until it begins again", async () => {
+Deno.test("a peer that asks for too many rooms gets everything until it sends a new list", async () => {
   await using a = await startPlainNode("a");
   using raw = await link(a);
   const malformed = nextEvent(a, "malformed");
@@ -188,7 +188,7 @@ Deno.test("a peer that asks for too many rooms gets everything, until it begins 
   assertEquals([a.publish(hello("another")).peers, a.publish(hello("a")).peers], [0, 1]);
 });
 
-Deno.test("a node announces its rooms to a new peer before anything else, in peerup too", async () => {
+Deno.test("a node announces its rooms to a new peer before anything else, even broadcasts made in peerup", async () => {
   await using a = await startPlainNode("a", { interest: "room" });
   for (const room of ["a", "b", "c"]) a.openRoom(room);
   a.closeRoom("b");
@@ -207,7 +207,7 @@ Deno.test("a node that wants everything announces nothing", async () => {
   assertEquals(tagsOf(await upTo(raw, ROOM_BROADCAST)), [ROOM_BROADCAST]);
 });
 
-Deno.test("nothing is announced to a peer that does not know announcements", async () => {
+Deno.test("a peer that does not know announcements gets none", async () => {
   await using a = await startPlainNode("a", { interest: "room" });
   a.openRoom("r");
   using raw = await link(a, ALL_FEATURES & ~FEATURE_ROOM_INTEREST);
@@ -216,7 +216,7 @@ Deno.test("nothing is announced to a peer that does not know announcements", asy
   assertEquals(tagsOf(await upTo(raw, ROOM_BROADCAST)), [ROOM_BROADCAST]);
 });
 
-Deno.test("what a turn changes is announced before the turn's next broadcast, as a difference", async () => {
+Deno.test("the changes of a turn are announced as a difference before the turn's next broadcast", async () => {
   await using a = await startPlainNode("a", { interest: "room" });
   using raw = await link(a);
   a.openRoom("a");
@@ -252,7 +252,7 @@ Deno.test("a room is announced when the first opens it and the last closes it, w
   assertEquals(decodeRoomInterest(await raw.expect()), { op: "remove", rooms: ["r"] });
 });
 
-Deno.test("a node with too many rooms asks for everything, and names them again below half", async () => {
+Deno.test("a node with too many rooms asks for everything, and for its rooms again below half", async () => {
   await using a = await startPlainNode("a", { interest: "room" });
   using raw = await link(a);
   const announced = new Announced();
@@ -297,7 +297,7 @@ Deno.test("a reply to a broadcast that follows a join is heard", async () => {
   assertEquals([a.publish(hello("elsewhere")).peers, b.publish(hello("elsewhere")).peers], [0, 0]);
 });
 
-Deno.test("ready waits for the seeds, for the nodes they tell of, and until these know the rooms", async () => {
+Deno.test("ready waits for the seeds, for the nodes that they list, and until all of these know the rooms", async () => {
   await using a = await startNode("a", { interest: "room" });
   await using b = await startNode("b", { interest: "room", seeds: [a.name] });
   await b.ready();
@@ -317,7 +317,7 @@ Deno.test("ready waits for the seeds, for the nodes they tell of, and until thes
   assertEquals([a, b].map((node) => node.publish(hello("t")).peers), [0, 0]);
 });
 
-Deno.test("ready of a node without seeds resolves, and so does that of one that shuts down", async () => {
+Deno.test("ready resolves on a node without seeds, and on one that shuts down", async () => {
   await using a = await startPlainNode("a", { interest: "room" });
   await a.ready();
   using raw = await link(a); // Does not answer pings.
@@ -331,7 +331,7 @@ Deno.test("ready of a node without seeds resolves, and so does that of one that 
   await ready;
 });
 
-Deno.test("the ping of ready follows what is announced", async () => {
+Deno.test("the ping of ready follows the announcements", async () => {
   await using a = await startPlainNode("a", { interest: "room" });
   using raw = await link(a);
   for (let i = 0; i < 20_000; i++) a.openRoom(`room ${i}`);
@@ -349,7 +349,7 @@ Deno.test("the ping of ready follows what is announced", async () => {
   await ready;
 });
 
-Deno.test("missed: a peer is told how many it has lost, before anything that follows", async () => {
+Deno.test("missed: a peer learns how many messages it has missed before anything that follows", async () => {
   await using a = await startPlainNode("a", { maxQueuedBytes: 110 });
   using raw = await link(a);
   const message = (i: number) => encodeRoomBroadcast("r", `${i}`.padEnd(80, "x"));
@@ -367,7 +367,7 @@ Deno.test("missed: a peer is told how many it has lost, before anything that fol
   assertEquals(a.peers[0].dropped, 4);
 });
 
-Deno.test("missed: a peer that leaves the queue full is told before the goodbye", async () => {
+Deno.test("missed: a peer with a full queue learns of it before the goodbye", async () => {
   await using a = await startPlainNode("a", { maxQueuedBytes: 100 });
   using raw = await link(a);
   for (let i = 0; i < 3; i++) a.publish(encodeRoomBroadcast("r", "x".repeat(80)));
@@ -379,7 +379,7 @@ Deno.test("missed: a peer that leaves the queue full is told before the goodbye"
   await left;
 });
 
-Deno.test("missed: what a peer does not understand is missed as well", async () => {
+Deno.test("missed: a message that a peer does not understand counts as missed", async () => {
   await using a = await startPlainNode("a");
   using raw = await link(a, FEATURE_MISSED);
   a.publish(encodeRoomClose("r", 1000, ""));
@@ -389,7 +389,7 @@ Deno.test("missed: what a peer does not understand is missed as well", async () 
   assertEquals(decodeMissed(missed), 2);
 });
 
-Deno.test("missed: a peer that does not know MISSED is not told", async () => {
+Deno.test("missed: a peer that does not know MISSED gets none", async () => {
   await using a = await startPlainNode("a");
   using raw = await link(a, FEATURE_GOODBYE);
   a.publish(encodeRoomClose("r", 1000, ""));
@@ -397,7 +397,7 @@ Deno.test("missed: a peer that does not know MISSED is not told", async () => {
   assertEquals(tagsOf(await upTo(raw, ROOM_BROADCAST)), [ROOM_BROADCAST]);
 });
 
-Deno.test("missed: what a peer says it has lost is reported, and who it was", async () => {
+Deno.test("missed: the count of a peer is reported with its name", async () => {
   await using a = await startPlainNode("a");
   const self = identity(ALL_FEATURES);
   using raw = await RawPeer.dial(a.address);
@@ -408,7 +408,7 @@ Deno.test("missed: what a peer says it has lost is reported, and who it was", as
   assertEquals([peer.name, from, count], ["z@127.0.0.1:1", self.incarnation.toHex(), 258]);
 });
 
-Deno.test("missed: a link that ends without a goodbye is reported, and again when it is back", async () => {
+Deno.test("missed: a link that ends without a goodbye is reported, and again when the peer is back", async () => {
   await using a = await startPlainNode("a");
   const log: string[] = [];
   a.addEventListener("peerup", () => log.push("up"));

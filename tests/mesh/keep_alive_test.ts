@@ -36,7 +36,7 @@ function spawn(code: string): Deno.ChildProcess {
 }
 
 for (const tls of [true, false]) {
-  Deno.test(`after unref a linked mesh lets its process end (tls: ${tls})`, async () => {
+  Deno.test(`a linked mesh lets its process end after unref (tls: ${tls})`, async () => {
     await using a = await startNode("a", tls ? {} : { tls: false });
     const down = nextEvent(a, "peerdown");
     const child = spawn(program(a.name, "mesh.unref();", tls));
@@ -45,14 +45,14 @@ for (const tls of [true, false]) {
   });
 }
 
-Deno.test("what comes up after unref does not keep the process alive either", async () => {
+Deno.test("links that come up after unref do not keep the process alive either", async () => {
   await using a = await startNode("a");
   const late = `mesh.unref(); await mesh.connect(${JSON.stringify(a.name)}); mesh.unref();`;
   const child = spawn(program(a.name, late, true));
   assertEquals((await child.status).code, 0);
 });
 
-Deno.test("after ref again a mesh keeps its process alive, as it does at first", async () => {
+Deno.test("a mesh keeps its process alive by default, and again after ref", async () => {
   await using a = await startNode("a");
   const child = spawn(
     program(
@@ -73,7 +73,7 @@ Deno.test("after ref again a mesh keeps its process alive, as it does at first",
   await child.status;
 });
 
-Deno.test("with unref, deno serve ends on SIGTERM, and a line on SIGTERM says goodbye", async () => {
+Deno.test("deno serve ends on SIGTERM with unref, and a SIGTERM listener can say goodbye", async () => {
   for (
     const { line, reason } of [
       { line: "mesh.unref();", reason: "closed" },
@@ -102,7 +102,7 @@ export default { fetch: () => new Response("hello") };
   }
 });
 
-Deno.test("what is open and what is opened later follows ref and unref, and what is closed does not", () => {
+Deno.test("open and later connections follow ref and unref, and closed ones do not", () => {
   const calls: string[] = [];
   const open = (name: string) => ({
     ref: () => calls.push(`ref ${name}`),

@@ -98,7 +98,7 @@ Deno.test("delays double from 250 ms to 30 s", () => {
   assertEquals(backoffMs(Number.MAX_SAFE_INTEGER, 1), 30_000);
 });
 
-Deno.test("jitter is full: from nothing up to the whole delay", () => {
+Deno.test("jitter is full, from nothing up to the whole delay", () => {
   for (const failures of [0, 1, 5, 50]) {
     assertEquals(backoffMs(failures, 0), 0);
     assertEquals(backoffMs(failures, 0.5), backoffMs(failures, 1) / 2);
@@ -107,7 +107,7 @@ Deno.test("jitter is full: from nothing up to the whole delay", () => {
 
 // Getting to be known, and dialled.
 
-Deno.test("who is known and not linked is due at once", () => {
+Deno.test("a known node that is not linked is due at once", () => {
   const subject = new Subject();
   assertEquals([subject.due(), subject.dueIn], [[], undefined]);
   subject.seeds(A);
@@ -129,14 +129,14 @@ Deno.test("a node that is being dialled is not dialled again until that is over"
   assertEquals(subject.dueIn, 500);
 });
 
-Deno.test("one address is one node, whether seed or learnt, with a name or without", () => {
+Deno.test("an address stands for one node, whether seed or learnt, with or without a name", () => {
   const subject = new Subject();
   subject.seeds(parseTarget("h1:9000"), A, parseTarget("h1"));
   subject.learn(A);
   assertEquals(subject.due().map(formatAddress), ["h1:9000"]);
 });
 
-Deno.test("no more are dialled than there is room for, and the others are still due", () => {
+Deno.test("no more nodes are dialled than there are places, and the others stay due", () => {
   const subject = new Subject();
   subject.seeds(A, B, C, D);
   assertEquals(subject.due(0), []);
@@ -175,7 +175,7 @@ Deno.test("nodes wait independently of each other", () => {
 
 // Linked nodes.
 
-Deno.test("a linked node is not dialled, whoever dialled and however it got to be known", () => {
+Deno.test("a linked node is not dialled, whoever dialled and however it became known", () => {
   const subject = new Subject();
   subject.seeds(parseTarget("h1:9000"));
   subject.learn(B);
@@ -200,7 +200,7 @@ Deno.test("a seed that may stand for several nodes is dialled every 30 s, whoeve
   assertEquals([subject.due(), subject.dueIn], [[], 30_000]);
 });
 
-Deno.test("a seed whose address is not that in its name is dialled by both when its link is lost", () => {
+Deno.test("a seed with another address in its name is dialled by both when its link is lost", () => {
   const subject = new Subject();
   const alias = parseTarget("localhost:9000");
   subject.seeds(alias);
@@ -223,7 +223,7 @@ Deno.test("a node whose link is lost is due again within 250 ms, if the link has
   }
 });
 
-Deno.test("links that break at once wait longer and longer, as dials do that fail", () => {
+Deno.test("links that break at once wait longer and longer, like dials that fail", () => {
   const subject = new Subject();
   subject.seeds(A);
   for (const delay of [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
@@ -306,7 +306,7 @@ Deno.test("a learnt node is dialled until it has been away for forgetAfterMs", (
   assertEquals([subject.due(), subject.dueIn], [[], undefined]);
 });
 
-Deno.test("a learnt node that was never reached is forgotten as well", () => {
+Deno.test("a learnt node that was never reached is forgotten too", () => {
   const subject = new Subject();
   subject.learn(A);
   subject.dialledWithin(FORGET_AFTER + 30_000);
@@ -332,7 +332,7 @@ Deno.test("time that a node was linked does not count as away, even if nobody as
   assertEquals(subject.due(), [A]);
 });
 
-Deno.test("being told of a node again and again does not keep it: who tells may be wrong", () => {
+Deno.test("a node is not kept because others tell of it again and again", () => {
   const subject = new Subject();
   subject.learn(A);
   for (let waited = 0; waited < FORGET_AFTER; waited += 30_000) {
@@ -343,7 +343,7 @@ Deno.test("being told of a node again and again does not keep it: who tells may 
   assertEquals(subject.dueIn, undefined);
 });
 
-Deno.test("a seed that is no more among the seeds is forgotten like a learnt node", () => {
+Deno.test("a node that is no longer a seed is forgotten like a learnt node", () => {
   const subject = new Subject();
   subject.seeds(A, B);
   subject.dialledWithin(60_000);
@@ -353,7 +353,7 @@ Deno.test("a seed that is no more among the seeds is forgotten like a learnt nod
   assertEquals(subject.dialledWithin(60_000), new Set(["h2:9000"]));
 });
 
-Deno.test("a learnt node that becomes a seed is one", () => {
+Deno.test("a learnt node can become a seed", () => {
   const subject = new Subject({ maxLearnt: 1 });
   subject.learn(A);
   subject.seeds(A);
@@ -370,7 +370,7 @@ Deno.test("seeds that are set again go on waiting where they were", () => {
   assertEquals(subject.dueIn, 500);
 });
 
-Deno.test("at most maxLearnt nodes are learnt; seeds take no place from them, and a link needs none", () => {
+Deno.test("maxLearnt limits learnt nodes, and seeds and links need no place among them", () => {
   const subject = new Subject({ maxLearnt: 2 });
   subject.seeds(A);
   assert(subject.learn(B));
@@ -386,7 +386,7 @@ Deno.test("at most maxLearnt nodes are learnt; seeds take no place from them, an
   assertEquals(subject.due(), [D]);
 });
 
-Deno.test("with a node forgotten there is room to learn another", () => {
+Deno.test("a forgotten node makes room for another", () => {
   const subject = new Subject({ maxLearnt: 1 });
   subject.link(A);
   assert(!subject.learn(B));
@@ -407,7 +407,7 @@ Deno.test("the address of this node itself is never dialled", () => {
   assertEquals(subject.due(), [B]);
 });
 
-Deno.test("nodes that come and go under ever new names do not add up: the oldest give way", () => {
+Deno.test("nodes that come and go under new names do not add up, because the oldest are forgotten", () => {
   const subject = new Subject({ maxLearnt: 3 });
   subject.seeds(D);
   for (let i = 0; i < 100; i++) {
@@ -439,7 +439,7 @@ Deno.test("a node that comes back under another name is dialled by that name", (
   assertEquals(subject.due(), [renamed]);
 });
 
-Deno.test("hearsay does not put another name in the place of who is linked", () => {
+Deno.test("a name that others tell does not replace the name of a linked node", () => {
   const subject = new Subject();
   subject.link(A);
   assert(subject.learn({ ...A, name: "former@h1:9000" }));
@@ -449,7 +449,7 @@ Deno.test("hearsay does not put another name in the place of who is linked", () 
   assertEquals(subject.due(), [A]);
 });
 
-Deno.test("a seed is dialled as the seeds have it, whatever others say of its name", () => {
+Deno.test("a seed is dialled by the name in the seeds, whatever others say", () => {
   const seed = parseTarget("h1:9000");
   const subject = new Subject();
   subject.seeds(seed);
@@ -470,7 +470,7 @@ Deno.test("a host is known by the names of the nodes on it, and by where they we
   assertEquals(["10.0.0.3", "inside", "10.0.0.1"].map(isKnown), [false, false, true]);
 });
 
-Deno.test("what is told of a node that is not known changes nothing", () => {
+Deno.test("news of an unknown node changes nothing", () => {
   const subject = new Subject();
   subject.fail(A);
   subject.lose(A);
@@ -598,7 +598,7 @@ class Course extends Subject {
   }
 }
 
-Deno.test("property: in any course of events nobody is dialled who is linked or being dialled, nobody waits in vain, and seeds are redialled for ever", () => {
+Deno.test("property: no node is dialled while it is linked or being dialled, none waits in vain, and seeds are redialled for ever", () => {
   const fractions = fc.infiniteStream(
     fc.oneof(fc.constantFrom(0.001, 0.999), fc.double({ min: 0.001, max: 0.999, noNaN: true })),
   );
@@ -628,7 +628,7 @@ Deno.test("property: in any course of events nobody is dialled who is linked or 
 
 // Addresses of its own.
 
-Deno.test("a node does not dial an address that has become its own, be it known or told of later", () => {
+Deno.test("a node does not dial an address that has become its own, known or learnt later", () => {
   const subject = new Subject();
   subject.seeds(A);
   subject.learn(B);
@@ -639,7 +639,7 @@ Deno.test("a node does not dial an address that has become its own, be it known 
   assertEquals([subject.due(), subject.dueIn], [[], undefined]);
 });
 
-Deno.test("what is not to be linked is forgotten; only a seed is dialled again", () => {
+Deno.test("a node that must not be linked is forgotten, and only a seed is dialled again", () => {
   const subject = new Subject();
   subject.seeds(A);
   subject.learn(B);

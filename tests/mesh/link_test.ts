@@ -71,7 +71,7 @@ Deno.test("a malformed message is dropped, counted and reported, and the link go
   assertEquals(a.peers[0].malformed, 5);
 });
 
-Deno.test("tags that mean nothing here are ignored and counted, and so are empty frames skipped", async () => {
+Deno.test("unknown tags are ignored and counted, and empty frames are skipped", async () => {
   await using a = await startPlainNode("a");
   const inbox = new Inbox(a);
   using raw = await RawPeer.dial(a.address);
@@ -87,7 +87,7 @@ Deno.test("tags that mean nothing here are ignored and counted, and so are empty
   assertEquals([a.peers[0].ignored, a.peers[0].malformed], [tags.length, 0]);
 });
 
-Deno.test("a frame above the limit ends the link: the stream cannot be trusted any more", async () => {
+Deno.test("a frame above the limit ends the link", async () => {
   await using a = await startPlainNode("a", { maxMessageBytes: 1000 });
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
@@ -124,7 +124,7 @@ Deno.test("a peer that does not answer a ping is down, whatever TCP says", async
   assertEquals(await raw.receive(), null);
 });
 
-Deno.test("a pong that echoes no ping in flight is no sign of life", async () => {
+Deno.test("a pong that echoes no ping in flight is not a sign of life", async () => {
   await using a = await startPlainNode("a", { heartbeatIntervalMs: 20, heartbeatTimeoutMs: 30 });
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
@@ -134,7 +134,7 @@ Deno.test("a pong that echoes no ping in flight is no sign of life", async () =>
   assertEquals((await down).reason, "heartbeat");
 });
 
-Deno.test("a leaving node answers no pings behind its goodbye, so what it has flushed arrives", async () => {
+Deno.test("a leaving node answers no pings after its goodbye, so its flushed messages arrive", async () => {
   const a = await startPlainNode("a");
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
@@ -156,7 +156,7 @@ Deno.test("a leaving node answers no pings behind its goodbye, so what it has fl
   await shutdown;
 });
 
-Deno.test("a flood of messages that are costly to deliver leaves timers their turn", async () => {
+Deno.test("a flood of messages that are costly to deliver does not block timers", async () => {
   await using a = await startPlainNode("a");
   const inbox = new BusyInbox(a);
   using raw = await RawPeer.dial(a.address);
@@ -168,7 +168,7 @@ Deno.test("a flood of messages that are costly to deliver leaves timers their tu
   assert(turns >= 10, `${turns} turns for 1,000 messages`);
 });
 
-Deno.test("a pong behind more than this node can keep up with is not taken for missing", async () => {
+Deno.test("a pong behind a backlog that this node is still reading does not count as missing", async () => {
   await using a = await startPlainNode("a", { heartbeatIntervalMs: 30, heartbeatTimeoutMs: 60 });
   const downs = collect(a, "peerdown");
   const inbox = new BusyInbox(a);
@@ -186,7 +186,7 @@ Deno.test("a pong behind more than this node can keep up with is not taken for m
   assertEquals((await nextEvent(a, "peerdown")).reason, "heartbeat");
 });
 
-Deno.test("goodbye is said only to a peer that has announced that it understands it", async () => {
+Deno.test("goodbye goes only to a peer that understands it", async () => {
   const a = await startPlainNode("a");
   using raw = await RawPeer.dial(a.address);
   await raw.initiate({ ...rawIdentity("z@127.0.0.1:1"), features: 0 });
@@ -196,7 +196,7 @@ Deno.test("goodbye is said only to a peer that has announced that it understands
   await shutdown;
 });
 
-Deno.test("nothing that follows a goodbye is delivered", async () => {
+Deno.test("a message that follows a goodbye is not delivered", async () => {
   await using a = await startPlainNode("a");
   const inbox = new Inbox(a);
   using raw = await RawPeer.dial(a.address);
@@ -212,7 +212,7 @@ Deno.test("nothing that follows a goodbye is delivered", async () => {
   assertEquals(inbox.messages, [encodeRoomBroadcast("r", "last")]);
 });
 
-Deno.test("a leaving node waits for no pong: its way is closed, it could not ask again", async () => {
+Deno.test("a leaving node waits for no pong", async () => {
   const a = await startPlainNode("a", { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 50 });
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
@@ -228,7 +228,7 @@ Deno.test("a leaving node waits for no pong: its way is closed, it could not ask
   await shutdown;
 });
 
-Deno.test("a message that takes longer to cross than a pong may is delivered: the link lives", async () => {
+Deno.test("a message that takes longer than a pong may is delivered, and the link stays up", async () => {
   const times = { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 100 };
   // A slow path: 64 KiB every 4 ms, so that 4 MiB take over twice the timeout.
   const slow: Transport = {
@@ -256,7 +256,7 @@ Deno.test("a message that takes longer to cross than a pong may is delivered: th
   assertEquals([inbox.messages.length, downs.flat()], [1, []]);
 });
 
-Deno.test("a transport whose connections throw when they are closed costs neither link nor node", async () => {
+Deno.test("a transport whose connections throw on close harms neither link nor node", async () => {
   const transport: Transport = {
     listen: (address) => tcpTransport.listen(address),
     connect: async (address, options) => {
@@ -281,7 +281,7 @@ Deno.test("a transport whose connections throw when they are closed costs neithe
   assertEquals((await down).reason, "goodbye");
 });
 
-Deno.test("a fault of this node's own in the midst of a message ends the link, and not in silence", async () => {
+Deno.test("an error of this node in the middle of a message ends the link, and is reported", async () => {
   const timers = new FakeTimers();
   const { ends: [ours, theirs] } = pipe();
   const told: string[] = [];

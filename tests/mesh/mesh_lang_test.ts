@@ -7,8 +7,13 @@ import { tcpTransport, tlsTransport, type Transport } from "../../mesh/mod.ts";
 import { FakeSocket } from "../rooms/_fake_socket.ts";
 import { collect, Inbox, linkedTo, nextEvent, startNode } from "./_cluster.ts";
 import { MeshLangPeer } from "./_mesh_lang_peer.ts";
+import { TextLineStream } from "../presence/_lines.ts";
+import { FRAMES, MESSAGE_BYTES } from "./_stalling_node.ts";
 
 const MIB = 1024 * 1024;
+
+/** How long a test waits for what will never come, if it fails. */
+const HEARD_LIMIT_MS = 20_000;
 /** Tag, room's length, message's length. */
 const OVERHEAD = 7;
 const FREE_FOR_OURS = [0xe0, 0xef];
@@ -39,7 +44,7 @@ function restart({ name }: MeshLangPeer): Promise<MeshLangPeer> {
 for (const tls of [undefined, false] as const) {
   const over = tls === undefined ? "TLS" : "plain TCP";
 
-  Deno.test(`a node of the Mesh runtime joins as initiator, over ${over}`, async () => {
+  Deno.test(`a node of the Mesh runtime initiates a link over ${over}`, async () => {
     await using mesh = await startNode("a", { allowMeshLang: true, tls });
     await using peer = await MeshLangPeer.start("x", { tls: tls !== false });
     await peer.dial(mesh.name);
@@ -48,7 +53,7 @@ for (const tls of [undefined, false] as const) {
     assertEquals([incarnation, encrypted, direction], ["", tls !== false, "incoming"]);
   });
 
-  Deno.test(`a node of the Mesh runtime is joined, as acceptor, over ${over}`, async () => {
+  Deno.test(`a node of the Mesh runtime accepts a link over ${over}`, async () => {
     await using mesh = await startNode("a", { allowMeshLang: true, tls });
     await using peer = await MeshLangPeer.start("x", { tls: tls !== false });
     assertEquals((await mesh.connect(peer.name)).meshLang, true);
@@ -56,7 +61,7 @@ for (const tls of [undefined, false] as const) {
   });
 }
 
-Deno.test("members of a room hear each other across runtimes, and the excepted one does not", async () => {
+Deno.test("members of a room hear each other across runtimes, and the excluded one does not", async () => {
   await using mesh = await startNode("a", { allowMeshLang: true });
   await using peer = await MeshLangPeer.start("x");
   await mesh.connect(peer.name);
@@ -73,7 +78,7 @@ Deno.test("members of a room hear each other across runtimes, and the excepted o
   assertEquals([author.heard, member.heard], [["back"], [TEXT, "back"]]);
 });
 
-Deno.test("unless it is allowed, a node of the Mesh runtime is refused in either role, and given no proof", async () => {
+Deno.test("a node of the Mesh runtime is refused in either role unless allowed, and gets no proof", async () => {
   await using mesh = await startNode("a");
   await using peer = await MeshLangPeer.start("x");
   const refused = nextEvent(mesh, "refused");
@@ -95,7 +100,7 @@ Deno.test("a node of the Mesh runtime with another cookie is refused in either r
   assertEquals(error.code, "not-accepted");
 });
 
-Deno.test("a cookie that the Mesh runtime's side dictates may be short", async () => {
+Deno.test("a cookie may be short with nodes of the Mesh runtime", async () => {
   const cookie = "ab";
   await assertRejects(() => startNode("a", { cookie }), RangeError, "16 bytes");
   await using mesh = await startNode("a", { cookie, allowMeshLang: true });
@@ -104,7 +109,7 @@ Deno.test("a cookie that the Mesh runtime's side dictates may be short", async (
   await assertLinked(mesh, peer);
 });
 
-Deno.test("when both dial at once, one link is left that works both ways, whoever is smaller", async () => {
+Deno.test("two simultaneous dials leave one link that works both ways, whichever name is smaller", async () => {
   for (let round = 0; round < 30; round++) {
     const writeDelayMs = round % 3;
     await using mesh = await startNode("m", { allowMeshLang: true });
@@ -117,7 +122,7 @@ Deno.test("when both dial at once, one link is left that works both ways, whoeve
   }
 });
 
-Deno.test("many dials at once, from both sides, leave one link that works both ways", async () => {
+Deno.test("simultaneous dials from both sides leave one link that works both ways", async () => {
   for (const local of ["a", "z"]) {
     await using mesh = await startNode("m", { allowMeshLang: true });
     await using peer = await MeshLangPeer.start(local);
@@ -150,7 +155,7 @@ Deno.test("a node of the Mesh runtime that is killed and comes back under its na
   await assertLinked(mesh, second);
 });
 
-Deno.test("a node of the Mesh runtime that comes back while its ghost looks alive takes its place", async () => {
+Deno.test("a node of the Mesh runtime that comes back replaces its old link, even if that looks alive", async () => {
   // By default, too, these are the same; the handshake's time must not run while the ghost has its own.
   const times = { heartbeatIntervalMs: 60_000, heartbeatTimeoutMs: 300, handshakeTimeoutMs: 300 };
   await using mesh = await startNode("a", { allowMeshLang: true, ...times });
@@ -166,7 +171,7 @@ Deno.test("a node of the Mesh runtime that comes back while its ghost looks aliv
   await assertLinked(mesh, restarted);
 });
 
-Deno.test("of several knocks of a node of the Mesh runtime, while its ghost is asked, one waits", async () => {
+Deno.test("one of several dials of a node of the Mesh runtime waits while its old link is pinged", async () => {
   const times = { heartbeatIntervalMs: 60_000, heartbeatTimeoutMs: 300 };
   await using mesh = await startNode("a", { allowMeshLang: true, ...times });
   await using ghost = await MeshLangPeer.start("x");
@@ -180,7 +185,7 @@ Deno.test("of several knocks of a node of the Mesh runtime, while its ghost is a
   await assertLinked(mesh, restarted);
 });
 
-Deno.test("a node of the Mesh runtime by the name of one of ours that is alive is refused, and that is reported", async () => {
+Deno.test("a node of the Mesh runtime with the name of a live roomcast node is refused and reported", async () => {
   await using mesh = await startNode("a", { allowMeshLang: true });
   await using ours = await startNode("x");
   await ours.connect(mesh.name);
@@ -195,7 +200,7 @@ Deno.test("a node of the Mesh runtime by the name of one of ours that is alive i
   assertEquals([downs, mesh.peers[0].meshLang], [[], false]);
 });
 
-Deno.test("a node that shuts down leaves a peer of the Mesh runtime without a tag that is ours alone", async () => {
+Deno.test("a node that shuts down sends no added tag to a peer of the Mesh runtime", async () => {
   const mesh = await startNode("a", { allowMeshLang: true });
   await using peer = await MeshLangPeer.start("x");
   await mesh.connect(peer.name);
@@ -208,7 +213,7 @@ Deno.test("a node that shuts down leaves a peer of the Mesh runtime without a ta
   assertEquals(peer.receivedTags.filter((tag) => tag >= from && tag <= to), []);
 });
 
-Deno.test("tags of the Mesh runtime are counted and otherwise nothing", async () => {
+Deno.test("other tags of the Mesh runtime are counted and ignored", async () => {
   await using mesh = await startNode("a", { allowMeshLang: true });
   await using peer = await MeshLangPeer.start("x");
   await mesh.connect(peer.name);
@@ -223,7 +228,7 @@ Deno.test("tags of the Mesh runtime are counted and otherwise nothing", async ()
   assertEquals(malformed, []);
 });
 
-Deno.test("half a frame, a pause, the rest: nothing is lost", async () => {
+Deno.test("a frame that arrives in two halves is not lost", async () => {
   await using mesh = await startNode("a", { allowMeshLang: true });
   await using peer = await MeshLangPeer.start("x");
   await mesh.connect(peer.name);
@@ -240,7 +245,7 @@ Deno.test("half a frame, a pause, the rest: nothing is lost", async () => {
   await assertLinked(mesh, peer);
 });
 
-Deno.test("a node of the Mesh runtime that takes its time with every write is not taken for dead", async () => {
+Deno.test("a node of the Mesh runtime that writes slowly is not considered dead", async () => {
   await using mesh = await startNode("a", { allowMeshLang: true, heartbeatIntervalMs: 50 });
   await using peer = await MeshLangPeer.start("x", { writeDelayMs: 110 });
   const downs = collect(mesh, "peerdown");
@@ -253,7 +258,7 @@ Deno.test("a node of the Mesh runtime that takes its time with every write is no
   assertEquals(downs, []);
 });
 
-Deno.test("a broadcast of 16 MiB in all crosses both ways; a byte more is refused before it is sent", async () => {
+Deno.test("a broadcast of 16 MiB in all crosses both ways, and a byte more is refused before it is sent", async () => {
   const options = { allowMeshLang: true, maxMessageBytes: 32 * MIB, maxQueuedBytes: 64 * MIB };
   await using mesh = await startNode("a", options);
   await using peer = await MeshLangPeer.start("x");
@@ -287,7 +292,7 @@ Deno.test("a node of the Mesh runtime that sends more than the limit is cut off,
   await assertLinked(mesh, peer);
 });
 
-Deno.test("nodes of the Mesh runtime and ours learn of each other from peer lists, and form one mesh", async () => {
+Deno.test("nodes of the Mesh runtime and of roomcast learn of each other from peer lists, and form one mesh", async () => {
   const options = { allowMeshLang: true };
   await using a = await startNode("a", options);
   await using x = await MeshLangPeer.start("x");
@@ -323,7 +328,7 @@ Deno.test("a name without a port, or with a bare IPv6 host, is accepted from the
   }
 });
 
-Deno.test("a node dials a name without a port that it was told, and is content with what answers", async () => {
+Deno.test("a node dials a name without a port that it has learnt, and accepts the node that answers", async () => {
   await using mesh = await startNode("a", { allowMeshLang: true });
   // Port 9000 may be taken here, so the transport sends what is for it elsewhere.
   await using peer = await MeshLangPeer.start("m", { name: "m@localhost" });
@@ -351,7 +356,7 @@ Deno.test("a node dials a name without a port that it was told, and is content w
   assertEquals([refused.address, refused.code], ["localhost:9000", "unreachable"]);
 });
 
-Deno.test("of two nodes of the Mesh runtime, only that with the larger name is told of the other", async () => {
+Deno.test("a node of the Mesh runtime is told only of nodes with smaller names", async () => {
   await using mesh = await startNode("a", { allowMeshLang: true });
   await using small = await MeshLangPeer.start("m1", { name: "m1@127.0.0.1:1" });
   await using large = await MeshLangPeer.start("m2", { name: "m2@127.0.0.1:2" });
@@ -369,7 +374,7 @@ Deno.test("of two nodes of the Mesh runtime, only that with the larger name is t
   assertEquals(small.receivedTags.filter((tag) => tag === PEER_LIST), []);
 });
 
-Deno.test("a dial right after our start, or after the last link, gets its ACK when the dead session is gone", async () => {
+Deno.test("a dial right after a start, or after the last link, gets its ACK when the dead session is gone", async () => {
   const name = "a@127.0.0.1:0";
   const first = await startNode("a", { allowMeshLang: true, name });
   await using peer = await MeshLangPeer.start("x", { deadSessionMs: 500 });
@@ -389,7 +394,7 @@ Deno.test("a dial right after our start, or after the last link, gets its ACK wh
   await inbox.has(1);
 });
 
-Deno.test("a write to a node of the Mesh runtime is whole frames of 48 KiB at most, or one long frame", async () => {
+Deno.test("a write to a node of the Mesh runtime has whole frames of at most 48 KiB, or one long frame", async () => {
   const writes: Uint8Array[] = [];
   const transport: Transport = {
     listen: (address) => tcpTransport.listen(address),
@@ -420,3 +425,35 @@ Deno.test("a write to a node of the Mesh runtime is whole frames of 48 KiB at mo
   // No more of them than that takes.
   assert(writes.length <= 6, `${writes.length} writes`);
 });
+
+for (const over of ["tls", "plain"] as const) {
+  Deno.test(`a node whose event loop stalls while it sends keeps its links to the Mesh runtime, over ${over}`, async () => {
+    await using peer = await MeshLangPeer.start("x", { tls: over === "tls", frameTimeoutMs: 100 });
+    const script = new URL("./_stalling_node.ts", import.meta.url).pathname;
+    await using node = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", script, over],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const lines = node.stdout.pipeThrough(new TextDecoderStream())
+      .pipeThrough(new TextLineStream()).values();
+    const { value: name = "" } = await lines.next();
+    await peer.dial(name);
+    // A frame that came in two pieces with a stall between them would be forgotten, and with it all
+    // that follows.
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, HEARD_LIMIT_MS);
+    await Promise.race([peer.next(FRAMES), late]);
+    clearTimeout(timer);
+    const heard = peer.broadcasts;
+    assertEquals(
+      heard.map(({ message }) => parseInt(message)),
+      Array.from({ length: FRAMES }, (_, i) => i),
+    );
+    assert(heard.every(({ message }) => message.length === MESSAGE_BYTES));
+    assertEquals((await lines.next()).value, "0 links lost, 1 up");
+    assertEquals([peer.malformed, peer.sessionNames], [[], [name]]);
+    await node.stdin.close();
+    await lines.next();
+  });
+}

@@ -37,7 +37,7 @@ function assertRefused(...texts: string[]): void {
   for (const text of texts) assert(refusalOf(text), `${JSON.stringify(text)} was taken`);
 }
 
-Deno.test("an address is a host and a port, a name has a local part before them", () => {
+Deno.test("an address is a host and a port, and a name has a local part before them", () => {
   assertEquals(parseTarget("10.0.0.5:9001"), { hostname: "10.0.0.5", port: 9001 });
   assertEquals(parseTarget("chat.example.org:80"), { hostname: "chat.example.org", port: 80 });
   assertEquals(parseTarget("chat-1@10.0.0.5:9001"), {
@@ -55,7 +55,7 @@ Deno.test("the port is 9000 if left out, and the full name says so", () => {
   assertEquals(parseTarget("a@[::1]").name, "a@[::1]:9000");
 });
 
-Deno.test("an IPv6 host stands in brackets in text, and without them in an address", () => {
+Deno.test("an IPv6 host has brackets in text, and none in an address", () => {
   assertEquals(parseTarget("a@[fe80::1%2]:9001"), {
     hostname: "fe80::1%2",
     port: 9001,
@@ -72,7 +72,7 @@ Deno.test("a local part may be of any script", () => {
   }
 });
 
-Deno.test("ports go from 0 to 65535", () => {
+Deno.test("a port is from 0 to 65535", () => {
   for (const port of [0, 1, 65_535]) {
     assertEquals(parseTarget(`h:${port}`).port, port);
     assertEquals(parseTarget(`a@h:${port}`).name, `a@h:${port}`);
@@ -86,15 +86,15 @@ Deno.test("one port has one name, however its digits are written", () => {
   assertRefused("h:000080");
 });
 
-Deno.test("no part may be empty", () => {
+Deno.test("no part of a name may be empty", () => {
   assertRefused("", "@", ":", ":9000", "@h", "@h:9000", "a@", "a@:9000");
 });
 
-Deno.test("there is one @, the one between local part and host", () => {
+Deno.test("a name has exactly one @, between local part and host", () => {
   assertRefused("a@b@h:9000", "a@@h:9000", "a@h@", "@a@h", "a@h:9000@");
 });
 
-Deno.test("spaces, control characters and lone surrogates have no place in a name", () => {
+Deno.test("a name contains no spaces, control characters or lone surrogates", () => {
   const characters = [" ", "\t", "\n", "\r", "\0", "\x7f", "\x85", "\u2028", "\u3000", "\ufeff"];
   for (const character of [...characters, "\ud800", "\udfff"]) {
     for (const name of ["a@h:9000", "h:9000"]) {
@@ -105,7 +105,7 @@ Deno.test("spaces, control characters and lone surrogates have no place in a nam
   }
 });
 
-Deno.test("a host holds nothing that a path or a URL could begin with", () => {
+Deno.test("a host contains no character that begins a path or a URL", () => {
   assertRefused("http://h:9000", "h/path", "h:9000/", "a@h/b:1");
 });
 
@@ -122,12 +122,12 @@ Deno.test("a name has at most 255 bytes of UTF-8", () => {
   assertRefused(`${"h".repeat(251)}:9000`);
 });
 
-Deno.test("the limit holds for the full name: a port that was left out counts", () => {
+Deno.test("the limit is that of the full name, so a port that was left out counts", () => {
   assertEquals(parseTarget(`${"a".repeat(248)}@h`).name?.length, 255);
   assertRefused(`${"a".repeat(249)}@h`, `${"a".repeat(253)}@h`, "h".repeat(251));
 });
 
-Deno.test("the name that a node gives to others has nothing left out and is written in one way", () => {
+Deno.test("the name that a node gives to others is complete and in canonical form", () => {
   const name = "チャット@[::1]:9000";
   assertEquals(parseNodeName(name), { hostname: "::1", port: 9000, name });
   for (const other of ["", "h:9000", "a@h", "a@h:09000", "a@h:", "a@b@h:9000", "a@[::1]"]) {
@@ -152,7 +152,7 @@ const hostname = fc.oneof(
 const port = fc.oneof(fc.constantFrom(0, 1, 9000, 65_535), fc.nat({ max: 65_535 }));
 const local = text.filter((text) => !/[\s\p{Cc}@]/u.test(text) && text !== "");
 
-Deno.test("property: what is formatted is parsed back, if it is short enough", () => {
+Deno.test("property: a formatted name is parsed back, if it is short enough", () => {
   fc.assert(
     fc.property(local, fc.record({ hostname, port }), (local, address) => {
       const name = formatName(local, address);
@@ -164,7 +164,7 @@ Deno.test("property: what is formatted is parsed back, if it is short enough", (
   );
 });
 
-Deno.test("property: any text is either refused or stands for a name that stands for itself", () => {
+Deno.test("property: a text is either refused or parsed to a name that parses to itself", () => {
   const pieces = fc.array(
     fc.oneof(
       fc.constantFrom("@", ":", "[", "]", "::1", "[::1]", "h", "a", "9000", "0", "65536", ".", "%"),
@@ -209,7 +209,7 @@ Deno.test("the beginning of a name is smaller than the name, and nothing is smal
   for (const name of ["", "a", "🎉"]) assert(!isSmallerName(name, name));
 });
 
-Deno.test("characters beyond U+FFFF are greater than all below, other than in UTF-16", () => {
+Deno.test("characters beyond U+FFFF are greater than all below, unlike in UTF-16", () => {
   for (const small of ["\ue000", "\ufeff", "\uffff"]) {
     for (const great of ["\u{10000}", "🎉", "\u{10ffff}"]) {
       assert(great < small, "in UTF-16 it is the other way round");

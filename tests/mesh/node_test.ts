@@ -25,7 +25,7 @@ import { rawIdentity, RawPeer } from "./_raw_peer.ts";
 
 const LOOPBACK = { hostname: "127.0.0.1", port: 0 };
 
-Deno.test("two nodes: a broadcast on one reaches the members on the other, and only there", async () => {
+Deno.test("a broadcast reaches the members of its room on another node, and nobody else there", async () => {
   await using a = await startNode("a");
   await using b = await startNode("b");
   await a.connect(b.name);
@@ -58,7 +58,7 @@ Deno.test("messages of all rooms reach another node in the order in which they w
   assertEquals(await inbox.has(messages.length), messages);
 });
 
-Deno.test("a message as long as the limit arrives whole, one byte more is refused before it is sent", async () => {
+Deno.test("a message of the largest size arrives whole, and one byte more is refused before it is sent", async () => {
   await using a = await startNode("a", { maxMessageBytes: 1_000_000 });
   await using b = await startNode("b", { maxMessageBytes: 1_000_000 });
   await a.connect(b.name);
@@ -76,7 +76,7 @@ Deno.test("a message as long as the limit arrives whole, one byte more is refuse
   assertThrows(() => rooms.broadcast("r", "m".repeat(1_000_000 - 7)), FrameError, "1000001 bytes");
 });
 
-Deno.test("what is no room broadcast cannot be published: peers would take it for something else", async () => {
+Deno.test("a message that is not for rooms cannot be published", async () => {
   await using a = await startNode("a");
   assertThrows(() => a.publish(encodePing(new Uint8Array(8))), FrameError, "tag");
   const empty = assertThrows(() => a.publish(new Uint8Array(0)), FrameError) as FrameError;
@@ -84,7 +84,7 @@ Deno.test("what is no room broadcast cannot be published: peers would take it fo
   assertEquals([empty, cut as FrameError].map(({ code }) => code), ["truncated", "truncated"]);
 });
 
-Deno.test("a receiver never forwards: what comes from one peer does not go to another", async () => {
+Deno.test("a receiver never forwards a peer's message to another peer", async () => {
   await using a = await startPlainNode("a");
   const inbox = new Inbox(a);
   using one = await RawPeer.dial(a.address);
@@ -100,7 +100,7 @@ Deno.test("a receiver never forwards: what comes from one peer does not go to an
   assertEquals(await two.receive(), encodePong(new Uint8Array(8)));
 });
 
-Deno.test("a receiver that throws something of its own is logged, and costs neither the link nor other receivers", async () => {
+Deno.test("a receiver that throws is logged, and harms neither the link nor other receivers", async () => {
   await using a = await startPlainNode("a");
   const logged: unknown[][] = [];
   const { error } = console;
@@ -118,7 +118,7 @@ Deno.test("a receiver that throws something of its own is logged, and costs neit
   assertEquals([a.peers.length, a.peers[0].malformed], [1, 0]);
 });
 
-Deno.test("shutdown flushes what is queued, says goodbye, and leaves nothing behind", async () => {
+Deno.test("shutdown flushes the queues, says goodbye, and leaves nothing behind", async () => {
   const a = await startNode("a");
   await using b = await startNode("b");
   await a.connect(b.name);
@@ -134,7 +134,7 @@ Deno.test("shutdown flushes what is queued, says goodbye, and leaves nothing beh
   assertEquals([a.peers, a.publish(message)], [[], { peers: 0, dropped: 0 }]);
 });
 
-Deno.test("shutdown may be called again, at the same time and later, by any of its ways", async () => {
+Deno.test("shutdown may be called again, at once and later, in any of its forms", async () => {
   const controller = new AbortController();
   const a = await startNode("a", { signal: controller.signal });
   await using b = await startNode("b");
@@ -157,7 +157,7 @@ Deno.test("an aborted signal shuts the node down, and one aborted before keeps i
   await assertMeshError("shut-down", startNode("c", { signal: controller.signal }));
 });
 
-Deno.test("shutdown in the midst of dialling and shaking hands leaves nothing behind", async () => {
+Deno.test("shutdown during dials and handshakes leaves nothing behind", async () => {
   using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const a = await startPlainNode("a", { seeds: [`127.0.0.1:${silent.addr.port}`] });
   using dialled = await silent.accept();
@@ -179,7 +179,7 @@ Deno.test("startMesh says why it cannot listen", async () => {
   assert(error.cause instanceof Deno.errors.AddrInUse);
 });
 
-Deno.test("bad options are refused by startMesh with what would be right", async () => {
+Deno.test("startMesh refuses bad options and says what would be right", async () => {
   await assertRejects(
     () => startNode("a", { cookie: "too short" }),
     RangeError,
@@ -202,7 +202,7 @@ Deno.test("a listener may shut the node down from within an event", async () => 
   await linkedTo(b, []);
 });
 
-Deno.test("in peerdown the peer is gone from peers, and in peerup it is there", async () => {
+Deno.test("a peer is in peers during peerup, and gone from it during peerdown", async () => {
   const a = await startNode("a");
   await using b = await startNode("b");
   const seen: string[][] = [];
@@ -227,7 +227,7 @@ Deno.test("shutdown reports its own links as shut-down, and nobody as refused", 
   assertEquals(await stranger.read(new Uint8Array(1)).catch(() => null), null);
 });
 
-Deno.test("a transport that fails with no Error is told of all the same", async () => {
+Deno.test("a transport that fails with a value that is not an Error is reported too", async () => {
   const transport: Transport = {
     listen: ({ port }) => port === 1 ? Promise.reject("no ports") : tcpTransport.listen(LOOPBACK),
     connect: () => Promise.reject("no route"),
@@ -256,7 +256,7 @@ Deno.test("a signal that is aborted while the node begins to listen keeps it fro
   await assertMeshError("shut-down", startNode("a", { transport, signal: controller.signal }));
 });
 
-Deno.test("shutdown takes its listener off the signal", async () => {
+Deno.test("shutdown removes its listener from the signal", async () => {
   const { signal } = new AbortController();
   let listeners = 0;
   const { addEventListener, removeEventListener } = signal;

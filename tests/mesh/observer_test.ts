@@ -50,7 +50,7 @@ Deno.test("an observer finds all nodes from one, and no node notices when it com
   assertEquals(events, [[], []]);
 });
 
-Deno.test("nobody is told of an observer", async () => {
+Deno.test("a node tells nobody of an observer", async () => {
   await using a = await startNode("a");
   await using observer = await startNode("o", { observer: true });
   await observer.connect(a.name);
@@ -60,7 +60,7 @@ Deno.test("nobody is told of an observer", async () => {
   await linkedTo(observer, [a.name]);
 });
 
-Deno.test("an observer gets only what is for its rooms, and a report counts it only then", async () => {
+Deno.test("an observer gets only messages for its rooms, and a report counts it only for those", async () => {
   await using a = await startNode("a");
   await using observer = await startNode("o", { observer: true });
   const inbox = new Inbox(observer);
@@ -83,7 +83,7 @@ Deno.test("an observer can publish, and the nodes get its id with the message", 
   assertEquals(await heard.promise, [hello("room"), observer.nodeId]);
 });
 
-Deno.test("an observer takes no place of a node, and a node has 16 places for observers", async () => {
+Deno.test("an observer takes no node's place, and a node has 16 places for observers", async () => {
   await using a = await startPlainNode("a", { maxPeers: 1 });
   const raws: RawPeer[] = [];
   const features = FEATURE_GOODBYE | FEATURE_ROOM_INTEREST | FEATURE_OBSERVER;
@@ -102,7 +102,7 @@ Deno.test("an observer takes no place of a node, and a node has 16 places for ob
   for (const raw of raws) raw.close();
 });
 
-Deno.test("an observer that breaks off is neither missed nor redialled", async () => {
+Deno.test("an observer whose link breaks is neither reported as missed nor redialled", async () => {
   await using a = await startPlainNode("a", { heartbeatIntervalMs: 50, heartbeatTimeoutMs: 50 });
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const events = eventsOf(a);
@@ -129,14 +129,14 @@ Deno.test("a node that restarts under an observer's name becomes a peer", async 
   assertEquals((await up).peer.name, "b@127.0.0.1:1");
 });
 
-Deno.test("an observer is not dialled: `observer` says so", async () => {
+Deno.test("an observer is not dialled, and the code `observer` says so", async () => {
   await using a = await startNode("a");
   await using observer = await startNode("o", { observer: true });
   await assertMeshError("observer", a.connect(observer.name));
   assertEquals([a.peers, observer.peers], [[], []]);
 });
 
-Deno.test("an older node tells of an observer as of a node, and others do not dial it", async () => {
+Deno.test("an older node lists an observer as a node, and others do not dial it", async () => {
   await using a = await startPlainNode("a");
   await using observer = await startPlainNode("o", { observer: true });
   await observer.connect(a.name);
@@ -152,7 +152,7 @@ Deno.test("an older node tells of an observer as of a node, and others do not di
   assertEquals([a.peers.map(({ name }) => name), events], [["old@127.0.0.1:1"], ["malformed"]]);
 });
 
-Deno.test("a node that is told of an observer which has not come to it finds out what it is", async () => {
+Deno.test("a node that learns of an unknown observer finds out what it is", async () => {
   await using a = await startPlainNode("a");
   await using observer = await startPlainNode("o", { observer: true });
   using old = await RawPeer.dial(a.address);
@@ -163,7 +163,7 @@ Deno.test("a node that is told of an observer which has not come to it finds out
   assertEquals(observer.peers, []);
 });
 
-Deno.test("an observer is told of the nodes", async () => {
+Deno.test("an observer gets the list of nodes", async () => {
   await using a = await startPlainNode("a");
   await using b = await startPlainNode("b");
   await b.connect(a.name);

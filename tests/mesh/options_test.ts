@@ -32,7 +32,7 @@ function assertRefused(
   for (const part of parts) assertStringIncludes(message, part);
 }
 
-Deno.test("with name and cookie alone, everything else is as documented", () => {
+Deno.test("options other than name and cookie have the documented defaults", () => {
   const { transport, ...settings } = resolve();
   assertEquals(Object.keys(transport), ["listen", "connect"]);
   assertEquals(settings, {
@@ -61,14 +61,14 @@ Deno.test("with name and cookie alone, everything else is as documented", () => 
   });
 });
 
-Deno.test("an option that is undefined is one that was left out", () => {
+Deno.test("an undefined option counts as left out", () => {
   const { name: _name, cookie: _cookie, ...others } = allGiven();
   const undefineds = Object.fromEntries(Object.keys(others).map((key) => [key, undefined]));
   assertEquals(resolve(undefineds), resolve());
   assertEquals(resolve({ listen: { hostname: undefined, port: undefined } }), resolve());
 });
 
-Deno.test("what is given is taken as it is", () => {
+Deno.test("options that are given are used unchanged", () => {
   const options = allGiven();
   const { name: _name, cookie, seeds: _seeds, observer: _observer, ...same } = options;
   const { sharesPort: _shares, localTransport: _localTransport, ...rest } = resolve({ ...options });
@@ -110,14 +110,14 @@ function allGiven(): Required<Omit<MeshOptions, "tls">> {
 
 // Name and place.
 
-Deno.test("a name without a port has 9000, which is where the node listens", () => {
+Deno.test("a name without a port has port 9000, where the node listens", () => {
   const { name, listen, local } = resolve({ name: "チャット@[::1]" });
   assertEquals(name, { name: "チャット@[::1]:9000", hostname: "::1", port: 9000 });
   assertEquals(listen, { hostname: "::1", port: 9000 });
   assertEquals(local, "チャット");
 });
 
-Deno.test("of the place to listen, what is left out is that of the name", () => {
+Deno.test("parts of listen that are left out come from the name", () => {
   const listen = (listen: MeshOptions["listen"]) => resolve({ listen }).listen;
   assertEquals(listen({}), { hostname: "10.0.0.5", port: 9001 });
   assertEquals(listen({ hostname: "0.0.0.0" }), { hostname: "0.0.0.0", port: 9001 });
@@ -126,7 +126,7 @@ Deno.test("of the place to listen, what is left out is that of the name", () => 
   assertEquals(resolve({ name: "a@h:0" }).listen, { hostname: "h", port: 0 });
 });
 
-Deno.test("a name that is no string is a TypeError that shows one", () => {
+Deno.test("a name that is not a string is a TypeError that shows an example", () => {
   for (const [name, type] of [[undefined, "undefined"], [null, "null"], [5, "number"], [{}, ""]]) {
     assertRefused(TypeError, { name }, "name", "chat-1@10.0.0.5:9000", `got ${type}`);
   }
@@ -141,7 +141,7 @@ Deno.test("a name that does not parse is a RangeError that shows it, caused by a
   }
 });
 
-Deno.test("an address is no name: the part before @ must be there", () => {
+Deno.test("an address without a local part is not a name", () => {
   for (const name of ["10.0.0.5:9000", "localhost", "[::1]:9000"]) {
     assertRefused(RangeError, { name }, "name", `"chat-1@${name}"`);
   }
@@ -185,7 +185,7 @@ Deno.test("a cookie has 16 bytes of UTF-8 or more", () => {
   assertRefused(RangeError, { cookie: "🎉".repeat(3) + "xxx" }, "cookie", "16", "got 15");
 });
 
-Deno.test("of several cookies the order is kept, and each must be one", () => {
+Deno.test("cookies in a list keep their order, and each of them must be valid", () => {
   const cookies = ["the new cookie 2", "the old cookie 1", "the old cookie 0"];
   assertEquals(resolve({ cookie: cookies }).cookies, cookies);
   assertRefused(RangeError, { cookie: [] }, "cookie", "empty");
@@ -200,12 +200,12 @@ Deno.test("a cookie that is neither a string nor a list is a TypeError", () => {
   }
 });
 
-Deno.test("a cookie with a lone surrogate is refused: two such could stand for the same bytes", () => {
+Deno.test("a cookie with a lone surrogate is refused", () => {
   assertRefused(RangeError, { cookie: `${COOKIE}\ud800` }, "cookie", "surrogate");
   assertRefused(RangeError, { cookie: `\udc00${COOKIE}` }, "cookie", "surrogate");
 });
 
-Deno.test("a list of cookies that is changed later changes nothing", () => {
+Deno.test("a later change to a list of cookies has no effect", () => {
   const cookie = [COOKIE];
   const { cookies } = resolve({ cookie });
   cookie[0] = "too short";
@@ -252,7 +252,7 @@ Deno.test("a function of seeds is not asked before the node runs", () => {
   assertStrictEquals(resolve({ seeds }).seeds, seeds);
 });
 
-Deno.test("one bad seed is refused, with the seed", () => {
+Deno.test("a bad seed is refused, and the error names it", () => {
   for (const seed of ["", "@", "a b", "h:99999", "a@b@c"]) {
     assertRefused(RangeError, { seeds: ["10.0.0.6", seed] }, "seeds", JSON.stringify(seed));
   }
@@ -335,14 +335,14 @@ Deno.test("tls is left out, false, or certificates, and not for a transport that
   assertRefused(TypeError, { transport, tls: strings }, "transport of your own", "tlsTransport");
 });
 
-Deno.test("with allowMeshLang a cookie may be short, though not empty", () => {
+Deno.test("a cookie may be short with allowMeshLang, but not empty", () => {
   assertEquals(resolve({ allowMeshLang: true, cookie: "x" }).cookies, ["x"]);
   assertRefused(RangeError, { allowMeshLang: true, cookie: "" }, "1 bytes or more");
   assertRefused(RangeError, { allowMeshLang: false, cookie: "x" }, "16 bytes or more");
   assertRefused(TypeError, { allowMeshLang: "yes" }, "allowMeshLang must be true or false");
 });
 
-Deno.test("options that are no object are a TypeError that says so", () => {
+Deno.test("options that are not an object are a TypeError that says so", () => {
   for (const options of [undefined, null, NAME]) {
     const run = () => resolveOptions(options as unknown as MeshOptions);
     assertStringIncludes((assertThrows(run, TypeError) as Error).message, "options");

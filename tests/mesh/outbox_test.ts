@@ -44,7 +44,7 @@ Deno.test("an empty outbox has nothing to take", () => {
   assertEquals([outbox.take(), outbox.queuedBytes], [undefined, 0]);
 });
 
-Deno.test("what is pushed comes out as frames, in order, as many as there are in one piece", () => {
+Deno.test("pushed payloads come out as frames, in order, several in one piece", () => {
   const outbox = new Outbox(MIB);
   assert(outbox.push(Uint8Array.of(7, 8)));
   assert(outbox.push(new Uint8Array()));
@@ -55,7 +55,7 @@ Deno.test("what is pushed comes out as frames, in order, as many as there are in
   assertEquals(outbox.take(), undefined);
 });
 
-Deno.test("a payload is copied: its owner may use the memory again at once", () => {
+Deno.test("a payload is copied, so its owner may reuse the memory at once", () => {
   const outbox = new Outbox(MIB);
   const payload = Uint8Array.of(1, 2, 3);
   outbox.push(payload);
@@ -64,7 +64,7 @@ Deno.test("a payload is copied: its owner may use the memory again at once", () 
   assertEquals(drain(outbox), [Uint8Array.of(1, 2, 3), Uint8Array.of(1, 2, 3)]);
 });
 
-Deno.test("a payload that is a view is taken for itself, not for its buffer", () => {
+Deno.test("a payload that is a view is taken alone, without the rest of its buffer", () => {
   const outbox = new Outbox(MIB);
   const view = Uint8Array.of(0, 1, 2, 3, 0).subarray(1, 4);
   outbox.push(view);
@@ -72,7 +72,7 @@ Deno.test("a payload that is a view is taken for itself, not for its buffer", ()
   assertEquals(drain(outbox), [Uint8Array.of(1, 2, 3), Uint8Array.of(1, 2, 3)]);
 });
 
-Deno.test("queued bytes are those of the frames, until they are written", () => {
+Deno.test("queued bytes count the frames until they are written", () => {
   const outbox = new Outbox(MIB);
   outbox.push(filled(10, 1));
   outbox.push(filled(20, 2));
@@ -91,7 +91,7 @@ Deno.test("queued bytes are those of the frames, until they are written", () => 
   assertEquals(outbox.queuedBytes, 0);
 });
 
-Deno.test("what does not fit is not queued, what fits exactly is, and a smaller one may follow", () => {
+Deno.test("a payload that does not fit is not queued, and one that fits exactly is", () => {
   const outbox = new Outbox(100);
   assert(outbox.push(filled(50, 1)));
   assert(!outbox.push(filled(43, 2)));
@@ -120,7 +120,7 @@ Deno.test("a payload of any size fits an empty outbox, and then nothing else doe
   }
 });
 
-Deno.test("no piece but that of a single frame is larger than 256 KiB", () => {
+Deno.test("no piece with several frames is larger than 256 KiB", () => {
   const outbox = new Outbox(100 * MIB);
   const sizes = [100 * KIB, 200 * KIB, 1, 256 * KIB - 4, 256 * KIB, 300 * KIB, 10, 20];
   sizes.forEach((size, i) => assert(outbox.push(filled(size, i))));
@@ -137,7 +137,7 @@ Deno.test("no piece but that of a single frame is larger than 256 KiB", () => {
 
 // Urgent frames.
 
-Deno.test("urgent frames overtake all that is not being written, and keep their own order", () => {
+Deno.test("urgent frames overtake all frames that are not being written, and keep their own order", () => {
   const outbox = new Outbox(MIB);
   outbox.push(Uint8Array.of(1));
   assertEquals(payloadsOf(outbox.take() ?? new Uint8Array()), [Uint8Array.of(1)]);
@@ -173,7 +173,7 @@ Deno.test("urgent frames fit however full the outbox is, and are not counted", (
   assertEquals(outbox.queuedBytes, 0);
 });
 
-Deno.test("at most 64 urgent frames wait, and what did not fit is not sent", () => {
+Deno.test("the outbox holds at most 64 urgent frames, and drops those beyond", () => {
   const outbox = new Outbox(MIB);
   for (let i = 0; i < 64; i++) assert(outbox.pushUrgent(Uint8Array.of(i)));
   assert(!outbox.pushUrgent(Uint8Array.of(64)));
@@ -204,7 +204,7 @@ Deno.test("bytes that are being written do not change, whatever is pushed meanwh
   }
 });
 
-Deno.test("while a link keeps up, two segments take turns", () => {
+Deno.test("two segments take turns while a link keeps up", () => {
   const outbox = new Outbox(10 * MIB);
   const buffers = new Set<unknown>();
   outbox.push(filled(1_000, 0));
@@ -252,7 +252,7 @@ Deno.test("of a long queue that has been written, one segment is kept", () => {
   assertEquals([first.size, second.size, first.intersection(second).size], [4, 4, 1]);
 });
 
-Deno.test("the memory of an extraordinarily long message is not kept", () => {
+Deno.test("the memory of a very long message is not kept", () => {
   const outbox = new Outbox(10 * MIB);
   outbox.push(filled(5 * MIB, 1));
   const long = outbox.take()?.buffer;
@@ -381,7 +381,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 const maxBytes = fc.oneof(fc.integer({ min: 1, max: 500 }), fc.constantFrom(5_000, 600 * KIB));
 
-Deno.test("property: what was accepted comes out whole and in order, and the count is exact and bounded", () => {
+Deno.test("property: accepted payloads come out whole and in order, and the count is exact and bounded", () => {
   fc.assert(
     fc.property(maxBytes, fc.array(step, { maxLength: 400, size: "max" }), (maxBytes, steps) => {
       const outbox = new CheckedOutbox(maxBytes);

@@ -4,7 +4,7 @@ import { FakeTimers } from "../_fake_timers.ts";
 import { collect, nextEvent, startPlainNode } from "./_cluster.ts";
 import { rawIdentity, RawPeer } from "./_raw_peer.ts";
 
-Deno.test("after the handshake a node sends the names of its peers, the receiver left out", async () => {
+Deno.test("a node sends the names of its peers after the handshake, without the receiver's", async () => {
   await using a = await startPlainNode("a");
   const [one, two] = [rawIdentity("one@127.0.0.1:1"), rawIdentity("two@127.0.0.1:2")];
   using first = await RawPeer.dial(a.address);
@@ -17,7 +17,7 @@ Deno.test("after the handshake a node sends the names of its peers, the receiver
   assertEquals(await first.receive(), encodePong(new Uint8Array(8)));
 });
 
-Deno.test("a list of names beyond what may be learnt is reported once, and the node stays well", async () => {
+Deno.test("a list with more names than may be learnt is reported once, and does no harm", async () => {
   await using a = await startPlainNode("a", { maxPeers: 4, handshakeTimeoutMs: 200 });
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
@@ -57,7 +57,7 @@ Deno.test("a peer list longer than a message may be is sent in several", async (
   for (const peer of peers) peer.close();
 });
 
-Deno.test("peers are told of each other again every minute: who has forgotten a node finds it again", async () => {
+Deno.test("a node repeats its peer list every minute, so a peer that has forgotten a node finds it again", async () => {
   const timers = new FakeTimers();
   const a = await startPlainNode("a", { clock: timers, heartbeatIntervalMs: 1_000_000 });
   const [one, two] = [rawIdentity("one@127.0.0.1:1"), rawIdentity("two@127.0.0.1:2")];

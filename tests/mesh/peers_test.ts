@@ -5,7 +5,7 @@ import { encodePing, encodePong, PING } from "../../codec/mod.ts";
 import { assertMeshError, nextEvent, startNode, startPlainNode } from "./_cluster.ts";
 import { rawIdentity, RawPeer } from "./_raw_peer.ts";
 
-Deno.test("two live nodes with one name do not take turns: the first is refused from then on", async () => {
+Deno.test("two live nodes with one name do not take turns, because the first is refused from then on", async () => {
   await using a = await startPlainNode("a");
   const name = "twin@127.0.0.1:1";
   const [first, second] = [rawIdentity(name), rawIdentity(name)];
@@ -26,7 +26,7 @@ Deno.test("two live nodes with one name do not take turns: the first is refused 
   assertEquals(await two.receive(), encodePong(new Uint8Array(8)));
 });
 
-Deno.test("of two links dialled from both sides the one of the smaller name stays", async () => {
+Deno.test("the smaller name's link stays when both sides have dialled", async () => {
   await using m = await startPlainNode("m");
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   // The smaller name's own dial takes the place of the link that m dialled.
@@ -59,7 +59,7 @@ Deno.test("the larger name's dial is refused while the link of the smaller lives
   assertEquals((await old.receive())?.[0], PING);
 });
 
-Deno.test("a restarted node replaces its ghost at once", async () => {
+Deno.test("a restarted node replaces its old link at once", async () => {
   await using a = await startPlainNode("a");
   const name = "b@127.0.0.1:1";
   using ghost = await RawPeer.dial(a.address);
@@ -78,7 +78,7 @@ Deno.test("a restarted node replaces its ghost at once", async () => {
   assertEquals(order, ["replaced", name]);
 });
 
-Deno.test("peers beyond maxPeers are refused, dialled or dialling", async () => {
+Deno.test("peers beyond maxPeers are refused, whichever side dials", async () => {
   await using a = await startNode("a", { maxPeers: 1 });
   await using b = await startNode("b");
   await using c = await startNode("c");

@@ -93,7 +93,7 @@ async function codeOf(promise: Promise<unknown>): Promise<MeshErrorCode> {
 
 // One handshake.
 
-Deno.test("a handshake gives what its work gives, and leaves no timer", async () => {
+Deno.test("a handshake resolves with the result of its work, and leaves no timer", async () => {
   const { timers, pending } = setUp();
   const handshake = new PendingHandshake(ADDRESS, false);
   const running = pending.run(handshake, () => Promise.resolve("linked"));
@@ -104,7 +104,7 @@ Deno.test("a handshake gives what its work gives, and leaves no timer", async ()
   assertEquals(handshake.signal.aborted, false);
 });
 
-Deno.test("a handshake fails with what its work throws, and leaves no timer", async () => {
+Deno.test("a handshake rejects with the error of its work, and leaves no timer", async () => {
   const { timers, pending } = setUp();
   const failure = new Error("unreachable");
   for (
@@ -123,7 +123,7 @@ Deno.test("a handshake fails with what its work throws, and leaves no timer", as
   }
 });
 
-Deno.test("a handshake that takes too long is called off, its connection closed", async () => {
+Deno.test("a handshake that takes too long is cancelled, and its connection is closed", async () => {
   const { timers, wait } = setUp();
   const { handshake, connection, outcome } = wait();
   timers.advance(TIMEOUT - 1);
@@ -135,7 +135,7 @@ Deno.test("a handshake that takes too long is called off, its connection closed"
   assertEquals(timers.pending, 0);
 });
 
-Deno.test("a handshake in time is not disturbed by the limit afterwards", async () => {
+Deno.test("a handshake that ends in time is not affected by the limit later", async () => {
   const { timers, pending } = setUp();
   const connection = new SilentConnection();
   const handshake = new PendingHandshake(ADDRESS, true);
@@ -158,7 +158,7 @@ Deno.test("each handshake has its own time", async () => {
   assertEquals(timers.pending, 0);
 });
 
-Deno.test("whoever is called off learns the reason, and not what broke on its account", async () => {
+Deno.test("a cancelled handshake reports the reason, and not an error that the cancelling caused", async () => {
   const { pending } = setUp();
   const handshake = new PendingHandshake({ hostname: "::1", port: 9000 }, false);
   const connection = new SilentConnection();
@@ -172,7 +172,7 @@ Deno.test("whoever is called off learns the reason, and not what broke on its ac
   assertEquals([code, peer, message], ["shut-down", "[::1]:9000", "the node has been shut down"]);
 });
 
-Deno.test("a handshake is called off for the first reason", async () => {
+Deno.test("a handshake is cancelled for the first reason", async () => {
   const { timers, wait } = setUp();
   const { handshake, connection, outcome } = wait();
   handshake.cancel("shut-down", "first");
@@ -193,7 +193,7 @@ Deno.test("a connection that opens too late is closed at once", () => {
 
 // Many pending.
 
-Deno.test("one incoming handshake too many pushes out the oldest at once", async () => {
+Deno.test("an incoming handshake beyond the limit pushes out the oldest at once", async () => {
   const { timers, wait } = setUp({ maxIncoming: 3 });
   const waiting = [1, 2, 3, 4, 5].map(() => wait({ incoming: true }));
   assertEquals(waiting.map(({ connection }) => connection.closed), [1, 1, 0, 0, 0]);
@@ -220,7 +220,7 @@ async function pushedOut(
   return out;
 }
 
-Deno.test("who has sent nothing is pushed out before who has, though that one has waited longer", async () => {
+Deno.test("a connection that has sent nothing is pushed out before one that has, even if that one is older", async () => {
   const spoken = { from: "10.0.0.1", hasSpoken: true };
   assertEquals(await pushedOut([spoken, { from: "10.0.0.2" }, { from: "10.0.0.3" }]), [1]);
 });
@@ -242,7 +242,7 @@ Deno.test("hosts of known nodes are pushed out last, however many places they ho
   assertEquals(await pushedOut([{ ...known, hasSpoken: true }, known, known]), [1]);
 });
 
-Deno.test("outgoing pending are neither limited, nor pushed out, nor do they push out", async () => {
+Deno.test("outgoing handshakes are not limited, and neither push out nor are pushed out", async () => {
   const { pending, wait } = setUp({ maxIncoming: 1 });
   const outgoing = [1, 2, 3].map(() => wait());
   const incoming = wait({ incoming: true });
@@ -257,7 +257,7 @@ Deno.test("outgoing pending are neither limited, nor pushed out, nor do they pus
   await Promise.all([incoming, next, ...outgoing].map(({ outcome }) => outcome));
 });
 
-Deno.test("a handshake that is over makes room without anybody being pushed out", async () => {
+Deno.test("a handshake that is over makes room, so none is pushed out", async () => {
   const { pending, wait } = setUp({ maxIncoming: 2 });
   const staying = wait({ incoming: true });
   for (let i = 0; i < 10; i++) {
@@ -276,7 +276,7 @@ function refuse(): Promise<never> {
   return Promise.reject(new MeshError("wrong-cookie", "10.0.0.9:9000", "wrong cookie"));
 }
 
-Deno.test("all pending can be called off at once", async () => {
+Deno.test("all pending handshakes can be cancelled at once", async () => {
   const { timers, pending, wait } = setUp();
   const waiting = [wait(), wait({ incoming: true }), wait()];
   pending.cancelAll("shut-down", "the node has been shut down");
@@ -288,7 +288,7 @@ Deno.test("all pending can be called off at once", async () => {
 
 // Who waits for whom.
 
-Deno.test("who waits until no handshake is under way with a node waits for all of them, and no others", async () => {
+Deno.test("a wait for the handshakes with a node waits for all of them, and for no others", async () => {
   const { pending, wait } = setUp();
   const other = wait({ name: "b@h:1" });
   const nameless = wait();
@@ -309,7 +309,7 @@ Deno.test("who waits until no handshake is under way with a node waits for all o
   }
 });
 
-Deno.test("with no such handshake under way there is nothing to wait for", async () => {
+Deno.test("a wait for the handshakes with a node ends at once if there are none", async () => {
   const { pending, wait } = setUp();
   await pending.settled("a@h:1");
   const { handshake, outcome } = wait({ name: "b@h:1" });
@@ -319,7 +319,7 @@ Deno.test("with no such handshake under way there is nothing to wait for", async
   await pending.settled("b@h:1");
 });
 
-Deno.test("a handshake that is over counts as over only when its work is done", async () => {
+Deno.test("a handshake counts as over only when its work is done", async () => {
   const { pending } = setUp();
   const order: string[] = [];
   const handshake = new PendingHandshake(ADDRESS, true);
@@ -335,7 +335,7 @@ Deno.test("a handshake that is over counts as over only when its work is done", 
   assertEquals(order, ["link in place", "settled"]);
 });
 
-Deno.test("only a dial that is under way commits this node, to one incarnation of one name", async () => {
+Deno.test("a node is committed only to a dial under way, to one incarnation of one name", async () => {
   const { pending, wait } = setUp();
   const incoming = wait({ incoming: true, name: "a@h:1" });
   const nameless = wait();
@@ -364,7 +364,7 @@ const event = fc.oneof(
   { weight: 1, arbitrary: fc.constant("all off" as const) },
 );
 
-Deno.test("property: no more than the limit of incoming pending stay, the youngest; all end with a reason, and no timer is left", async () => {
+Deno.test("property: the youngest incoming handshakes stay, up to the limit; all end with a reason, and no timer is left", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 4 }),
@@ -433,7 +433,7 @@ class LoneTransport implements Transport {
 
 const NODE = { name: "a@10.0.0.9:9000", cookie: "0123456789abcdef" };
 
-Deno.test("shutdown waits for the dials of the application too: no timer of theirs is left", async () => {
+Deno.test("shutdown also waits for the dials of the application, and leaves none of their timers", async () => {
   const timers = new FakeTimers();
   const transport = new LoneTransport();
   const mesh = await startMesh({ ...NODE, transport, clock: timers });
@@ -443,7 +443,7 @@ Deno.test("shutdown waits for the dials of the application too: no timer of thei
   assertEquals(await dial, "shut-down");
 });
 
-Deno.test("a dial of the application that took the last place gives it back to the known nodes", async () => {
+Deno.test("a dial of the application that took the last place frees it for a known node", async () => {
   const timers = new FakeTimers();
   const transport = new LoneTransport();
   const asked = Promise.withResolvers<void>();
@@ -462,7 +462,7 @@ Deno.test("a dial of the application that took the last place gives it back to t
   assertEquals(transport.dialled, ["nobody", "seed"]);
 });
 
-Deno.test("what a handshake waits for, it waits for no longer when it is called off", async () => {
+Deno.test("a handshake stops waiting when it is cancelled", async () => {
   const handshake = new PendingHandshake(ADDRESS, true);
   const waiting = handshake.unlessCancelled(new Promise(() => {})).catch((error) => error);
   handshake.cancel("shut-down", "it is over");

@@ -32,7 +32,7 @@ Deno.test("a node is ready when its seeds function has given seeds and these hav
   assertEquals(b.peers.map(({ name }) => name), [a.name]);
 });
 
-Deno.test("seeds that fail, refuse or cannot be read do not keep a node from being ready", async () => {
+Deno.test("seeds that fail, refuse or cannot be parsed do not keep a node from being ready", async () => {
   await using a = await startNode("a", { cookie: "another cookie altogether" });
   await using b = await startNode("b", {
     seeds: () => Promise.reject(new Error("vault is sealed")),
@@ -52,7 +52,7 @@ Deno.test("seeds that fail, refuse or cannot be read do not keep a node from bei
   );
 });
 
-Deno.test("a seed that takes the connection and says nothing delays readiness until the handshake times out", async () => {
+Deno.test("a seed that accepts the connection and is silent delays readiness until the handshake times out", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const accepted = listener.accept();
   await using a = await startPlainNode("a", {
@@ -65,7 +65,7 @@ Deno.test("a seed that takes the connection and says nothing delays readiness un
   await ready;
 });
 
-Deno.test("a node is ready after it has linked the nodes that a seed tells of, however much that has to say", async () => {
+Deno.test("a node is ready after it has linked the nodes that a seed lists, however long the list is", async () => {
   await using a = await startPlainNode("a", { interest: "room" });
   await using b = await startPlainNode("b", { seeds: [a.name] });
   await b.ready();
@@ -90,7 +90,7 @@ Deno.test("a peer list comes before the answer to a ping, however many rooms are
   assertEquals(tags.filter((tag) => tag === PEER_LIST || tag === PONG), [PEER_LIST, PONG]);
 });
 
-Deno.test("ready may be called by several, and again after a change", async () => {
+Deno.test("ready may be called several times, and again after a change", async () => {
   await using a = await startPlainNode("a", { interest: "room" });
   await using b = await startPlainNode("b", { interest: "room", seeds: [a.name] });
   await Promise.all([b.ready(), b.ready()]);
@@ -99,7 +99,7 @@ Deno.test("ready may be called by several, and again after a change", async () =
   assertEquals(a.publish(hello("r")).peers, 1);
 });
 
-Deno.test("property: what any node publishes after a node is ready is heard in the rooms of that node", async () => {
+Deno.test("property: a ready node hears every message that another node publishes to its rooms from then on", async () => {
   const interest = fc.constantFrom("cluster" as const, "room" as const);
   const plans = fc.array(fc.record({ interest, seed: fc.nat(), rooms: fc.nat({ max: 3 }) }), {
     minLength: 2,

@@ -82,7 +82,7 @@ Deno.test("a message of 16 MiB crosses a link of 1 Mbit/s, which takes over two 
   assertEquals([heard, downs.length], [message.length, 0]);
 });
 
-Deno.test("property: both ends give a link up within an interval and a timeout of a cut, whatever is sent", async () => {
+Deno.test("property: both ends give up a link within an interval and a timeout of a cut, whatever they send", async () => {
   const slowest: number[] = [];
   await fc.assert(
     fc.asyncProperty(
@@ -153,7 +153,7 @@ class ManualConnection implements Connection {
   }
 }
 
-Deno.test("while a ping waits in the queue, each byte that is written gives it time; after it, none does", async () => {
+Deno.test("bytes that are written before a waiting ping give it more time, and bytes after it do not", async () => {
   const timers = new FakeTimers();
   const connection = new ManualConnection();
   let reason: string | undefined;

@@ -45,7 +45,7 @@ Deno.test("a stalled peer delays nobody else, its queue is bounded, and drops ar
   assertEquals(overflows[0].dropped, 1);
 });
 
-Deno.test("a peer that reads again is sent what was queued, whole and in order, and then new messages", async () => {
+Deno.test("a peer that reads again gets the queued messages, whole and in order, and then new ones", async () => {
   await using a = await startPlainNode("a", { maxQueuedBytes: MIB });
   using stalled = await RawPeer.dial(a.address);
   await stalled.initiate(rawIdentity("z@127.0.0.1:1"));
@@ -78,7 +78,7 @@ Deno.test("a message longer than the queue's limit still travels when nothing wa
   assertEquals(await inbox.has(1), [long]);
 });
 
-Deno.test("what is queued for a link that ends is lost, and peerdown says how much that was", async () => {
+Deno.test("messages that are queued for a link that ends are lost, and peerdown says how many bytes", async () => {
   await using a = await startPlainNode("a");
   using stalled = await RawPeer.dial(a.address);
   await stalled.initiate(rawIdentity("z@127.0.0.1:1"));
@@ -102,7 +102,7 @@ Deno.test("a stall that outlasts the heartbeat ends the link", async () => {
   assertEquals((await down).reason, "heartbeat");
 });
 
-Deno.test("a ping does not wait behind what is queued: a link that is slow but alive stays up", async () => {
+Deno.test("a ping overtakes the queue, so a link that is slow but alive stays up", async () => {
   await using a = await startPlainNode("a", { heartbeatIntervalMs: 30, heartbeatTimeoutMs: 5_000 });
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));
@@ -119,7 +119,7 @@ Deno.test("a ping does not wait behind what is queued: a link that is slow but a
   assertEquals(a.peers.length, 1);
 });
 
-Deno.test("pings without end, unread pongs: what a peer makes a node queue is bounded", async () => {
+Deno.test("a peer that pings without end and reads no pongs makes a node queue a bounded amount", async () => {
   await using a = await startPlainNode("a");
   const inbox = new Inbox(a);
   using raw = await RawPeer.dial(a.address);

@@ -1,7 +1,7 @@
 /** What somebody without the cookie can do to a node: nothing that lasts, nothing that grows. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type Address, type Mesh, startMesh } from "../../mesh/mod.ts";
+import { type Address, type Mesh, startMesh, type Transport } from "../../mesh/mod.ts";
 import { Simulation } from "../../testing/mod.ts";
 import { encodeName } from "../../codec/mod.ts";
 import { collect, COOKIE, linkedTo, nextEvent, startNode, startPlainNode } from "./_cluster.ts";
@@ -82,7 +82,7 @@ Deno.test("a stranger who sends a valid NAME and then is silent is closed in tim
   await assertAccepts(mesh, false);
 });
 
-Deno.test("a NAME that is no node's name is refused", async () => {
+Deno.test("a NAME without a valid node name is refused", async () => {
   await using mesh = await startPlainNode("a");
   for (const name of ["", "nobody", "@127.0.0.1:1", "z@", "z@127.0.0.1:99999", "z z@h:1"]) {
     const refused = nextEvent(mesh, "refused");
@@ -120,7 +120,7 @@ Deno.test("handshake messages in the wrong order, or too long by a byte, are ref
   }
 });
 
-Deno.test("silent connections push each other out, so that a real peer gets in meanwhile", async () => {
+Deno.test("silent connections push each other out, so a real peer gets in", async () => {
   await using mesh = await startPlainNode("a", { maxPendingHandshakes: 8 });
   const refused = collect(mesh, "refused");
   const strangers: Deno.TcpConn[] = [];
@@ -168,6 +168,47 @@ Deno.test("300 silent connections a second do not keep out a node that is 160 ms
   }
 });
 
+Deno.test("of 1,500 connections a second, from one address or eight, a node takes on what its rate allows", async () => {
+  for (const addresses of [1, 8]) {
+    const simulation = new Simulation({ seed: addresses });
+    const host = simulation.startHost("10.0.0.1");
+    // Eight addresses use up all of the rate, so only hosts of known nodes get in.
+    const seeds = addresses === 8 ? ["n@10.0.0.2:9000"] : [];
+    const mesh = await simulation.complete(
+      startMesh({ name: "n@10.0.0.1:9000", cookie: COOKIE, seeds, ...host.options }),
+    );
+    let begun = 0;
+    mesh.addEventListener("refused", ({ code }) => begun += Number(code === "malformed"));
+    const strangers = Array.from(
+      { length: addresses },
+      (_, i) => simulation.startHost(`10.0.1.${i}`).options.transport,
+    );
+    const { signal } = new AbortController();
+    const knock = async (transport: Transport) => {
+      const connection = await transport.connect(mesh.address, { signal });
+      await connection.write(Uint8Array.of(1, 0, 0, 0, 255)).catch(() => {});
+    };
+    let count = 0;
+    const flood = () => {
+      void knock(strangers[count++ % addresses]);
+      simulation.after(1_000 / 1_500, flood);
+    };
+    flood();
+    await simulation.run(10_000);
+    // Ten seconds' worth at once, three quarters of it for one address; then 20 a second, or 5.
+    // Without TLS none of them is a handshake, so 20 times as many may begin.
+    const expected = 20 * (addresses === 1 ? 150 + 50 : 200 + 200);
+    assert(count >= 15_000 && begun > 0.98 * expected && begun <= expected, `${begun} of ${count}`);
+
+    const peer = simulation.startHost("10.0.0.2");
+    const other = await simulation.complete(
+      startMesh({ name: "n@10.0.0.2:9000", cookie: COOKIE, ...peer.options }),
+    );
+    await simulation.complete(other.connect(mesh.name), { limitMs: 1_000 });
+    assertEquals(mesh.peers.length, 1);
+  }
+});
+
 Deno.test("a flood of TLS handshakes is cut off after a burst, and a known node gets in meanwhile", async () => {
   await using seed = await startNode("seed", { listen: { hostname: "127.0.0.1" } });
   await using mesh = await startNode("a", { maxHandshakesPerSecond: 1, seeds: [seed.name] });
@@ -200,8 +241,9 @@ console.log(JSON.stringify([answered]));
 Deno.exit();
 `;
 
-Deno.test("after ten thousand connections the node is as it was, and accepts a real peer", async () => {
-  await using mesh = await startNode("a");
+Deno.test("a node is unchanged after ten thousand connections, and accepts a real peer", async () => {
+  // None is turned away before the node has looked at it.
+  await using mesh = await startNode("a", { maxHandshakesPerSecond: 100_000 });
   let refused = 0;
   mesh.addEventListener("refused", () => refused++);
   await flood(mesh.address, 500);

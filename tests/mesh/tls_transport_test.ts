@@ -132,7 +132,7 @@ Deno.test("property: bytes cross both ways, in whatever pieces they are written 
   );
 });
 
-Deno.test("both ends have the SHA-256 of the acceptor's certificate as binding; each listener has its own", async () => {
+Deno.test("both ends use the SHA-256 of the acceptor's certificate as binding, and each listener has its own", async () => {
   const pair = await makeCertificate(systemRandom);
   const digest = await crypto.subtle.digest(
     "SHA-256",
@@ -150,7 +150,7 @@ Deno.test("both ends have the SHA-256 of the acceptor's certificate as binding; 
   assert(one.dialler.binding?.join() !== two.dialler.binding?.join());
 });
 
-Deno.test("who does not read slows the other down: little is read ahead, by either end", async () => {
+Deno.test("an end that does not read slows the other down, because little is read ahead", async () => {
   for (const role of ["acceptor", "dialler"] as const) {
     const { transport, count } = counting(tcpTransport);
     const counted = tlsTransport(undefined, transport);
@@ -180,7 +180,7 @@ Deno.test("who does not read slows the other down: little is read ahead, by eith
   }
 });
 
-Deno.test("one way can be closed while the other goes on", async () => {
+Deno.test("one direction can be closed while the other goes on", async () => {
   using pair = await Pair.open(tlsTransport());
   for (const [closer, other] of [[pair.dialler, pair.acceptor], [pair.acceptor, pair.dialler]]) {
     await writeAll(closer, Uint8Array.of(1, 2));
@@ -193,7 +193,7 @@ Deno.test("one way can be closed while the other goes on", async () => {
   }
 });
 
-Deno.test("an end that breaks off, without a word, is the end of the stream", async () => {
+Deno.test("a connection that breaks off ends the stream", async () => {
   for (const role of ["acceptor", "dialler"] as const) {
     const inner: Connection[] = [];
     const keeping: Transport = {
@@ -228,7 +228,7 @@ Deno.test("an end that breaks off, without a word, is the end of the stream", as
   }
 });
 
-Deno.test("closing wakes who waits to read, may be repeated, and ends writing", async () => {
+Deno.test("close wakes a waiting read, may be repeated, and ends writing", async () => {
   using pair = await Pair.open(tlsTransport());
   const reading = pair.dialler.read(new Uint8Array(1)).catch(() => null);
   pair.dialler.close();
@@ -237,14 +237,14 @@ Deno.test("closing wakes who waits to read, may be repeated, and ends writing", 
   await assertRejects(() => pair.dialler.write(Uint8Array.of(1)));
 });
 
-Deno.test("a stranger that speaks no TLS is told so by a TLS alert", async () => {
+Deno.test("a stranger that speaks no TLS gets a TLS alert", async () => {
   for (const beginning of [[42, 0, 0, 0, 1], [0x47, 0x45, 0x54, 0x20], [22, 0, 0, 0], [0]]) {
     const { heard, code } = await knock((stranger) => stranger.write(Uint8Array.from(beginning)));
     assertEquals([heard.slice(0, 2), code], [[21, 3], "peer-speaks-plain"]);
   }
 });
 
-Deno.test("a stranger that hangs up, or sends nonsense after a good beginning, is no peer", async () => {
+Deno.test("a stranger that hangs up, or sends nonsense after a good beginning, does not become a peer", async () => {
   const silent = await knock((stranger) => stranger.closeWrite());
   assertEquals(silent, { heard: [], code: "closed" });
   const nonsense = await knock((stranger) =>
@@ -253,7 +253,7 @@ Deno.test("a stranger that hangs up, or sends nonsense after a good beginning, i
   assertEquals(nonsense.code, "tls-failed");
 });
 
-Deno.test("property: nothing that a stranger sends does more than end its connection", async () => {
+Deno.test("property: a stranger can end only its own connection, whatever it sends", async () => {
   const listener = await tlsTransport().listen(LOOPBACK);
   await fc.assert(
     fc.asyncProperty(
@@ -275,7 +275,7 @@ Deno.test("property: nothing that a stranger sends does more than end its connec
   listener.close();
 });
 
-Deno.test("who dials a listener that speaks no TLS, or closes, or is silent, is told which", async () => {
+Deno.test("a dialler learns whether a listener speaks no TLS, closes or is silent", async () => {
   const code = async (serve: (peer: Deno.TcpConn) => Promise<unknown>, abortAfterMs?: number) => {
     using listener = Deno.listen(LOOPBACK);
     const abort = new AbortController();
@@ -292,7 +292,7 @@ Deno.test("who dials a listener that speaks no TLS, or closes, or is silent, is 
   assertEquals(await code(() => Promise.resolve(), 0), "closed");
 });
 
-Deno.test("a certificate without its key is refused, though nobody verifies it: no binding can be stolen", async () => {
+Deno.test("a certificate without its key is refused, although nobody verifies the certificate", async () => {
   const victim = await makeCertificate(systemRandom);
   const algorithm = { name: "ECDSA", namedCurve: "P-256" };
   const der = victim.key.replace(/-----.*-----|\s/g, "");
@@ -333,7 +333,7 @@ async function connectCode(dials: Transport, accepts: Transport): Promise<string
   return code;
 }
 
-Deno.test("an operator's certificates are verified: by their authority, and for the host that was dialled", async () => {
+Deno.test("an operator's certificates are verified by their authority and for the dialled host", async () => {
   const accepts = tlsTransport(loopback);
   const code = (options: Partial<Parameters<typeof tlsTransport>[0]>, by = accepts) =>
     connectCode(tlsTransport({ ...loopback, ...options }), by);
@@ -345,14 +345,14 @@ Deno.test("an operator's certificates are verified: by their authority, and for 
   assertEquals(await code({ caCerts: CA }, tlsTransport()), "untrusted-certificate");
 });
 
-Deno.test("with serverName one certificate serves all nodes, wherever they run", async () => {
+Deno.test("one certificate serves all nodes with serverName, wherever they run", async () => {
   const named = (serverName: string) => tlsTransport({ ...cluster, caCerts: CA, serverName });
   assertEquals(await connectCode(named("rooms.internal"), tlsTransport(cluster)), "connected");
   const other = await connectCode(named("other.internal"), tlsTransport(cluster));
   assertEquals(other, "untrusted-certificate");
 });
 
-Deno.test("a certificate that is none, and a key that is another's, are refused at once", () => {
+Deno.test("an invalid certificate and a key of another certificate are refused at once", () => {
   const caCerts = ["no certificate"];
   assertThrows(() => tlsTransport({ ...loopback, caCerts }), RangeError, "tls.caCerts");
   for (
@@ -360,13 +360,17 @@ Deno.test("a certificate that is none, and a key that is another's, are refused 
   ) {
     assertThrows(() => tlsTransport(options), RangeError, "in PEM");
   }
-  assertThrows(() => tlsTransport({ ...loopback, key: cluster.key }), RangeError, "another");
+  assertThrows(
+    () => tlsTransport({ ...loopback, key: cluster.key }),
+    RangeError,
+    "private key of tls.cert",
+  );
 });
 
 // X.509 version 1, as openssl makes it without -extfile; Deno does not have its key proven.
 const old = { cert: read("version_1.pem"), key: read("version_1.key") };
 
-Deno.test("a certificate of version 1 is refused, by who would show it and by who is shown it", async () => {
+Deno.test("a certificate of version 1 is refused by the node that has it and by its peer", async () => {
   assertThrows(() => tlsTransport({ ...old, caCerts: CA }), RangeError, "version 3");
   const server = createServer(old);
   server.on("tlsClientError", () => {});
@@ -387,7 +391,7 @@ Deno.test("a certificate of version 1 is refused, by who would show it and by wh
   await closed;
 });
 
-Deno.test("a dial that is called off just when TCP has connected is over at once", async () => {
+Deno.test("a dial that is cancelled just when TCP has connected ends at once", async () => {
   using silent = Deno.listen(LOOPBACK);
   const abort = new AbortController();
   const late: Transport = {
@@ -403,7 +407,7 @@ Deno.test("a dial that is called off just when TCP has connected is over at once
   (await silent.accept()).close();
 });
 
-Deno.test("a Deno that shows the wrong certificate for a resumed session is refused, a later one is not", async () => {
+Deno.test("a Deno that shows the wrong certificate for a resumed session is refused, and a later one is not", async () => {
   const actual = Deno.version;
   const pretend = (deno: string) =>
     Object.defineProperty(Deno, "version", { value: { ...actual, deno } });
@@ -423,7 +427,7 @@ Deno.test("a Deno that shows the wrong certificate for a resumed session is refu
   }
 });
 
-Deno.test("no TLS is begun on a connection that was closed in the turn in which the first bytes came", async () => {
+Deno.test("TLS does not begin on a connection that was closed in the turn of its first bytes", async () => {
   for (const isServer of [true, false]) {
     const bytes = Promise.withResolvers<number>();
     let opened = 0;
@@ -453,7 +457,7 @@ Deno.test("no TLS is begun on a connection that was closed in the turn in which 
   }
 });
 
-Deno.test("what is written at once, up to 64 KiB, goes to the network in one piece", async () => {
+Deno.test("bytes that are written at once, up to 64 KiB, go to the network in one piece", async () => {
   const pieces: number[] = [];
   const counting: Transport = {
     listen: (address) => tcpTransport.listen(address),

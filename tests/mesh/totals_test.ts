@@ -27,7 +27,7 @@ Deno.test("totals count what was published and received, and outlive peers", asy
   }
 });
 
-Deno.test("a message that nobody is there for counts as published, and one after shutdown does not", async () => {
+Deno.test("a message without receivers counts as published, and one after shutdown does not", async () => {
   const a = await startNode("a");
   const message = encodeRoomBroadcast("r", "hello");
   a.publish(message);

@@ -13,7 +13,7 @@ function freePort(): number {
   return listener.addr.port;
 }
 
-Deno.test("a seed at this node's own address under another name is refused with own-address, once", async () => {
+Deno.test("a seed at this node's own address under another name is refused once, with own-address", async () => {
   const port = freePort();
   const name = `a@127.0.0.1:${port}`;
   const misnamed = `b@127.0.0.1:${port}`;
@@ -46,7 +46,7 @@ Deno.test("names with a host that nobody can dial are refused by startMesh, as n
     const error = await assertRejects(named, RangeError, "listen") as RangeError;
     assert(error.message.includes(host), error.message);
     const seeded = () => startNode("a", { seeds: [`b@${host}:9000`] });
-    await assertRejects(seeded, RangeError, "others can dial");
+    await assertRejects(seeded, RangeError, "use the option listen");
   }
   for (const host of ["10.0.0.0", "[::1]", "0.example", "[fe80::]"]) {
     const mesh = await startMesh({
@@ -58,7 +58,7 @@ Deno.test("names with a host that nobody can dial are refused by startMesh, as n
   }
 });
 
-Deno.test("such names in a peer list are reported and not dialled, and the other names are", async () => {
+Deno.test("undiallable names in a peer list are reported and not dialled, and the other names are dialled", async () => {
   await using a = await startPlainNode("a");
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   using raw = await RawPeer.dial(a.address);
@@ -73,7 +73,7 @@ Deno.test("such names in a peer list are reported and not dialled, and the other
   ]);
 });
 
-Deno.test("a peer whose name has such a host is refused: nobody could dial it again", async () => {
+Deno.test("a peer whose name has an undiallable host is refused", async () => {
   await using a = await startPlainNode("a");
   const refused = nextEvent(a, "refused");
   using raw = await RawPeer.dial(a.address);
@@ -97,7 +97,7 @@ Deno.test("a name in a peer list at this node's own address is reported, once fo
   ]);
 });
 
-Deno.test("a loopback name on a listener for other machines is warned about, and on loopback it is not", async () => {
+Deno.test("a loopback name is warned about on a listener for other machines, but not on loopback", async () => {
   for (const hostname of ["0.0.0.0", "::"]) {
     for (const host of ["127.0.0.1", "localhost", "[::1]", "127.1.2.3"]) {
       await using a = await startMesh({
@@ -144,7 +144,7 @@ Deno.test("two hosts with one name are reported on both sides", async () => {
   assertEquals(nodes.map(({ peers }) => peers.length), [0, 0]);
 });
 
-Deno.test("a seeds function that fails is reported with what it threw, and is told who asks", async () => {
+Deno.test("a seeds function that fails is reported with its error, and learns who asks", async () => {
   const sealed = new Error("vault is sealed");
   const asked: { name: string; signal: AbortSignal }[] = [];
   const a = await startNode("a", {
@@ -191,7 +191,7 @@ Deno.test("tcpTransport rejects when it cannot listen, and does not throw", asyn
   await assertRejects(() => listening, Deno.errors.AddrInUse);
 });
 
-Deno.test("a link that breaks says what broke it", async () => {
+Deno.test("a link that breaks reports the cause", async () => {
   await using a = await startPlainNode("a");
   using raw = await RawPeer.dial(a.address);
   await raw.initiate(rawIdentity("z@127.0.0.1:1"));

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { Unread } from "../../mesh/unread.ts";
 
-Deno.test("what is unread comes in order, however it arrives and is taken", () => {
+Deno.test("unread bytes come out in order, however they arrive and are taken", () => {
   fc.assert(fc.property(
     fc.array(fc.oneof(
       fc.uint8Array({ maxLength: 20 }).map((chunk) => ({ chunk })),

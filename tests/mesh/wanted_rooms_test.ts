@@ -21,13 +21,13 @@ function names(count: number, bytes: number): string[] {
   return Array.from({ length: count }, (_, i) => `${i}`.padStart(bytes, "x"));
 }
 
-Deno.test("a peer wants everything until it says otherwise", () => {
+Deno.test("a peer wants everything until it announces rooms", () => {
   const wanted = withPeer({ op: "add", rooms: ["a"] }, { op: "remove", rooms: ["b"] });
   assertEquals([isWanted(wanted, "a"), isWanted(wanted, "b")], [true, true]);
   assertEquals(wanted.isSelective, false);
 });
 
-Deno.test("after op 1 a peer wants what it has named, before and in it", () => {
+Deno.test("a peer wants the rooms that it has named up to and in op 1", () => {
   const wanted = withPeer({ op: "add", rooms: ["a"] }, { op: "only", rooms: ["b"] });
   assertEquals(["a", "b", "c"].map((room) => isWanted(wanted, room)), [true, true, false]);
   assertEquals(wanted.isSelective, true);
@@ -40,7 +40,7 @@ Deno.test("a message for several rooms, or the same twice, reaches a peer once",
   assertEquals(wanted.wanting(["c", "d"]), []);
 });
 
-Deno.test("as many rooms and bytes as allowed are kept, one more is refused", () => {
+Deno.test("rooms and bytes are kept up to the limit, and one more is refused", () => {
   for (
     const [fits, extra] of [
       [names(MAX_INTEREST_ROOMS, 10), "y"],
@@ -82,12 +82,24 @@ Deno.test("names that were removed make space for others", () => {
   assertEquals([isWanted(wanted, rooms[0]), isWanted(wanted, "z")], [true, false]);
 });
 
-Deno.test("a peer that cannot be understood gets everything until the end of its next list", () => {
+Deno.test("a peer that sends a malformed announcement gets everything until the end of its next list", () => {
   const wanted = withPeer({ op: "only", rooms: ["a"] });
   wanted.doubt("peer");
   assertEquals(isWanted(wanted, "z"), true);
   wanted.apply("peer", { op: "only", rooms: ["b"] });
   assertEquals(["a", "b", "z"].map((room) => isWanted(wanted, room)), [true, true, false]);
+});
+
+Deno.test("a list with a message that cannot be understood does not count: the peer gets everything until op 0", () => {
+  const wanted = withPeer({ op: "add", rooms: ["a"] });
+  wanted.doubt("peer");
+  for (const op of ["add", "only", "remove", "only"] as const) {
+    wanted.apply("peer", { op, rooms: ["b"] });
+    assertEquals(["a", "b", "z"].map((room) => isWanted(wanted, room)), [true, true, true]);
+  }
+  wanted.apply("peer", { op: "everything", rooms: [] });
+  wanted.apply("peer", { op: "only", rooms: ["b"] });
+  assertEquals(["a", "b", "z"].map((room) => isWanted(wanted, room)), [false, true, false]);
 });
 
 Deno.test("property: the index agrees with a table of flags and sets", () => {
@@ -105,7 +117,11 @@ Deno.test("property: the index agrees with a table of flags and sets", () => {
   );
   fc.assert(fc.property(fc.array(command, { maxLength: 60 }), (commands) => {
     const wanted = new WantedRooms<string>();
-    const model = new Map<string, { everything: boolean; rooms: Set<string> }>();
+    const model = new Map<
+      string,
+      { everything: boolean; isIncomplete: boolean; rooms: Set<string> }
+    >();
+    const unsaid = () => ({ everything: true, isIncomplete: false, rooms: new Set<string>() });
     for (const command of commands) {
       const { peer, act } = command;
       const rooms = "rooms" in command ? command.rooms : [];
@@ -113,18 +129,21 @@ Deno.test("property: the index agrees with a table of flags and sets", () => {
       if (act === "add") {
         if (entry) continue;
         wanted.add(peer);
-        model.set(peer, { everything: true, rooms: new Set() });
+        model.set(peer, unsaid());
       } else if (act === "remove") {
         wanted.remove(peer);
         model.delete(peer);
       } else if (act === "doubt") {
         wanted.doubt(peer);
-        if (entry) entry.everything = true;
+        if (entry === undefined) continue;
+        entry.isIncomplete ||= entry.everything;
+        entry.everything = true;
       } else {
         const op = act.slice(3) as RoomInterest["op"];
         wanted.apply(peer, { op, rooms });
         if (entry === undefined) continue;
-        if (op === "everything") model.set(peer, { everything: true, rooms: new Set() });
+        if (op === "everything") model.set(peer, unsaid());
+        else if (entry.isIncomplete) continue;
         else if (op === "remove") rooms.forEach((room) => entry.rooms.delete(room));
         else rooms.forEach((room) => entry.rooms.add(room));
         if (op === "only") entry.everything = false;

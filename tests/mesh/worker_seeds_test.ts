@@ -97,7 +97,7 @@ Deno.test("a worker that joins later is linked to all others at once", async () 
   await machine.shutdown();
 });
 
-Deno.test("a worker with another channel is no sibling", async () => {
+Deno.test("a worker with another channel is not a sibling", async () => {
   const machine = new Machine();
   const one = await machine.start({}, `chat@${HOST}:0`);
   const other = await machine.simulation.complete(
@@ -109,7 +109,7 @@ Deno.test("a worker with another channel is no sibling", async () => {
 });
 
 for (const how of ["dies", "shuts down"] as const) {
-  Deno.test(`another worker takes over the port of one that ${how}, and newcomers find all at it`, async () => {
+  Deno.test(`another worker takes over the port of one that ${how}, and newcomers find all workers there`, async () => {
     const machine = new Machine();
     const worker = machine.worker();
     const holder = await machine.simulation.complete(worker.start(NAME));
@@ -234,7 +234,7 @@ Deno.test("a port that something else holds is reported until it is free, and th
   await machine.shutdown();
 });
 
-Deno.test("after shutdown nothing of a worker is left, whichever port it holds", async () => {
+Deno.test("shutdown leaves nothing of a worker, whichever port it holds", async () => {
   const machine = new Machine();
   const holder = await machine.start();
   const [heir, other] = [await machine.start(), await machine.start()];
@@ -282,7 +282,7 @@ Deno.test("siblings are found although the other seeds are never answered", asyn
   await machine.shutdown();
 });
 
-Deno.test("a fixed name port with a listening port of 0 is refused, as all workers would have one name", async () => {
+Deno.test("a fixed port in the name with a listening port of 0 is refused, because all workers would share one name", async () => {
   const error = await assertRejects(
     () => startNode("a", { name: "a@10.0.0.1:9000", listen: { port: 0 }, seeds: workerSeeds() }),
     RangeError,
@@ -290,7 +290,7 @@ Deno.test("a fixed name port with a listening port of 0 is refused, as all worke
   assert(error.message.startsWith("listen.port must not be 0 for workers"));
 });
 
-Deno.test("without workerSeeds a port that is taken is an error, as before", async () => {
+Deno.test("a taken port is an error without workerSeeds, as before", async () => {
   await using holder = await startNode("a");
   const error = await assertRejects(
     () => startNode("b", { name: `b@127.0.0.1:${holder.address.port}`, seeds: () => [] }),
@@ -299,7 +299,7 @@ Deno.test("without workerSeeds a port that is taken is an error, as before", asy
   assertEquals(error.code, "listen-failed");
 });
 
-Deno.test("a port that may not be listened at is an error for a worker as well", async () => {
+Deno.test("a port without permission to listen is an error for a worker too", async () => {
   const { host } = new Machine();
   const denied = new Error("permission denied");
   const transport = {
@@ -349,7 +349,7 @@ class Process {
   }
 }
 
-Deno.test("the names of siblings come first, then the other seeds", async () => {
+Deno.test("the names of siblings come before the other seeds", async () => {
   const process = new Process();
   const [a, b] = [asker("x@h:1"), asker("x@h:2")];
   assertEquals(await process.ask(process.seeds({ seeds: ["10.0.0.2:9000"] }), a), [
@@ -369,7 +369,7 @@ Deno.test("the names of siblings come first, then the other seeds", async () => 
   assertEquals([process.channels.openCount, process.timers.pending], [0, 0]);
 });
 
-Deno.test("a node that says bye is forgotten at once, and a silent one after a minute", async () => {
+Deno.test("a sibling that says goodbye is forgotten at once, and a silent one after a minute", async () => {
   const process = new Process();
   const requests = [asker("x@h:1"), asker("x@h:2"), asker("x@h:3")];
   const seeds = requests.map(() => process.seeds());
@@ -399,7 +399,7 @@ Deno.test("one function serves several nodes", async () => {
   b.shutdown();
 });
 
-Deno.test("many greetings at once get one answer", async () => {
+Deno.test("greetings at the same moment get one answer", async () => {
   const process = new Process();
   const a = asker("x@h:1");
   await process.ask(process.seeds(), a);
@@ -413,7 +413,7 @@ Deno.test("many greetings at once get one answer", async () => {
   assertEquals(posts, [{ kind: "here", name: "x@h:1", address: undefined }]);
 });
 
-Deno.test("what is no greeting is ignored, and names are remembered up to a limit", async () => {
+Deno.test("a message that is not a greeting is ignored, and names are remembered up to a limit", async () => {
   const process = new Process();
   const a = asker("x@h:1");
   const seeds = process.seeds();
@@ -437,7 +437,7 @@ Deno.test("a node that has shut down opens no channel", async () => {
   assertEquals(process.channels.openCount, 0);
 });
 
-Deno.test("seeds that are no list are an error", async () => {
+Deno.test("seeds that are not a list are an error", async () => {
   const process = new Process();
   const text = "10.0.0.2:9000" as unknown as string[];
   const seeds = process.seeds({ seeds: () => text });
@@ -466,6 +466,7 @@ Deno.test("siblings tell each other where they can be dialled within the process
 Deno.test("options of the wrong shape are refused at once", () => {
   const wrong: Record<string, unknown>[] = [{ channel: 1 }, { seeds: "h:1" }, { openChannel: 1 }];
   for (const options of wrong) assertThrows(() => workerSeeds(options), TypeError);
+  assertThrows(() => workerSeeds(null as never), TypeError, "options must be an object with");
 });
 
 // The platform's channel

@@ -86,6 +86,9 @@ export class Site {
         if (message[0] === 1 && isFirstPart(message)) this.snapshots++;
         world.send(this, message);
       },
+      onError: (error) => {
+        throw error;
+      },
       joined: (room, id) => this.#joined(room, id),
       left: (room, id) => this.#left(room, id),
     }, world.schedule.now);

@@ -24,6 +24,7 @@ type Sent = PresenceHead & { list?: readonly PresenceChange[] };
 class Rig {
   readonly sent: Sent[] = [];
   readonly events: string[] = [];
+  readonly errors: unknown[] = [];
   readonly core: Core;
   now = START;
   /** Called with each event. */
@@ -51,6 +52,7 @@ class Rig {
           : undefined;
         this.sent.push(list ? { ...head, list } : head);
       },
+      onError: (error) => this.errors.push(error),
       joined: (room, id, meta) => event(`+${room}/${id}${meta}`),
       left: (room, id) => event(`-${room}/${id}`),
       ...options,
@@ -125,7 +127,7 @@ Deno.test("changes of a turn leave in one message, numbered from 1 on", () => {
   assertEquals(sent[1].kind === "changes" && sent[1].first, 5);
 });
 
-Deno.test("what this node tracks is listed and told of at once", () => {
+Deno.test("an entry that this node tracks is listed and announced at once", () => {
   const rig = new Rig();
   const { core, events, now } = rig;
   const tracked = core.newTracked();
@@ -139,7 +141,7 @@ Deno.test("what this node tracks is listed and told of at once", () => {
   assertEquals(events, ["+lobby/ann1", "+lobby/bob", "-lobby/ann", "-lobby/bob"]);
 });
 
-Deno.test("the next change is applied, a change that was heard before is not", () => {
+Deno.test("the next change is applied, and a change that was heard before is not", () => {
   const rig = new Rig();
   rig.hear(heartbeat(0));
   rig.hear(changes(1, entry(1, "ann", "1"), entry(2, "bob")));
@@ -152,7 +154,7 @@ Deno.test("the next change is applied, a change that was heard before is not", (
   assertEquals(rig.take("ask"), []);
 });
 
-Deno.test("a gap is asked about, and changes wait for the snapshot", () => {
+Deno.test("a gap causes a question, and changes wait for the snapshot", () => {
   const rig = new Rig();
   rig.hear(heartbeat(0));
   rig.hear(changes(1, entry(1, "ann")));
@@ -173,7 +175,7 @@ Deno.test("a gap is asked about, and changes wait for the snapshot", () => {
   assertEquals(rig.take("ask"), []);
 });
 
-Deno.test("a heartbeat tells of a gap that nothing follows", () => {
+Deno.test("a heartbeat reveals a gap after the last change", () => {
   const rig = new Rig();
   rig.hear(heartbeat(0));
   rig.hear(heartbeat(1));
@@ -181,7 +183,7 @@ Deno.test("a heartbeat tells of a gap that nothing follows", () => {
   assertEquals(rig.take("ask").length, 1);
 });
 
-Deno.test("whatever an unknown instance says, it is asked for what it has", () => {
+Deno.test("an unknown instance is asked for a snapshot, whatever it sends", () => {
   for (const message of [heartbeat(3), changes(7, 1), ask()]) {
     const rig = new Rig();
     rig.hear(message);
@@ -190,7 +192,7 @@ Deno.test("whatever an unknown instance says, it is asked for what it has", () =
   }
 });
 
-Deno.test("a question is asked again, ever more rarely, until there is an answer", () => {
+Deno.test("a question is asked again, ever more rarely, until it is answered", () => {
   const rig = new Rig();
   rig.hear(heartbeat(1));
   const asked: number[] = [];
@@ -206,7 +208,7 @@ Deno.test("a question is asked again, ever more rarely, until there is an answer
   assertEquals(rig.take("ask"), []);
 });
 
-Deno.test("a heartbeat without the answer before it shows that the question is to be asked again", () => {
+Deno.test("a heartbeat without an answer before it causes the question to be asked again", () => {
   const rig = new Rig();
   rig.hear(heartbeat(1));
   const asked: number[] = [];
@@ -229,7 +231,7 @@ Deno.test("an instance that comes within reach again is asked at once", () => {
   assertEquals(rig.take("ask").length, 1);
 });
 
-Deno.test("when messages were lost, a question is asked again at once", () => {
+Deno.test("a question is asked again at once when messages were lost", () => {
   const rig = new Rig();
   rig.hear(heartbeat(1));
   rig.pass(20);
@@ -246,7 +248,7 @@ Deno.test("when messages were lost, a question is asked again at once", () => {
   assertEquals(rig.take("ask").length, 1);
 });
 
-Deno.test("several that are wanted are asked in one message", () => {
+Deno.test("one question names all wanted instances", () => {
   const rig = new Rig();
   for (let i = 1; i <= 5; i++) rig.hear(heartbeat(1, { instance: id(i), node: `${i}` }), `${i}`);
   rig.pass(20);
@@ -255,7 +257,7 @@ Deno.test("several that are wanted are asked in one message", () => {
   assertEquals(asked.kind === "ask" && asked.instances, [1, 2, 3, 4, 5].map(id));
 });
 
-Deno.test("several questions within a moment get one snapshot, and the next snapshot comes later", () => {
+Deno.test("questions within a moment get one snapshot, and the next snapshot comes later", () => {
   const rig = new Rig();
   const { core } = rig;
   core.track(core.newTracked(), { room: "lobby", id: "ann", meta: "{}" }, rig.now);
@@ -278,7 +280,7 @@ Deno.test("several questions within a moment get one snapshot, and the next snap
   assert(times.length <= 4, times.join());
 });
 
-Deno.test("after a large snapshot the next one takes longer", () => {
+Deno.test("the snapshot after a large one comes later", () => {
   const rig = new Rig();
   for (let i = 0; i < 30_000; i++) {
     rig.core.track(rig.core.newTracked(), { room: "lobby", id: `user ${i}`, meta: "" }, rig.now);
@@ -294,7 +296,7 @@ Deno.test("after a large snapshot the next one takes longer", () => {
   assert(times[1] - times[0] > 600, times.join());
 });
 
-Deno.test("a question to somebody else is not answered", () => {
+Deno.test("a question to another instance is not answered", () => {
   const rig = new Rig();
   rig.hear(ask([id(7)]));
   rig.pass(200);
@@ -388,7 +390,7 @@ Deno.test("a heartbeat comes after the changes that it counts", () => {
   assertEquals(rig.sent.map(({ kind }) => kind), ["changes", "heartbeat"]);
 });
 
-Deno.test("after missed messages a heartbeat comes soon, and a flood of them makes no flood", () => {
+Deno.test("a heartbeat comes soon after missed messages, and a flood of these makes no flood of heartbeats", () => {
   const rig = new Rig();
   rig.core.missed(rig.now);
   rig.pass(50);
@@ -402,7 +404,7 @@ Deno.test("after missed messages a heartbeat comes soon, and a flood of them mak
   assert(count <= 20, `${count} heartbeats in a second`);
 });
 
-Deno.test("an instance is gone after the timeout, its node's end, or its farewell", () => {
+Deno.test("an instance is gone after the timeout, its node's end, or its GONE", () => {
   const known = () => {
     const rig = new Rig();
     rig.hear(snapshot(1, [entry(1, "ann")]));
@@ -426,7 +428,7 @@ Deno.test("an instance is gone after the timeout, its node's end, or its farewel
   }
 });
 
-Deno.test("a node that was frozen gives the others their time once more, but not twice", () => {
+Deno.test("a node that was frozen gives the others their time again, but only once", () => {
   const rig = new Rig();
   rig.hear(snapshot(1, [entry(1, "ann")]));
   rig.pass(100);
@@ -461,7 +463,7 @@ Deno.test("an id with sockets on two nodes leaves with the last of them", () => 
   assertEquals(rig.events, ["+lobby/annhere", "-lobby/ann"]);
 });
 
-Deno.test("messages in another's name are refused", () => {
+Deno.test("messages in the name of another node are refused", () => {
   const rig = new Rig();
   rig.hear(snapshot(1, [entry(1, "ann")]));
   for (const message of [gone, heartbeat(1), changes(2, 1)]) {
@@ -475,7 +477,7 @@ Deno.test("messages in another's name are refused", () => {
   assertEquals(rig.ids(), "ann");
 });
 
-Deno.test("without a name from the backplane, the one in the message counts", () => {
+Deno.test("the node name in a message counts if the backplane gives none", () => {
   const rig = new Rig();
   const { core } = rig;
   core.receive(snapshot(1, [entry(1, "ann")]), undefined, rig.now);
@@ -514,7 +516,7 @@ Deno.test("entries beyond the limit are refused, counted, and asked for when the
   assertEquals(rig.take("ask"), []);
 });
 
-Deno.test("texts of others have a limit, one by one and together", () => {
+Deno.test("texts of other instances have a limit, each and together", () => {
   const rig = new Rig({ limits: { ...LIMITS, maxIdBytes: 5, maxMetaBytes: 6, maxTextUnits: 40 } });
   rig.hear(heartbeat(0));
   assertFrameError(() => rig.hear(changes(1, entry(1, "123456"))), "over-limit");
@@ -531,7 +533,7 @@ Deno.test("texts of others have a limit, one by one and together", () => {
   assertEquals(rig.core.refused, 4);
 });
 
-Deno.test("instances beyond the limit are refused, those of one node earlier", () => {
+Deno.test("instances beyond the limit are refused, and one node's limit is lower", () => {
   const rig = new Rig({ limits: { ...LIMITS, maxInstances: 3, maxInstancesPerNode: 2 } });
   const from = (n: number, node: string) => rig.hear(heartbeat(0, { instance: id(n), node }), node);
   from(1, "a");
@@ -545,7 +547,7 @@ Deno.test("instances beyond the limit are refused, those of one node earlier", (
   assertEquals(rig.core.refused, 2);
 });
 
-Deno.test("what this node tracks is checked before anything changes", () => {
+Deno.test("an entry that this node tracks is checked before anything changes", () => {
   const rig = new Rig({ maxMessageBytes: 1_000 });
   const { core } = rig;
   const texts = { room: "lobby", id: "ann", meta: "" };
@@ -574,7 +576,7 @@ Deno.test("what this node tracks is checked before anything changes", () => {
   assert(count > 10_000);
 });
 
-Deno.test("an end says good-bye, and is silent from then on", () => {
+Deno.test("an instance that ends sends GONE, and nothing from then on", () => {
   const rig = new Rig();
   const { core } = rig;
   const tracked = core.newTracked();
@@ -597,7 +599,7 @@ Deno.test("an end says good-bye, and is silent from then on", () => {
   assertEquals(rig.events.length, 2);
 });
 
-Deno.test("an end in the middle of a message ends it there", () => {
+Deno.test("an end in the middle of a message stops it there", () => {
   const rig = new Rig();
   rig.onEvent = () => rig.core.end(rig.now);
   rig.hear(snapshot(2, [entry(1, "ann"), entry(2, "bob")]));
@@ -605,7 +607,7 @@ Deno.test("an end in the middle of a message ends it there", () => {
   assertEquals(rig.ids(), "");
 });
 
-Deno.test("what an event leads to waits until the message is applied", () => {
+Deno.test("changes made in an event wait until the message is applied", () => {
   const rig = new Rig();
   const { core } = rig;
   let nested = false;
@@ -630,7 +632,21 @@ Deno.test("what an event leads to waits until the message is applied", () => {
   ]);
 });
 
-Deno.test("a newcomer says that it is there, and asks everybody", () => {
+Deno.test("a waiting message that cannot be read is reported, and does not affect the message that it waited for", () => {
+  const rig = new Rig();
+  rig.onEvent = () => {
+    rig.hear(Uint8Array.of(0));
+    rig.onEvent = () => {};
+  };
+  rig.hear(snapshot(2, [entry(1, "ann"), entry(2, "bob")]));
+  assertEquals(rig.events, ["+lobby/ann", "+lobby/bob"]);
+  assertEquals(rig.errors.length, 1);
+  assertFrameError(() => {
+    throw rig.errors[0];
+  }, "wrong-tag");
+});
+
+Deno.test("a newcomer announces itself, and asks everybody", () => {
   const rig = new Rig();
   rig.core.start(rig.now);
   assertEquals(rig.sent, [

@@ -183,7 +183,7 @@ const commands = [
   ),
 ];
 
-Deno.test("presence agrees with a naive model, here at once and elsewhere after the turn", async () => {
+Deno.test("presence agrees with a naive model, at once on this node and after the turn on others", async () => {
   await fc.assert(
     fc.asyncProperty(fc.commands(commands, { maxCommands: 60, size: "max" }), async (commands) => {
       const real = new Real();

@@ -63,7 +63,7 @@ function settled(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
-Deno.test("a tracked socket counts at once here, and on other nodes after the turn", async () => {
+Deno.test("a tracked socket counts at once on its node, and after the turn on others", async () => {
   const clock = new FakeTimers();
   const { a, b } = await pair(clock);
   assert(a.presence.track(new FakeSocket(), "lobby", "ann", { name: "Ann" }));
@@ -84,7 +84,7 @@ Deno.test("a tracked socket counts at once here, and on other nodes after the tu
   assertEquals(clock.pending, 0);
 });
 
-Deno.test("tracking joins the room, and a socket that leaves it or closes is tracked no more", async () => {
+Deno.test("track joins the room, and a socket that leaves it or closes is no longer tracked", async () => {
   const clock = new FakeTimers();
   const { a, b } = await pair(clock);
   const ways: ((socket: FakeSocket) => void)[] = [
@@ -116,7 +116,7 @@ Deno.test("tracking joins the room, and a socket that leaves it or closes is tra
   for (const site of [a, b]) site[Symbol.dispose]();
 });
 
-Deno.test("untracking does not leave the room", () => {
+Deno.test("untrack does not leave the room", () => {
   const clock = new FakeTimers();
   using site = new Site(clock);
   const socket = new FakeSocket();
@@ -127,7 +127,7 @@ Deno.test("untracking does not leave the room", () => {
   assertEquals(site.ids(), "");
 });
 
-Deno.test("tracking again replaces id and meta", async () => {
+Deno.test("a second track replaces id and meta", async () => {
   const clock = new FakeTimers();
   const { a, b } = await pair(clock);
   const socket = new FakeSocket();
@@ -224,7 +224,7 @@ Deno.test("metas are copies made from JSON", () => {
   assertEquals(presence.list("lobby")[1].metas, [null, null]);
 });
 
-Deno.test("a lone surrogate is U+FFFD everywhere, so that what was tracked is found", async () => {
+Deno.test("a lone surrogate becomes U+FFFD everywhere, so a tracked id is found", async () => {
   const clock = new FakeTimers();
   const { a, b } = await pair(clock);
   const socket = new FakeSocket();
@@ -240,7 +240,7 @@ Deno.test("a lone surrogate is U+FFFD everywhere, so that what was tracked is fo
   for (const site of [a, b]) site[Symbol.dispose]();
 });
 
-Deno.test("what cannot be tracked is refused before anything happens", () => {
+Deno.test("an entry that cannot be tracked is refused before anything happens", () => {
   const clock = new FakeTimers();
   const bus = new Bus();
   using site = new Site(clock, bus.node({ maxMessageBytes: 1_000 }), {
@@ -289,6 +289,8 @@ Deno.test("an option out of range is refused", () => {
   for (const [options, option] of wrong) {
     assertThrows(() => new Presence(rooms, options), RangeError, option);
   }
+  const tooLong = { heartbeatIntervalMs: 2 ** 30 };
+  assertThrows(() => new Presence(rooms, tooLong), RangeError, "from 1 to 1073741823, got");
   assertThrows(() => new Presence(rooms, 500 as never), TypeError, "options must be an object");
   assertThrows(() => new Presence(rooms, { clock: {} } as PresenceOptions), TypeError, "clock");
   assertThrows(() => new Presence({} as Rooms), TypeError, "rooms must be a Rooms");
@@ -321,7 +323,7 @@ Deno.test("an error in a listener goes to onError, and the others hear the event
   for (const site of [a, b]) site[Symbol.dispose]();
 });
 
-Deno.test("a listener may end what it is told of", async () => {
+Deno.test("a listener may untrack its entry, or end its presence", async () => {
   const clock = new FakeTimers();
   const { a, b } = await pair(clock);
   const banned = new FakeSocket();
@@ -352,7 +354,7 @@ Deno.test("the sockets of the Rooms may be of any kind", () => {
   assertEquals(presence.list("lobby")[0].metas[0]?.toFixed(1), "7.0");
 });
 
-Deno.test("without a backplane it works alone, and is ready at once", async () => {
+Deno.test("presence without a backplane works alone, and is ready at once", async () => {
   const clock = new FakeTimers();
   using site = new Site(clock);
   await site.presence.ready();
@@ -361,7 +363,7 @@ Deno.test("without a backplane it works alone, and is ready at once", async () =
   assertEquals(site.ids(), "ann");
 });
 
-Deno.test("two on one Rooms see each other, and one that ends takes only its own", () => {
+Deno.test("two presences on one Rooms see each other, and one that ends takes only its own entries", () => {
   const clock = new FakeTimers();
   using one = new Site(clock);
   const two = new Site(clock, undefined, {}, one.rooms);
@@ -423,7 +425,7 @@ Deno.test("a newcomer has everything when it is ready", async () => {
   for (const site of [...old, newcomer]) site[Symbol.dispose]();
 });
 
-Deno.test("ready waits for a snapshot that is on its way, though not for ever", async () => {
+Deno.test("ready waits for a snapshot that is on its way, but not for ever", async () => {
   const clock = new FakeTimers();
   const bus = new Bus();
   const other = bus.node();
@@ -474,7 +476,7 @@ Deno.test("ready waits for a snapshot that is on its way, though not for ever", 
   assertEquals(clock.pending, 0);
 });
 
-Deno.test("it asks when the backplane is ready, and not before", async () => {
+Deno.test("presence asks when the backplane is ready, and not before", async () => {
   const clock = new FakeTimers();
   const bus = new Bus();
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -488,7 +490,7 @@ Deno.test("it asks when the backplane is ready, and not before", async () => {
   assertEquals(bus.sizes.length, 2);
 });
 
-Deno.test("what the backplane's ready rejects with comes out of ready", async () => {
+Deno.test("ready rejects with the error of the backplane's ready", async () => {
   const clock = new FakeTimers();
   const node = new Bus().node();
   node.readiness = Promise.reject(new Error("no seed"));
@@ -496,7 +498,7 @@ Deno.test("what the backplane's ready rejects with comes out of ready", async ()
   await assertRejects(() => site.presence.ready(), Error, "no seed");
 });
 
-Deno.test("an end is told to the others, ends all timers, and resolves ready", async () => {
+Deno.test("a presence that ends tells the others, ends its timers, and resolves ready", async () => {
   const clock = new FakeTimers();
   const { bus, a, b } = await pair(clock);
   const socket = new FakeSocket();
@@ -527,7 +529,7 @@ Deno.test("an end is told to the others, ends all timers, and resolves ready", a
   }
 });
 
-Deno.test("when the Rooms ends first, what it tracked has ended", async () => {
+Deno.test("the entries of a presence end with its Rooms", async () => {
   const clock = new FakeTimers();
   const { a, b } = await pair(clock);
   a.presence.track(new FakeSocket(), "lobby", "ann");
@@ -539,7 +541,7 @@ Deno.test("when the Rooms ends first, what it tracked has ended", async () => {
   assertEquals(clock.pending, 0);
 });
 
-Deno.test("a node that is down is gone with its ids, and one that is silent after the timeout", async () => {
+Deno.test("the ids of a node that is down are gone at once, and those of a silent one after the timeout", async () => {
   const clock = new FakeTimers();
   for (const hasNodeId of [true, false]) {
     const bus = new Bus();
@@ -559,7 +561,7 @@ Deno.test("a node that is down is gone with its ids, and one that is silent afte
   }
 });
 
-Deno.test("two halves see their own, and agree within a second when they are linked again", async () => {
+Deno.test("two halves see their own ids, and agree within a second when they are linked again", async () => {
   const clock = new FakeTimers();
   const { bus, a, b } = await pair(clock);
   a.presence.track(new FakeSocket(), "lobby", "ann");
@@ -576,7 +578,7 @@ Deno.test("two halves see their own, and agree within a second when they are lin
   for (const site of [a, b]) site[Symbol.dispose]();
 });
 
-Deno.test("what cannot be decoded is reported as malformed and changes nothing", async () => {
+Deno.test("a message that cannot be decoded is reported as malformed and changes nothing", async () => {
   const clock = new FakeTimers();
   const { bus, a, b } = await pair(clock);
   b.presence.track(new FakeSocket(), "lobby", "bob");
@@ -594,7 +596,7 @@ Deno.test("what cannot be decoded is reported as malformed and changes nothing",
   for (const site of [a, b]) site[Symbol.dispose]();
 });
 
-Deno.test("a snapshot of many fits the backplane's messages", async () => {
+Deno.test("a snapshot of many entries fits the backplane's messages", async () => {
   const clock = new FakeTimers();
   const bus = new Bus();
   const a = new Site(clock, bus.node());
@@ -629,7 +631,7 @@ Deno.test("a limit that the backplane learns later is kept", async () => {
   for (const site of [a, b]) site[Symbol.dispose]();
 });
 
-Deno.test("what an application broadcasts never reaches presence", async () => {
+Deno.test("an application's broadcast never reaches presence", async () => {
   const clock = new FakeTimers();
   const { bus, a, b } = await pair(clock);
   const before = bus.sizes.length;

@@ -121,7 +121,7 @@ for (const kind of ["mesh", "nats", "redis"] as const) {
     }
   });
 
-  test("a node that is killed is gone, and is no ghost when it is back", async () => {
+  test("a node that is killed is gone, and its old ids stay gone when it is back", async () => {
     await using cluster = await Cluster.start(kind);
     const { nodes } = cluster;
     await nodes[0].order({ track: 1, room: "lobby", id: "ann" });
@@ -188,7 +188,7 @@ for (const kind of ["mesh", "nats", "redis"] as const) {
   });
 
   if (kind !== "mesh") {
-    test("without its broker a node sees its own, and within a second of having it again all", async () => {
+    test("a node without its broker sees its own ids, and all within a second of having it again", async () => {
       await using cluster = await Cluster.start(kind);
       const { nodes } = cluster;
       const ids = ["ann", "bob", "cid"];
@@ -230,7 +230,7 @@ for (const kind of ["mesh", "nats", "redis"] as const) {
   });
 }
 
-Deno.test("mesh: two halves see their own, and agree within a second of being linked again", async () => {
+Deno.test("mesh: two halves see their own ids, and agree within a second of being linked again", async () => {
   await using cluster = await Cluster.start("mesh");
   const { nodes } = cluster;
   const [a, ...others] = nodes;

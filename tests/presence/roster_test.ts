@@ -32,7 +32,7 @@ Deno.test("an id joins with its first entry and leaves with its last", () => {
   assertEquals(roster.roomCount, 0);
 });
 
-Deno.test("a change made in an event is told of after it", () => {
+Deno.test("a change that is made in an event is dispatched after it", () => {
   const told: string[] = [];
   const roster: Roster = new Roster({
     joined: (_room, id) => {
@@ -50,7 +50,7 @@ Deno.test("a change made in an event is told of after it", () => {
   assertEquals(told, ["+ann", "after ann", "+bob", "after bob", "-ann"]);
 });
 
-Deno.test("a closed roster is empty, and stays so without a word", () => {
+Deno.test("a closed roster is empty, stays empty, and dispatches nothing", () => {
   const { roster, told } = listening();
   const entry = roster.add("lobby", "ann", "");
   roster.close();
@@ -72,7 +72,7 @@ const step = fc.record({
   remove: fc.double({ min: 0, max: 1, noNaN: true }),
 });
 
-Deno.test("a roster counts and lists as a list of all entries does", () => {
+Deno.test("a roster counts and lists like a list of all entries", () => {
   fc.assert(
     fc.property(
       // Few rooms, or few ids, or many of both: spare ones are swept out only when there are many.
@@ -132,7 +132,7 @@ Deno.test("a roster counts and lists as a list of all entries does", () => {
   );
 });
 
-Deno.test("an id that comes and goes costs the same in a room of many", () => {
+Deno.test("an id that comes and goes costs the same in a large room", () => {
   const { roster } = listening();
   for (let i = 0; i < 60_000; i++) roster.add("lobby", `id ${i}`, "");
   const flap = (times: number) => {

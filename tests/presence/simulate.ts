@@ -55,7 +55,9 @@ console.log(
 
 function fail({ seed, violation, log }: Outcome): void {
   console.error(`\nseed ${seed}. What happened last, in milliseconds:`);
-  if (log.length > HISTORY_LINES) console.error(`  (${log.length - HISTORY_LINES} before)`);
+  if (log.length > HISTORY_LINES) {
+    console.error(`  (${log.length - HISTORY_LINES} earlier lines left out)`);
+  }
   for (const line of log.slice(-HISTORY_LINES)) console.error(line);
   const isPlain = violation instanceof Error && violation.name === "Violation";
   console.error(

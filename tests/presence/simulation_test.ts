@@ -8,7 +8,7 @@ const SEEDS = 100;
 /** A seed with a whole mesh takes longer. */
 const MESH_SEEDS = 20;
 
-Deno.test("instances agree under loss, freezes, partitions and restarts, and when these are over", () => {
+Deno.test("instances agree after loss, freezes, partitions and restarts", () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
     const { violation, log } = runSeed(seed);
     assert(
@@ -20,7 +20,7 @@ Deno.test("instances agree under loss, freezes, partitions and restarts, and whe
   }
 });
 
-Deno.test("presence on a mesh agrees within a second, and a node is gone with its end", async () => {
+Deno.test("presence on a mesh agrees within a second, and a node's ids are gone when it ends", async () => {
   for (let seed = 1; seed <= MESH_SEEDS; seed++) {
     const { violation, log } = await runMeshSeed(seed);
     const replay = `Replay: deno task simulate:presence --mesh --seed ${seed}`;

@@ -83,7 +83,7 @@ Deno.test("members with sendFrame share one frame, and others one copy of the by
   }
 });
 
-Deno.test("a frame has memory of its own, so a slow socket keeps no more than it counts", () => {
+Deno.test("a frame has memory of its own, so a slow socket holds no more than it counts", () => {
   const backplane = new FakeBackplane();
   const rooms = new Rooms<FakeSocket>({ backplane });
   const socket = new FrameSocket();
@@ -95,7 +95,7 @@ Deno.test("a frame has memory of its own, so a slow socket keeps no more than it
   assertEquals(socket.frames.map((frame) => frame.buffer.byteLength), [11, 11]);
 });
 
-Deno.test("what came from another node stays as it was when its memory is used again", () => {
+Deno.test("a message from another node stays as it was when its memory is used again", () => {
   const backplane = new FakeBackplane(); // overwrites what it has lent
   const rooms = new Rooms<FakeSocket>({ backplane });
   const sockets = [new FakeSocket(), new FrameSocket()];
@@ -132,7 +132,7 @@ Deno.test("a member of several rooms hears a broadcast to them once and counts o
   for (const { heard } of [both, a, b]) assertEquals(heard, ["hello"]);
 });
 
-Deno.test("members of an excepted room do not hear, whatever other rooms they are in", () => {
+Deno.test("members of an excluded room do not hear, whatever other rooms they are in", () => {
   const rooms = new Rooms<FakeSocket>();
   const [phone, laptop, other] = [new FakeSocket(), new FakeSocket(), new FakeSocket()];
   fill(rooms, { lobby: [phone, laptop, other], hall: [phone], "user:ann": [phone, laptop] });
@@ -147,7 +147,7 @@ Deno.test("members of an excepted room do not hear, whatever other rooms they ar
   assertEquals([phone.heard, laptop.heard], [["three"], ["three"]]);
 });
 
-Deno.test("several excepted sockets do not hear", () => {
+Deno.test("excluded sockets do not hear", () => {
   const rooms = new Rooms<FakeSocket>();
   const sockets = Array.from({ length: 5 }, () => new FakeSocket());
   fill(rooms, { lobby: sockets });
@@ -157,7 +157,7 @@ Deno.test("several excepted sockets do not hear", () => {
   assertEquals(sockets.map(({ heard }) => heard.length), [1, 1, 2, 2, 2]);
 });
 
-Deno.test("one room, text and no excepted room travel as ROOM_BROADCAST, all else as ROOM_MESSAGE", () => {
+Deno.test("a text to one room without excluded rooms travels as ROOM_BROADCAST, and all else as ROOM_MESSAGE", () => {
   const backplane = new FakeBackplane();
   const rooms = new Rooms<FakeSocket>({ backplane });
   const socket = new FakeSocket();
@@ -184,7 +184,7 @@ Deno.test("a broadcast to no room reaches nobody and is not published", () => {
   assertEquals(backplane.published, []);
 });
 
-Deno.test("a ROOM_MESSAGE from another node reaches members of its rooms once, but no excepted ones", () => {
+Deno.test("a ROOM_MESSAGE from another node reaches members of its rooms once, but no excluded ones", () => {
   const backplane = new FakeBackplane();
   const rooms = new Rooms<FakeSocket>({ backplane });
   const [both, a, ann] = [new FakeSocket(), new FakeSocket(), new FakeSocket()];
@@ -197,7 +197,7 @@ Deno.test("a ROOM_MESSAGE from another node reaches members of its rooms once, b
   assertEquals([both.heard, a.heard, ann.heard], [["hi"], ["hi"], []]);
 });
 
-Deno.test("64 rooms and 64 exceptions are possible, and one more is a RangeError", () => {
+Deno.test("a broadcast may name 64 rooms and 64 excluded rooms, and one more is a RangeError", () => {
   const rooms = new Rooms<FakeSocket>();
   const socket = new FakeSocket();
   fill(rooms, { r63: [socket] });
@@ -233,7 +233,7 @@ Deno.test("a lone surrogate in a name or a text becomes U+FFFD, so leave finds w
   assertEquals(other.closeCalls, [{ code: 1000, reason: "\ufffd" }]);
 });
 
-Deno.test("names that begin with U+0000 are reserved: nobody joins, hears or is disconnected", () => {
+Deno.test("names that begin with U+0000 are reserved, so nobody joins, hears or is disconnected", () => {
   const backplane = new FakeBackplane();
   const rooms = new Rooms<FakeSocket>({ backplane });
   const socket = new FakeSocket();
@@ -252,7 +252,7 @@ Deno.test("names that begin with U+0000 are reserved: nobody joins, hears or is 
   assertEquals([...backplane.open], ["lobby"]);
 });
 
-Deno.test("a message of exactly the limit is sent, and one more byte refused, text or bytes", () => {
+Deno.test("a message of exactly the limit is sent, and one more byte is refused, for text and bytes", () => {
   const rooms = new Rooms({ maxMessageBytes: 4 });
   rooms.broadcast("a", "éé");
   rooms.broadcast("a", new Uint8Array(4));
@@ -262,7 +262,7 @@ Deno.test("a message of exactly the limit is sent, and one more byte refused, te
   }
 });
 
-Deno.test("two Rooms on one backplane hear each other and not themselves", () => {
+Deno.test("two Rooms on one backplane hear each other, and not themselves", () => {
   const backplane = new FakeBackplane(undefined, 2);
   const [one, two] = [0, 1].map(() => new Rooms<FakeSocket>({ backplane }));
   const [a, b] = [new FakeSocket(), new FrameSocket()];
@@ -281,7 +281,7 @@ Deno.test("two Rooms on one backplane hear each other and not themselves", () =>
   assertEquals(one.totals, { sent: 2, slow: 0, failed: 0, published: 1, received: 2, missed: 0 });
 });
 
-Deno.test("bytes that a listener changes are its own", async () => {
+Deno.test("a listener that changes its bytes changes nobody else's", async () => {
   const rooms = new Rooms<FakeSocket>();
   const socket = new FakeSocket();
   fill(rooms, { lobby: [socket] });

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { Rooms } from "../../rooms/mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 import { collectGarbage } from "./_collect.ts";
@@ -59,7 +59,7 @@ Deno.test("a connecting socket gets two listeners, however often it joins and le
   assertEquals(socket.listenersAdded, 2);
 });
 
-Deno.test("an open handler that ran before ours finds the socket a member already", () => {
+Deno.test("an open handler that runs before ours already finds the socket a member", () => {
   const rooms = new Rooms<FakeSocket>();
   const socket = new ConnectingSocket();
   const seen: unknown[] = [];
@@ -101,4 +101,11 @@ Deno.test("a socket that never opens can be collected", async () => {
   await collectGarbage();
   assertEquals([connecting.deref(), open.deref()?.readyState], [undefined, 1]);
   assertEquals(rooms.socketCount, 1);
+});
+
+Deno.test("an object without events never becomes a member, however often it tries", () => {
+  const rooms = new Rooms();
+  const deaf = { ...new FakeSocket(), addEventListener: undefined } as unknown as FakeSocket;
+  for (let i = 0; i < 2; i++) assertThrows(() => rooms.join(deaf, "lobby"), TypeError);
+  assertEquals([rooms.socketCount, rooms.roomCount], [0, 0]);
 });

@@ -5,7 +5,7 @@ import { FakeTimers } from "../_fake_timers.ts";
 import { FakeBackplane } from "./_fake_backplane.ts";
 import { ConnectingSocket, FakeSocket, TerminableSocket } from "./_fake_socket.ts";
 
-Deno.test("disconnect closes the members of a room here and orders it from the other nodes", () => {
+Deno.test("disconnect closes the members of a room here, and asks the other nodes to do the same", () => {
   const backplane = new FakeBackplane();
   const rooms = new Rooms<FakeSocket>({ backplane });
   const [phone, laptop, other] = [new FakeSocket(), new FakeSocket(), new FakeSocket()];
@@ -23,7 +23,7 @@ Deno.test("disconnect closes the members of a room here and orders it from the o
   assertEquals(rooms.totals.published, 1);
 });
 
-Deno.test("disconnect closes with 1000 and no reason unless told otherwise", () => {
+Deno.test("disconnect closes with 1000 and no reason by default", () => {
   const rooms = new Rooms<FakeSocket>();
   const socket = new FakeSocket();
   rooms.join(socket, "lobby");

@@ -15,7 +15,7 @@ Deno.test("a missed event of the backplane is passed on, and counted", () => {
   assertEquals([events, rooms.totals.missed], [[["node 7", 5], [undefined, undefined]], 6]);
 });
 
-Deno.test("a disposed Rooms has unsubscribed, closed its rooms and forgotten its sockets", () => {
+Deno.test("a disposed Rooms unsubscribes, closes its rooms and forgets its sockets", () => {
   const timers = new FakeTimers();
   const backplane = new FakeBackplane();
   const rooms = new Rooms<FakeSocket>({ backplane, timers });

@@ -29,7 +29,7 @@ Deno.test("drain closes sockets evenly over the time, with 1012, and resolves wi
   assertEquals(timers.pending, 0);
 });
 
-Deno.test("drain takes 10 s unless told otherwise", async () => {
+Deno.test("drain takes 10 s by default", async () => {
   const { timers, rooms, sockets } = setUp(2);
   const drained = rooms.drain();
   timers.advance(4_999);
@@ -51,7 +51,7 @@ Deno.test("a drain of many sockets stays even, and closes each once", async () =
   assertEquals(sockets.every((socket) => socket.closeCalls.length === 1), true);
 });
 
-Deno.test("from the call of drain on nobody can join, and a second call returns the same promise", async () => {
+Deno.test("no socket can join once drain is called, and a second call returns the same promise", async () => {
   const { timers, rooms, sockets } = setUp(1);
   assertEquals(rooms.draining, false);
   const drained = rooms.drain({ overMs: 0, code: 4000, reason: "restart" });
@@ -69,7 +69,7 @@ Deno.test("a drain without sockets resolves with 0 at once", async () => {
   assertEquals(timers.pending, 0);
 });
 
-Deno.test("a socket in several rooms is drained once, and one that left before its turn by itself not at all", async () => {
+Deno.test("a socket in several rooms is drained once, and one that left before its turn is not", async () => {
   const { timers, rooms, sockets } = setUp(3);
   for (const socket of sockets) rooms.join(socket, "hall");
   const drained = rooms.drain({ overMs: 300 });
@@ -79,7 +79,7 @@ Deno.test("a socket in several rooms is drained once, and one that left before i
   assertEquals(sockets.map(({ closeCalls }) => closeCalls.length), [1, 1, 0]);
 });
 
-Deno.test("10 s after the last was told to close, sockets that are open are terminated or given up", async () => {
+Deno.test("sockets that are still open 10 s after the last close are terminated or given up", async () => {
   const { timers, rooms, sockets } = setUp(2);
   const terminable = new TerminableSocket();
   rooms.join(terminable, "lobby");

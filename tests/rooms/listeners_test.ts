@@ -7,7 +7,7 @@ import { FakeSocket } from "./_fake_socket.ts";
 /** Resolves when what was broadcast before has been heard by listeners. */
 const heardByListeners = () => new Promise<void>((resolve) => queueMicrotask(resolve));
 
-Deno.test("a listener hears its room in order, after broadcast has returned, and counts in sent", async () => {
+Deno.test("a listener hears its room in order after broadcast has returned, and counts in sent", async () => {
   const rooms = new Rooms<FakeSocket>();
   rooms.join(new FakeSocket(), "lobby");
   const heard: unknown[] = [];
@@ -38,7 +38,7 @@ Deno.test("a listener hears other nodes and opens its room there", async () => {
   assertEquals([backplane.open.size, rooms.roomCount], [0, 0]);
 });
 
-Deno.test("each listen is a member of its own in one room", async () => {
+Deno.test("each call of listen makes its own member of one room", async () => {
   const rooms = new Rooms<FakeSocket>();
   const heard: string[] = [];
   const listen = (name: string, room: string) =>
@@ -73,7 +73,7 @@ Deno.test("a listener that has been disposed hears nothing, not even what was on
   assertEquals(heard, []);
 });
 
-Deno.test("what listeners throw, or their promises reject with, goes to onError and to nobody else", async () => {
+Deno.test("an error of a listener, or of its promise, goes to onError and to nobody else", async () => {
   const errors: unknown[] = [];
   const rooms = new Rooms({ onError: (error) => errors.push(error) });
   const heard: unknown[] = [];
@@ -118,7 +118,7 @@ Deno.test("an onError that throws or rejects does not reach the process", async 
   }
 });
 
-Deno.test("without onError each error is printed once", async () => {
+Deno.test("an error is printed once without onError", async () => {
   const printed: unknown[][] = [];
   const original = console.error;
   console.error = (...args) => printed.push(args);
@@ -136,7 +136,7 @@ Deno.test("without onError each error is printed once", async () => {
   }
 });
 
-Deno.test("a listener that answers with its handle excepted does not hear itself", async () => {
+Deno.test("a listener that excludes its own handle does not hear itself", async () => {
   const rooms = new Rooms<FakeSocket>();
   const socket = new FakeSocket();
   rooms.join(socket, "lobby");

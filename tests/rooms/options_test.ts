@@ -12,7 +12,7 @@ Deno.test("an option of the wrong type is a TypeError that names it", () => {
   assertThrows(wrong({ timers: {} }), TypeError, "timers must have a method setTimeout");
 });
 
-Deno.test("options that are no object are a TypeError, and not taken for none", () => {
+Deno.test("options that are not an object are a TypeError, and not ignored", () => {
   const message = "options must be an object with";
   assertThrows(
     () => new Rooms(5 as never),
@@ -50,7 +50,7 @@ Deno.test("limits of zero are allowed", () => {
   assertThrows(() => rooms.broadcast("lobby", "x"), RangeError, "at most 0");
 });
 
-Deno.test("options that are refused leave no subscription", () => {
+Deno.test("refused options leave no subscription", () => {
   const backplane = new FakeBackplane();
   assertThrows(wrong({ backplane, maxMessageBytes: -1 }), RangeError);
   assertEquals(backplane.subscriptions, 0);

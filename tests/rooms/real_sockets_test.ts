@@ -113,7 +113,7 @@ function hear(clients: readonly WebSocket[], count: number): Promise<unknown[][]
   }));
 }
 
-Deno.test("every kind of socket has the shape of a member, alone and in one Rooms", () => {
+Deno.test("every kind of socket can be a member, alone and together in one Rooms", () => {
   // Checked by the compiler.
   const kinds = {
     web: (socket: WebSocket): RoomSocket => socket,

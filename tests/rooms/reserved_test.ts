@@ -7,7 +7,7 @@ import { ConnectingSocket, FakeSocket } from "./_fake_socket.ts";
 
 const ROOM = "\0test";
 
-Deno.test("a reserved room carries bytes to all that have it open, but not to the sender", () => {
+Deno.test("a reserved room carries bytes to all receivers, but not to the sender", () => {
   const backplane = new FakeBackplane(undefined, 2);
   const heard: string[] = [];
   const open = (name: string, rooms: object) =>
@@ -63,14 +63,14 @@ Deno.test("a message that a receiver cannot decode is malformed, and the others 
   assertEquals([heard, errors], [1, [malformed]]);
 });
 
-Deno.test("a reserved room's limit is that of the backplane without what surrounds the message", () => {
+Deno.test("a reserved room's limit is the backplane's less the header of the message", () => {
   const backplane = new FakeBackplane(100);
   const room = seamOf(new Rooms({ backplane })).openReserved(ROOM, () => {});
   room.publish(new Uint8Array(room.maxMessageBytes));
   assertEquals(backplane.published[0].length, 100);
 });
 
-Deno.test("a watcher hears who joins and leaves, however it came about", () => {
+Deno.test("a watcher hears of every join and leave, whatever the cause", () => {
   const rooms = new Rooms<FakeSocket>({ maxBufferedBytes: 10 });
   const seam = seamOf(rooms);
   const sockets = [new FakeSocket(), new FakeSocket(), new ConnectingSocket(), new FakeSocket()];
@@ -106,7 +106,7 @@ Deno.test("a watcher hears who joins and leaves, however it came about", () => {
   watch[Symbol.dispose]();
 });
 
-Deno.test("what a watcher throws goes to onError", () => {
+Deno.test("an error of a watcher goes to onError", () => {
   const errors: unknown[] = [];
   const rooms = new Rooms<FakeSocket>({ onError: (error) => errors.push(error) });
   const fault = new Error("fault");
@@ -119,7 +119,7 @@ Deno.test("what a watcher throws goes to onError", () => {
   assertEquals(errors, [fault, fault]);
 });
 
-Deno.test("the seam takes reserved names only, and belongs to a Rooms", () => {
+Deno.test("the internal seam accepts only reserved names, and only a Rooms", () => {
   const seam = seamOf(new Rooms());
   assertThrows(() => seam.openReserved("lobby", () => {}), RangeError, "begins with U+0000");
   assertThrows(() => seamOf({}), TypeError, "must be a Rooms");

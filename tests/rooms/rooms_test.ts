@@ -30,7 +30,7 @@ Deno.test("a broadcast reaches every member of its room and nobody else", () => 
   assertEquals([a.heard, b.heard, c.heard], [["hello"], ["hello"], []]);
 });
 
-Deno.test("the excepted socket does not hear, whether or not it is a member", () => {
+Deno.test("the excluded socket does not hear, whether or not it is a member", () => {
   const rooms = fakeRooms();
   const [member, sender, stranger] = [new FakeSocket(), new FakeSocket(), new FakeSocket()];
   rooms.join(member, "lobby");
@@ -42,7 +42,7 @@ Deno.test("the excepted socket does not hear, whether or not it is a member", ()
   assertEquals([member.heard, sender.heard], [["one", "two"], ["two"]]);
 });
 
-Deno.test("joining twice is one membership", () => {
+Deno.test("a second join adds no membership", () => {
   const rooms = fakeRooms();
   const socket = new FakeSocket();
 
@@ -53,7 +53,7 @@ Deno.test("joining twice is one membership", () => {
   assertEquals(rooms.roomCount, 0);
 });
 
-Deno.test("leaving what was never joined does nothing", () => {
+Deno.test("leave does nothing in a room that was never joined", () => {
   const rooms = fakeRooms();
   const [member, stranger] = [new FakeSocket(), new FakeSocket()];
   rooms.join(member, "lobby");
@@ -88,7 +88,7 @@ Deno.test("members and roomsOf are snapshots", () => {
   assertEquals([rooms.members("a"), rooms.roomsOf(socket)], [[], ["b"]]);
 });
 
-Deno.test("counts are those of rooms with members and of sockets in rooms", () => {
+Deno.test("counts include only rooms with members and sockets in rooms", () => {
   const rooms = fakeRooms();
   const [a, b] = [new FakeSocket(), new FakeSocket()];
   rooms.join(a, "x");
@@ -102,7 +102,7 @@ Deno.test("counts are those of rooms with members and of sockets in rooms", () =
   assertEquals([rooms.roomCount, rooms.socketCount], [1, 1]);
 });
 
-Deno.test("a closed socket leaves everything by itself", () => {
+Deno.test("a closed socket leaves all its rooms", () => {
   const rooms = fakeRooms();
   const [leaver, stayer] = [new FakeSocket(), new FakeSocket()];
   for (let i = 0; i < 100; i++) rooms.join(leaver, `room ${i}`);
@@ -147,7 +147,7 @@ Deno.test("a socket that is closing or closed cannot join", () => {
   assertEquals([rooms.roomCount, rooms.socketCount], [0, 0]);
 });
 
-Deno.test("one bad socket never keeps the others from hearing, and is counted", () => {
+Deno.test("a bad socket never keeps the others from hearing, and is counted", () => {
   const rooms = fakeRooms();
   const sockets = Array.from({ length: 5 }, () => new FakeSocket());
   for (const socket of sockets) rooms.join(socket, "lobby");
@@ -164,7 +164,7 @@ Deno.test("one bad socket never keeps the others from hearing, and is counted", 
   assertEquals(sockets.map((socket) => socket.heard.length), [1, 0, 1, 0, 1]);
 });
 
-Deno.test("who joins or leaves while a broadcast is delivered does not change who hears it", () => {
+Deno.test("a join or leave during the delivery of a broadcast does not change who hears it", () => {
   const rooms = fakeRooms();
   const [a, b, late] = [new FakeSocket(), new FakeSocket(), new FakeSocket()];
   rooms.join(a, "lobby");
@@ -179,7 +179,7 @@ Deno.test("who joins or leaves while a broadcast is delivered does not change wh
   assertEquals([a.heard, b.heard, late.heard], [["hello"], ["hello"], []]);
 });
 
-Deno.test("a socket above maxBufferedBytes is closed with 1013, has left all rooms, and is counted", () => {
+Deno.test("a socket above maxBufferedBytes leaves all rooms, is closed with 1013, and is counted", () => {
   const rooms = fakeRooms();
   const [slow, fast] = [new FakeSocket(), new FakeSocket()];
   slow.closes = false; // Its close event may never come.
@@ -197,7 +197,7 @@ Deno.test("a socket above maxBufferedBytes is closed with 1013, has left all roo
   assertEquals(rooms.join(slow, "lobby"), false);
 });
 
-Deno.test("exactly maxBufferedBytes unsent is not slow", () => {
+Deno.test("a socket with exactly maxBufferedBytes unsent is not slow", () => {
   const rooms = fakeRooms({ maxBufferedBytes: 1000 });
   const socket = new FakeSocket();
   rooms.join(socket, "lobby");
@@ -207,7 +207,7 @@ Deno.test("exactly maxBufferedBytes unsent is not slow", () => {
   assertEquals(rooms.broadcast("lobby", "does not").slow, 1);
 });
 
-Deno.test('with slowSocket "skip" a slow socket misses the message, stays, and hears again', () => {
+Deno.test('a slow socket with slowSocket "skip" misses the message, stays, and hears again', () => {
   const rooms = fakeRooms({ slowSocket: "skip" });
   const socket = new FakeSocket();
   rooms.join(socket, "lobby");
@@ -218,7 +218,7 @@ Deno.test('with slowSocket "skip" a slow socket misses the message, stays, and h
   assertEquals([socket.heard, socket.closeCalls], [["heard"], []]);
 });
 
-Deno.test("a slow socket whose close throws is still out, and the others still hear", () => {
+Deno.test("a slow socket whose close throws still leaves its rooms, and the others still hear", () => {
   const rooms = fakeRooms();
   const [slow, fast] = [new FakeSocket(), new FakeSocket()];
   for (const socket of [slow, fast]) rooms.join(socket, "lobby");
@@ -236,7 +236,7 @@ Deno.test("a slow socket whose close throws is still out, and the others still h
   assertEquals(rooms.members("lobby"), [fast]);
 });
 
-Deno.test("a slow socket that has terminate is terminated if it has not closed after 5 s", () => {
+Deno.test("a slow socket with a terminate method is terminated if it has not closed after 5 s", () => {
   const timers = new FakeTimers();
   const rooms = fakeRooms({ timers });
   const socket = new TerminableSocket();
@@ -292,13 +292,13 @@ Deno.test("a broadcast is encoded once and handed to the backplane, whose report
   assertEquals(backplane.published, [encodeRoomBroadcast("café", "naïve")]);
 });
 
-Deno.test("a room without members here is broadcast to the other nodes all the same", () => {
+Deno.test("a broadcast to a room without members here still goes to the other nodes", () => {
   const backplane = new FakeBackplane();
   fakeRooms({ backplane }).broadcast("elsewhere", "hello");
   assertEquals(backplane.published, [encodeRoomBroadcast("elsewhere", "hello")]);
 });
 
-Deno.test("the excepted socket is not named to other nodes: nothing but room and message travels", () => {
+Deno.test("the excluded socket is not named to other nodes", () => {
   const backplane = new FakeBackplane();
   const rooms = fakeRooms({ backplane });
   const socket = new FakeSocket();
@@ -333,7 +333,7 @@ Deno.test("a broadcast made while another is delivered or published spoils neith
   ]);
 });
 
-Deno.test("what comes from another node is delivered to the members here, and never published again", () => {
+Deno.test("a message from another node is delivered to the members here, and never published again", () => {
   const backplane = new FakeBackplane();
   const rooms = fakeRooms({ backplane });
   const [member, other] = [new FakeSocket(), new FakeSocket()];
@@ -347,7 +347,7 @@ Deno.test("what comes from another node is delivered to the members here, and ne
   assertEquals(backplane.published, []);
 });
 
-Deno.test("totals count what is delivered for other nodes as well as for this one", () => {
+Deno.test("totals count deliveries of messages from other nodes as well as from this one", () => {
   const backplane = new FakeBackplane();
   const rooms = fakeRooms({ backplane, slowSocket: "skip" });
   const [good, slow, broken] = [new FakeSocket(), new FakeSocket(), new FakeSocket()];
@@ -368,7 +368,7 @@ Deno.test("totals count what is delivered for other nodes as well as for this on
   });
 });
 
-Deno.test("a malformed message from another node reaches nobody and is thrown back with its code", () => {
+Deno.test("a malformed message from another node reaches nobody, and its code is thrown to the backplane", () => {
   const backplane = new FakeBackplane();
   const rooms = fakeRooms({ backplane });
   const socket = new FakeSocket();
@@ -395,7 +395,7 @@ Deno.test("the text of a message for a room without members here is never decode
   assertEquals([sent, failed, received], [0, 0, 1]);
 });
 
-Deno.test("what cannot be encoded is refused before anybody has heard it", () => {
+Deno.test("a message that cannot be encoded is refused before anybody has heard it", () => {
   const backplane = new FakeBackplane();
   const rooms = fakeRooms({ backplane, maxMessageBytes: 10 });
   const socket = new FakeSocket();
@@ -420,7 +420,7 @@ Deno.test("a message that the backplane cannot carry is refused before anybody h
   assertEquals([socket.heard.length, backplane.published.length], [1, 1]);
 });
 
-Deno.test("without a statement of the backplane 16 MiB in all is the limit", () => {
+Deno.test("the limit is 16 MiB in all if the backplane states none", () => {
   const rooms = fakeRooms({ backplane: new FakeBackplane() });
   rooms.broadcast("lobby", "m".repeat(16 * MIB - 7 - 5));
   assertFrameError(
@@ -429,7 +429,7 @@ Deno.test("without a statement of the backplane 16 MiB in all is the limit", () 
   );
 });
 
-Deno.test("a room that no broadcast could name cannot be joined", () => {
+Deno.test("a room with a name that no broadcast can carry cannot be joined", () => {
   const rooms = fakeRooms();
   const socket = new FakeSocket();
   assertFrameError("room-too-long", () => rooms.join(socket, "r".repeat(65_536)));
@@ -515,7 +515,7 @@ Deno.test("a socket that cannot join opens no room, and a slow one closes those 
   assertEquals([...backplane.open], []);
 });
 
-Deno.test("of ten thousand rooms that come and go, exactly those with members are open", () => {
+Deno.test("the open rooms are exactly those with members, after ten thousand have come and gone", () => {
   const backplane = new FakeBackplane(); // throws when a room is opened or closed twice
   const rooms = fakeRooms({ backplane });
   const sockets = Array.from({ length: 10 }, () => new FakeSocket());
@@ -530,7 +530,7 @@ Deno.test("of ten thousand rooms that come and go, exactly those with members ar
   assertEquals(backplane.open.size, 0);
 });
 
-Deno.test("while the backplane hears of closed rooms, all places are vacated already", () => {
+Deno.test("a socket has left all its rooms before the backplane hears of closed ones", () => {
   const backplane = new FakeBackplane();
   const rooms = fakeRooms({ backplane });
   const socket = new FakeSocket();
@@ -541,7 +541,7 @@ Deno.test("while the backplane hears of closed rooms, all places are vacated alr
   assertEquals(counts, [0, 0, 0, 0, 0, 0]);
 });
 
-Deno.test("a backplane that throws when a room opens or closes costs no socket anything", () => {
+Deno.test("a backplane that throws when a room opens or closes harms no socket", () => {
   const thrown: unknown[] = [];
   const backplane = new FakeBackplane();
   const fault = new Error("no such room here");

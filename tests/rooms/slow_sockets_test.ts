@@ -77,7 +77,7 @@ Deno.test("a socket that could not be closed begins a new episode when it joins 
   assertEquals([slow.length, errors.length], [2, 2]);
 });
 
-Deno.test("nothing is kept of a slow socket once it has closed, or is to close", async () => {
+Deno.test("a slow socket is forgotten once it has closed, or is to close", async () => {
   for (const slowSocket of ["close", "skip"] as const) {
     const rooms = new Rooms<FakeSocket>({ slowSocket, maxBufferedBytes: 100 });
     const ref = (() => {
@@ -110,7 +110,7 @@ Deno.test("an error of terminate goes to onError", () => {
   assertEquals(errors, [fault]);
 });
 
-Deno.test("what a listener of an event throws goes to onError, and the broadcast goes on", () => {
+Deno.test("an error of an event listener goes to onError, and the broadcast goes on", () => {
   const { rooms, errors } = setUp("close");
   const fault = new Error("from a listener");
   rooms.addEventListener("slow", () => {

@@ -39,7 +39,7 @@ function next(target: EventTarget, type: string): Promise<unknown> {
   return new Promise((resolve) => target.addEventListener(type, resolve, { once: true }));
 }
 
-Deno.test("real WebSockets hear a broadcast, and leave by themselves when they close", async () => {
+Deno.test("real WebSockets hear a broadcast, and leave their rooms when they close", async () => {
   await serve({}, async ({ rooms, port, joined }) => {
     const clients = [0, 1].map(() => new WebSocket(`ws://127.0.0.1:${port}`));
     await joined(2);

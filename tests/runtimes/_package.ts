@@ -1,105 +1,85 @@
 /**
- * What JSR makes of roomcast for `npm install`: each module as JavaScript beside a tree of
- * declarations in `_dist`, with specifiers to match, and a `package.json`. As with JSR, declarations
- * are made of what is written, so an export whose type must be inferred cannot pass.
+ * What npm gets from JSR. `deno pack` translates modules, and makes declarations of them, with the
+ * code that JSR uses (deno_ast, and the fast check of deno_graph). JSR lays them out in another way:
+ * declarations are in `_dist`, the sources stay beside the JavaScript, and the package's name is in
+ * the scope `@jsr`.
  */
 
-import { dirname, join, relative } from "node:path/posix";
-import ts from "typescript";
+import { dirname, join } from "node:path/posix";
 import config from "../../deno.json" with { type: "json" };
+import { run } from "./_run.ts";
 
 const ROOT = decodeURIComponent(new URL("../../", import.meta.url).pathname);
 
-/** Writes the package into a folder. `types` is a folder that has `@types/node` in it. */
-export async function writePackage(folder: string, types: string): Promise<void> {
-  const paths: string[] = [];
-  for (const entry of config.publish.include) {
-    // Nothing imports the examples, so JSR makes no declarations of them.
-    if (entry === "examples") continue;
-    for await (const path of sources(entry)) paths.push(path);
-  }
+/** What npm reads of a package. */
+export interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly type: "module";
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly exports: Readonly<Record<string, { readonly types: string; readonly default: string }>>;
+}
+
+/** Writes the package into a folder that does not exist yet. */
+export async function writePackage(folder: string): Promise<Manifest> {
+  await pack(folder);
+  const paths = await Array.fromAsync(filesOf(folder));
   for (const path of paths) {
-    const source = await Deno.readTextFile(join(ROOT, path));
-    await write(join(folder, path.replace(/\.ts$/, ".js")), translate(path, source));
+    // Nothing imports the examples, so they stay as they are.
+    if (path.startsWith("examples/")) continue;
+    if (path.endsWith(".d.ts")) await move(join(folder, path), join(folder, "_dist", path));
+    if (path.endsWith(".js")) {
+      const source = path.replace(/\.js$/, ".ts");
+      const text = await Deno.readTextFile(join(ROOT, source));
+      await Deno.writeTextFile(join(folder, source), respecified(text));
+    }
   }
-  for (const [path, text] of declarationsOf(paths, types)) {
-    await write(join(folder, "_dist", path), respecified(text));
-  }
+  const manifest = join(folder, "package.json");
+  const { dependencies = {} } = JSON.parse(await Deno.readTextFile(manifest));
+  const ours = manifestOf(dependencies);
+  await Deno.writeTextFile(manifest, JSON.stringify(ours));
+  return ours;
+}
+
+function manifestOf(dependencies: Manifest["dependencies"]): Manifest {
+  const { name, version } = config;
   const exports = Object.entries(config.exports).map(([name, path]) => {
     const module = path.replace(/^\.\//, "").replace(/\.ts$/, "");
     return [name, { types: `./_dist/${module}.d.ts`, default: `./${module}.js` }];
   });
-  await write(
-    join(folder, "package.json"),
-    JSON.stringify({
-      name: config.name,
-      version: config.version,
-      type: "module",
-      exports: Object.fromEntries(exports),
-    }),
-  );
+  return {
+    name: `@jsr/${name.slice(1).replace("/", "__")}`,
+    version,
+    type: "module",
+    dependencies,
+    exports: Object.fromEntries(exports),
+  };
 }
 
-/** The TypeScript files of a file or folder. */
-async function* sources(path: string): AsyncIterable<string> {
-  if (path.endsWith(".ts")) yield path;
-  const { isDirectory } = await Deno.stat(join(ROOT, path));
-  if (!isDirectory) return;
-  for await (const { name } of Deno.readDir(join(ROOT, path))) yield* sources(join(path, name));
+/** What `deno pack` makes of the tree. */
+async function pack(folder: string): Promise<void> {
+  const archive = `${folder}.tgz`;
+  await Deno.mkdir(folder, { recursive: true });
+  const options = ["--quiet", "--allow-dirty", "--no-source-maps", "--output", archive];
+  await run(Deno.execPath(), ["pack", ...options], ROOT);
+  await run("tar", ["-xzf", archive, "-C", folder, "--strip-components=1"], ROOT);
+  await Deno.remove(archive);
 }
 
-const LANGUAGE: ts.CompilerOptions = {
-  target: ts.ScriptTarget.ESNext,
-  module: ts.ModuleKind.ESNext,
-  moduleResolution: ts.ModuleResolutionKind.Bundler,
-  verbatimModuleSyntax: true,
-  strict: true,
-};
-
-function translate(path: string, source: string): string {
-  const { outputText, diagnostics = [] } = ts.transpileModule(source, {
-    compilerOptions: LANGUAGE,
-    fileName: path,
-    reportDiagnostics: true,
-  });
-  throwFirst(diagnostics);
-  return respecified(outputText);
+async function* filesOf(folder: string, under = ""): AsyncIterable<string> {
+  for await (const { name, isDirectory } of Deno.readDir(join(folder, under))) {
+    const path = join(under, name);
+    if (isDirectory) yield* filesOf(folder, path);
+    else yield path;
+  }
 }
 
-/** Declarations by their path. `deno check` is what checks the sources, which use `Deno` inside. */
-function declarationsOf(paths: readonly string[], types: string): Map<string, string> {
-  const declarations = new Map<string, string>();
-  const program = ts.createProgram(paths.map((path) => join(ROOT, path)), {
-    ...LANGUAGE,
-    allowImportingTsExtensions: true,
-    declaration: true,
-    emitDeclarationOnly: true,
-    isolatedDeclarations: true,
-    typeRoots: [types],
-    types: ["node"],
-  });
-  const { diagnostics } = program.emit(undefined, (path, text) => {
-    declarations.set(relative(ROOT, path), text);
-  });
-  throwFirst(diagnostics);
-  return declarations;
+async function move(from: string, to: string): Promise<void> {
+  await Deno.mkdir(dirname(to), { recursive: true });
+  await Deno.rename(from, to);
 }
 
-function throwFirst([fault]: readonly ts.Diagnostic[]): void {
-  if (fault === undefined) return;
-  const text = ts.flattenDiagnosticMessageText(fault.messageText, "\n");
-  throw new Error(`${fault.file?.fileName}: ${text}`);
-}
-
-/**
- * JavaScript's extension in what is imported. JSR writes `.d.ts` among declarations, which leads to the
- * same files, but which the compiler takes for an error unless it skips the check of libraries.
- */
+/** JSR has the sources import JavaScript as well. */
 function respecified(text: string): string {
   return text.replaceAll(/((?:from|import)\s*\(?\s*")(\.\.?\/[^"]+)\.ts"/g, '$1$2.js"');
-}
-
-async function write(path: string, text: string): Promise<void> {
-  await Deno.mkdir(dirname(path), { recursive: true });
-  await Deno.writeTextFile(path, text);
 }

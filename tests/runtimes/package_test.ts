@@ -3,10 +3,13 @@
 import { assertEquals } from "@std/assert";
 import { join } from "node:path/posix";
 import config from "../../deno.json" with { type: "json" };
-import { findRuntime, install } from "./_find.ts";
-import { writePackage } from "./_package.ts";
+import { findDrivers, findRuntime, install } from "./_find.ts";
+import { type Manifest, writePackage } from "./_package.ts";
+import { run } from "./_run.ts";
 
-const COMPILER = { typescript: "5.9.3", "@types/node": "24.19.2" } as const;
+/** The last compiler that is written in TypeScript, and the one that is current. */
+const COMPILERS = ["5.9.3", "7.0.2"] as const;
+const NODE_TYPES = { "@types/node": "26.6.6" } as const;
 
 /** Uses what most people use, and writes what it has found. */
 const PROGRAM = `
@@ -36,85 +39,107 @@ presence[Symbol.dispose]();
 await Promise.all([a.shutdown(), b.shutdown()]);
 `.replaceAll("NAME", config.name);
 
-/** Settings of projects: of a server on Node.js, and of one that has no types but the language's own. */
+/** Passes the clients of the drivers, so it shows that their types fit. */
+const OVER_BROKERS = `
+import { connect } from "@nats-io/transport-node";
+import { Redis } from "ioredis";
+import { natsBackplane } from "NAME/nats";
+import { redisBackplane } from "NAME/redis";
+
+const [publisher, subscriber] = [new Redis(), new Redis()];
+export const redis = redisBackplane({ publisher, subscriber, cluster: "chat" });
+export const nats = natsBackplane({ connection: await connect(), cluster: "chat" });
+`.replaceAll("NAME", config.name);
+
+const MODULES = Object.keys(config.exports).map((path) => join(config.name, path));
+
+/** Imports all of it, so the compiler reads every declaration. A wrong use has to be an error. */
+const ALL = `
+${MODULES.map((path, i) => `import * as module${i} from "${path}";`).join("\n")}
+export const all = [${MODULES.map((_, i) => `module${i}`)}];
+
+import type { Rooms } from "NAME";
+// @ts-expect-error: a text is no socket
+export const wrong = (rooms: Rooms) => rooms.join("no socket", "lobby");
+`.replaceAll("NAME", config.name);
+
+const NODE_NEXT = { module: "nodenext", moduleResolution: "nodenext" } as const;
+
+/** Settings of projects, and what is compiled in them. The types of ioredis need @types/node. */
 const PROJECTS = {
-  "with @types/node": { target: "es2022", types: ["node"] },
-  "without @types/node": { target: "esnext", lib: ["esnext", "dom"], types: [] },
+  "with @types/node": {
+    compilerOptions: { ...NODE_NEXT, target: "es2022", types: ["node"] },
+    include: ["main.ts", "all.ts", "over_brokers.ts"],
+  },
+  "without @types/node": {
+    compilerOptions: { ...NODE_NEXT, target: "esnext", lib: ["esnext", "dom"], types: [] },
+    include: ["main.ts", "all.ts"],
+  },
+  "for a bundler": {
+    compilerOptions: {
+      module: "esnext",
+      moduleResolution: "bundler",
+      target: "es2022",
+      types: ["node"],
+    },
+    include: ["main.ts", "all.ts"],
+  },
 };
 
-/** Mentions `Buffer`, as its driver does, which needs @types/node as well. */
-const NEEDS_NODE_TYPES = "./redis";
-
 /** A project that has installed the package. */
-async function withProject(body: (folder: string) => Promise<void>): Promise<void> {
-  const modules = join(await install("compiler", COMPILER), "node_modules");
+async function withProject(
+  body: (folder: string, manifest: Manifest) => Promise<void>,
+): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "roomcast_package_" });
+  const modules = join(folder, "node_modules");
   try {
-    const own = join(folder, "node_modules");
-    await writePackage(join(own, config.name), join(modules, "@types"));
-    for (const name of ["@types", "undici-types"]) {
-      await Deno.symlink(join(modules, name), join(own, name));
+    const manifest = await writePackage(join(modules, config.name));
+    const installed = [await findDrivers(), await install("types", NODE_TYPES)];
+    for (const packages of installed.map((path) => join(path, "node_modules"))) {
+      for await (const { name } of Deno.readDir(packages)) {
+        if (!name.startsWith(".")) await Deno.symlink(join(packages, name), join(modules, name));
+      }
     }
-    await Deno.writeTextFile(join(folder, "package.json"), JSON.stringify({ type: "module" }));
-    await Deno.writeTextFile(join(folder, "main.ts"), PROGRAM);
-    await body(folder);
+    const files = {
+      "package.json": JSON.stringify({ type: "module" }),
+      "main.ts": PROGRAM,
+      "all.ts": ALL,
+      "over_brokers.ts": OVER_BROKERS,
+      "load.js": `for (const x of ${JSON.stringify(MODULES)}) console.log(typeof await import(x));`,
+    };
+    for (const [name, text] of Object.entries(files)) {
+      await Deno.writeTextFile(join(folder, name), text);
+    }
+    await body(folder, manifest);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-async function run(program: string, args: string[], cwd: string): Promise<string> {
-  const { code, stdout, stderr } = await new Deno.Command(program, { args, cwd }).output();
-  const decoder = new TextDecoder();
-  assertEquals(code, 0, `${decoder.decode(stdout)}${decoder.decode(stderr)}`);
-  return decoder.decode(stdout);
-}
+Deno.test("the package that npm gets from JSR works", async (t) => {
+  await withProject(async (folder, { dependencies }) => {
+    await t.step("the package depends on nothing", () => assertEquals(dependencies, {}));
 
-Deno.test("the package that npm gets", async (t) => {
-  const node = await findRuntime("node");
-  const tsc = join(await install("compiler", COMPILER), "node_modules/typescript/bin/tsc");
-  await withProject(async (folder) => {
-    const expected = `${JSON.stringify([true, 1, "hello", 0, "wrong-tag", "function"])}\n`;
-    const all = Object.keys(config.exports).map((path) => join(config.name, path));
-    const load = `for (const x of ${JSON.stringify(all)}) console.log(typeof await import(x));`;
-    await Deno.writeTextFile(join(folder, "load.js"), load);
     for (const name of ["node", "bun"] as const) {
-      await t.step(`runs on ${name}, and all of it can be loaded`, async () => {
+      await t.step(`the package runs on ${name}, and all of it can be loaded`, async () => {
         const program = await findRuntime(name);
-        assertEquals(await run(program, ["main.ts"], folder), expected);
-        assertEquals(await run(program, ["load.js"], folder), "object\n".repeat(all.length));
+        const expected = [true, 1, "hello", 0, "wrong-tag", "function"];
+        assertEquals(await run(program, ["main.ts"], folder), `${JSON.stringify(expected)}\n`);
+        assertEquals(await run(program, ["load.js"], folder), "object\n".repeat(MODULES.length));
       });
     }
 
-    for (const [label, settings] of Object.entries(PROJECTS)) {
-      await t.step(`has types that tsc accepts under nodenext, ${label}`, async () => {
-        const compilerOptions = {
-          ...settings,
-          module: "nodenext",
-          moduleResolution: "nodenext",
-          strict: true,
-          noEmit: true,
-          skipLibCheck: false,
-        };
-        const hasNode = settings.types.length > 0;
-        const paths = Object.keys(config.exports).filter((path) =>
-          hasNode || path !== NEEDS_NODE_TYPES
-        );
-        const types = paths.map((path, i) =>
-          `import type * as module${i} from "${join(config.name, path)}";\n` +
-          `export type Names${i} = keyof typeof module${i};\n`
-        );
-        await Deno.writeTextFile(join(folder, "all.ts"), types.join(""));
-        const project = { compilerOptions, include: ["main.ts", "all.ts"] };
-        await Deno.writeTextFile(join(folder, "tsconfig.json"), JSON.stringify(project));
-        await run(node, [tsc], folder);
-        // It has looked: a wrong use is an error.
-        const wrong =
-          `import { Rooms } from "${config.name}";\nnew Rooms().join("no socket", 1);\n`;
-        await Deno.writeTextFile(join(folder, "all.ts"), wrong);
-        const { code } = await new Deno.Command(node, { args: [tsc], cwd: folder }).output();
-        assertEquals(code, 2);
-      });
+    for (const typescript of COMPILERS) {
+      const compiler = await install("compiler", { typescript });
+      const tsc = join(compiler, "node_modules", ".bin", "tsc");
+      for (const [label, { compilerOptions, include }] of Object.entries(PROJECTS)) {
+        await t.step(`tsc ${typescript} accepts the types of the package, ${label}`, async () => {
+          const common = { strict: true, noEmit: true, skipLibCheck: false };
+          const project = { compilerOptions: { ...common, ...compilerOptions }, include };
+          await Deno.writeTextFile(join(folder, "tsconfig.json"), JSON.stringify(project));
+          await run(tsc, ["--pretty", "false"], folder);
+        });
+      }
     }
   });
 });

@@ -33,7 +33,7 @@ async function runCases(
 }
 
 for (const name of OTHERS) {
-  Deno.test(`what holds on Deno holds on ${name}, and nothing is left running`, async () => {
+  Deno.test(`the cases pass on ${name} as on Deno, and leave nothing running`, async () => {
     const { ALL } = await import("./cases/all.ts");
     assert(await runCases(name) >= Object.keys(ALL).length);
   });
@@ -59,14 +59,14 @@ for (const broker of ["nats", "redis"] as const) {
 
 for (const security of ["tls", "plain"] as const) {
   for (const name of OTHERS) {
-    Deno.test(`three nodes on ${name}, ${security}: one is killed and restarted under load`, async () => {
+    Deno.test(`a cluster of three nodes on ${name}, ${security}, survives a kill and a restart under load`, async () => {
       await killAndRestart(Array(3).fill(await findRuntime(name)), security);
     });
   }
 
   // Each of them is killed once, and each dials, and is dialled by, each other.
   for (const [i, victim] of RUNTIMES.entries()) {
-    Deno.test(`a cluster of Deno, Node.js and Bun, ${security}: ${victim} is killed and restarted`, async () => {
+    Deno.test(`a cluster of Deno, Node.js and Bun, ${security}, survives a kill and a restart of ${victim}`, async () => {
       const order = [RUNTIMES[(i + 2) % 3], victim, RUNTIMES[(i + 1) % 3]];
       await killAndRestart(await Promise.all(order.map(programOf)), security);
     });
@@ -75,7 +75,7 @@ for (const security of ["tls", "plain"] as const) {
 
 for (const security of ["tls", "plain"] as const) {
   for (const name of OTHERS) {
-    Deno.test(`after unref a linked mesh lets its process end on ${name}, ${security}`, async () => {
+    Deno.test(`a linked mesh lets its process end after unref on ${name}, ${security}`, async () => {
       const program = await findRuntime(name);
       const tls = security === "tls" ? undefined : false;
       await using mesh = await startNode("a", { tls });
@@ -89,7 +89,7 @@ for (const security of ["tls", "plain"] as const) {
   }
 }
 
-Deno.test("a run without any case is a failure, not a success", async () => {
+Deno.test("a run without any case fails", async () => {
   const args = ["run", "--quiet", "-A", RUN, "no case is called this"];
   const { code } = await new Deno.Command(Deno.execPath(), { args }).output();
   assertEquals(code, 1);

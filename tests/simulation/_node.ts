@@ -10,7 +10,8 @@ import {
 import { MeshNode } from "../../mesh/node.ts";
 import { resolveOptions } from "../../mesh/options.ts";
 import { type Mesh, type MeshEventMap, type PeerDownReason, Rooms } from "../../mod.ts";
-import type { SimulatedHost, Simulation } from "../../testing/mod.ts";
+import { Host } from "../../testing/_host.ts";
+import type { Simulation } from "../../testing/mod.ts";
 import { FakeSocket } from "../rooms/_fake_socket.ts";
 import { type Ledger, type Life, type NodeKind, Violation } from "./_ledger.ts";
 
@@ -52,7 +53,7 @@ export function addressOf(hostname: string): string {
 }
 
 export class SimulatedNode {
-  readonly host: SimulatedHost;
+  readonly host: Host;
   readonly life: Life;
   readonly mesh: Mesh;
   readonly rooms: Rooms<FakeSocket>;
@@ -60,6 +61,8 @@ export class SimulatedNode {
   /** Why the last link to each peer has ended. */
   readonly downReasons = new Map<string, PeerDownReason>();
   isLeaving = false;
+  /** Something has been done here since the last {@linkcode check}, or it did not check everything. */
+  isTouched = true;
   /** Links lost and connections refused so far. */
   troubles = 0;
   readonly #options: NodeOptions;
@@ -75,6 +78,7 @@ export class SimulatedNode {
 
   static async start(options: NodeOptions): Promise<SimulatedNode> {
     const host = options.simulation.startHost(options.hostname);
+    if (!(host instanceof Host)) throw new TypeError("a host of another kind");
     const settings = resolveOptions({
       name: nameOf(options.hostname),
       cookie: options.cookie,
@@ -88,9 +92,15 @@ export class SimulatedNode {
     return new SimulatedNode(options, host, await MeshNode.start({ ...settings, features }));
   }
 
-  private constructor(options: NodeOptions, host: SimulatedHost, mesh: Mesh) {
+  private constructor(options: NodeOptions, host: Host, mesh: Mesh) {
     this.#options = options;
     this.host = host;
+    // All code of a host runs from here, and what it begins comes to rest within the same step.
+    const run = host.run.bind(host);
+    host.run = (callback) => {
+      this.isTouched = true;
+      run(callback);
+    };
     this.mesh = mesh;
     this.life = options.ledger.begin(mesh.name, options.kind);
     this.life.incarnation = mesh.incarnation;
@@ -124,6 +134,7 @@ export class SimulatedNode {
   }
 
   join(socket: FakeSocket, room: string): void {
+    this.isTouched = true;
     const isNew = !this.#membersOf(room).has(socket) && socket.readyState < 2;
     this.#check(this.rooms.join(socket, room) === isNew, `join of ${room} must give ${isNew}`);
     if (isNew) this.#membersOf(room).add(socket);
@@ -135,6 +146,7 @@ export class SimulatedNode {
   }
 
   leave(socket: FakeSocket, room: string): void {
+    this.isTouched = true;
     const wasThere = this.#membersOf(room).delete(socket);
     this.#check(this.rooms.leave(socket, room) === wasThere, `leave must give ${wasThere}`);
   }
@@ -146,6 +158,7 @@ export class SimulatedNode {
   }
 
   closeSocket(socket: FakeSocket): void {
+    this.isTouched = true;
     socket.emitClose();
     this.#forget(socket);
   }
@@ -174,6 +187,7 @@ export class SimulatedNode {
     except?: FakeSocket,
     answers = "",
   ): void {
+    this.isTouched = true;
     const { life, mesh } = this;
     const { ledger, maxQueuedBytes } = this.#options;
     const number = life.nextNumber++;
@@ -254,6 +268,7 @@ export class SimulatedNode {
       return;
     }
     if (simulation.now < this.#settledAt) return;
+    this.isTouched = false;
     const connections = peers.length + MAX_PENDING_HANDSHAKES + 2 * clusterSize;
     this.#check(host.connectionCount <= connections, `${host.connectionCount} connections`);
     for (const [name, owed] of this.#owed) {
@@ -326,7 +341,7 @@ export class SimulatedNode {
     this.#guard(() => {
       const { rooms, message } = read(bytes);
       const [sender, number, _answers, padding] = message.split("/");
-      this.#check(/^x*$/.test(padding), "a message has been damaged on its way");
+      this.#check(padding === "x".repeat(padding.length), "a message has been damaged on its way");
       this.#options.ledger.hear(this.life, sender, Number(number));
       this.#expected = this.#audience(rooms, undefined);
     });

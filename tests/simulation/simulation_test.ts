@@ -15,11 +15,11 @@ async function assertHolds(seed: number): Promise<void> {
   );
 }
 
-Deno.test("a cluster keeps its promises under faults, and is whole again when they stop", async () => {
+Deno.test("a cluster keeps its promises under faults, and is complete again when they stop", async () => {
   for (let seed = 1; seed <= SEEDS; seed++) await assertHolds(seed);
 });
 
-Deno.test("the same seed gives the same run, event for event, and another seed another", async () => {
+Deno.test("a seed gives the same run twice, event for event, and another seed gives another run", async () => {
   const run = async (seed: number) => {
     const trace: string[] = [];
     const { history, steps } = await runSeed(seed, { onTrace: (line) => trace.push(line) });

@@ -42,12 +42,12 @@ function life(name: string, records: LinkRecord[], end?: Life["end"]): Life {
   return { name, incarnation: `${name}1`, end, records };
 }
 
-Deno.test("messages that have all come need no explanation", () => {
+Deno.test("an account in which all messages have come needs no explanation", () => {
   const account = settle([life("a", [SENDS]), life("b", [HEARS])]);
   assertEquals(account, { violations: [], delivered: 10, dropped: 0, losses: [], unknown: 0 });
 });
 
-Deno.test("the end of what was queued for a link that is up has to come", () => {
+Deno.test("the last queued messages must arrive on a link that is up", () => {
   for (const [hears, count] of [[{ ...HEARS, heard: 7 }, 3], [SILENT, 10]] as const) {
     const { violations } = settle([life("a", [SENDS]), life("b", [hears])]);
     assertEquals(violations, [
@@ -56,7 +56,7 @@ Deno.test("the end of what was queued for a link that is up has to come", () => 
   }
 });
 
-Deno.test("missed tells of each message that was dropped on a link that is up", () => {
+Deno.test("missed reports each message that was dropped on a link that is up", () => {
   const settled = (dropped: number, missed: number) =>
     settle([life("a", [{ ...SENDS, dropped }]), life("b", [{ ...HEARS, missed }])]);
   assertEquals(settled(3, 3), { ...settled(0, 0), dropped: 3 });
@@ -69,7 +69,7 @@ Deno.test("missed tells of each message that was dropped on a link that is up", 
   ]);
 });
 
-Deno.test("messages that were heard and not sent on that link are a violation", () => {
+Deno.test("messages that were heard on a link but not sent on it are a violation", () => {
   const beyond = settle([life("a", [SENDS]), life("b", [{ ...HEARS, heard: 11 }])]);
   assertEquals(beyond.violations, [
     "a to b: 10 messages were queued and 0 dropped, 11 were heard and 0 missed",
@@ -80,7 +80,7 @@ Deno.test("messages that were heard and not sent on that link are a violation", 
   assertEquals(stranger.violations, ["b has heard 10 messages of a on no link of it"]);
 });
 
-Deno.test("the end of what was queued for a link that has ended is lost, and reported", () => {
+Deno.test("the last queued messages of a link that has ended are lost and reported", () => {
   const account = settle([
     life("a", [{ ...SENDS, reason: "heartbeat", downAt: 1_500 }]),
     life("b", [{ ...HEARS, heard: 7, reason: "closed", downAt: 1_600 }]),
@@ -89,7 +89,7 @@ Deno.test("the end of what was queued for a link that has ended is lost, and rep
   assertEquals(account.losses, [{ sender: "a", receiver: "b", downAt: 1_500, count: 3 }]);
 });
 
-Deno.test("after a goodbye nothing may be missing", () => {
+Deno.test("a link that ends with a goodbye misses no message", () => {
   const left = life("a", [{ ...SENDS, reason: "shut-down", downAt: 1_000 }], "left");
   const ends = { reason: "goodbye" as const, downAt: 1_000 };
   assertEquals(settle([left, life("b", [{ ...HEARS, ...ends }])]).violations, []);
@@ -98,7 +98,7 @@ Deno.test("after a goodbye nothing may be missing", () => {
   }
 });
 
-Deno.test("what a killed node has heard in its last moments is unknown", () => {
+Deno.test("the fate of a killed node's last messages is unknown", () => {
   const account = settle([
     life("a", [{ ...SENDS, reason: "closed", downAt: 1_000 }]),
     life("b", [{ ...HEARS, heard: 4 }], "killed"),
@@ -106,7 +106,7 @@ Deno.test("what a killed node has heard in its last moments is unknown", () => {
   assertEquals([account.violations, account.losses, account.unknown], [[], [], 6]);
 });
 
-Deno.test("what a node has missed before it was killed is lost, and not unknown", () => {
+Deno.test("a message that a node missed before it was killed is lost, not unknown", () => {
   const account = settle([
     life("a", [{ ...SENDS, reason: "heartbeat", downAt: 1_000 }]),
     life("b", [{ ...HEARS, heard: 4, reason: "closed", downAt: 1_100 }], "killed"),
@@ -114,13 +114,13 @@ Deno.test("what a node has missed before it was killed is lost, and not unknown"
   assertEquals([account.losses.map(({ count }) => count), account.unknown], [[6], 0]);
 });
 
-Deno.test("others may have heard and missed more of a killed node than it has told of", () => {
+Deno.test("other nodes may have heard and missed more of a killed node than its book says", () => {
   const killed = life("a", [{ ...SENDS, queued: 4 }], "killed");
   const hears: LinkRecord = { ...HEARS, missed: 2, reason: "closed", downAt: 1_000 };
   assertEquals(settle([killed, life("b", [hears])]).violations, []);
 });
 
-Deno.test("each link is held against what was sent on it, not on the one before", () => {
+Deno.test("each link is compared with the messages sent on it, not on the previous link", () => {
   const first: LinkRecord = { ...SENDS, reason: "closed", downAt: 1_000 };
   const second: LinkRecord = { ...SENDS, link: 5, upAt: 1_500, queued: 20 };
   const { violations, losses } = settle([
@@ -145,7 +145,7 @@ Deno.test("a link may end by a fault of one of its ends, while that lasts", () =
   }
 });
 
-Deno.test("only a node that leaves says goodbye, and a frame too long has no excuse", () => {
+Deno.test("a goodbye from a node that does not leave is a violation, and so is a frame that is too long", () => {
   const ends = (reason: LinkRecord["reason"], end?: Life["end"]) =>
     unexplainedEnds([
       life("a", [{ ...SENDS, reason, downAt: 1_500 }]),
@@ -157,7 +157,7 @@ Deno.test("only a node that leaves says goodbye, and a frame too long has no exc
   assertEquals(ends("shut-down"), 1);
 });
 
-Deno.test("a client may miss as much as missed has told its node, and no more", () => {
+Deno.test("a client may miss as many messages as missed has told its node, and no more", () => {
   const gap = { life: "b1", sender: "a1", count: 2 };
   const gaps = (...records: LinkRecord[]) => unexplainedGaps([life("b", records)], [gap]).length;
   assertEquals(gaps(HEARS), 1);
@@ -167,7 +167,7 @@ Deno.test("a client may miss as much as missed has told its node, and no more", 
   assertEquals(unexplainedGaps([], [gap]).length, 1);
 });
 
-Deno.test("a node that was killed may not have told what it missed, and the sender's drops tell", () => {
+Deno.test("the sender's drops count if a killed node has not reported what it missed", () => {
   const gap = { life: "b1", sender: "a1", count: 2 };
   const gaps = (dropped: number, end: Life["end"], senderEnd?: Life["end"]) => {
     const lives = [life("a", [{ ...SENDS, dropped }], senderEnd), life("b", [HEARS], end)];
@@ -179,7 +179,7 @@ Deno.test("a node that was killed may not have told what it missed, and the send
   assertEquals(gaps(0, "killed", "killed"), 0);
 });
 
-Deno.test("clients lose their connection with their node, or if they are slow", () => {
+Deno.test("clients lose their connection when their node ends, or if they are slow", () => {
   const closes = (code: number, end?: Life["end"]) =>
     unexplainedCloses([life("a", [], end)], [{ life: "a1", code, count: 1 }]).length;
   assertEquals(closes(1006, "killed"), 0);
@@ -188,7 +188,7 @@ Deno.test("clients lose their connection with their node, or if they are slow", 
   assertEquals(closes(1006, "left"), 1);
 });
 
-Deno.test("each node sees as many in a room as all nodes have together", () => {
+Deno.test("each node sees as many sockets in a room as all nodes have together", () => {
   const view = (name: string, here: number, everywhere: number) => {
     return { name, occupied: { lobby: { here, everywhere } } };
   };

@@ -69,7 +69,7 @@ Deno.test("a text that has become binary is noticed, and the reverse", () => {
   assertThrows(() => readStamp(text), Error, "does not end as it was sent");
 });
 
-Deno.test("a book tells of each link what was queued for it and what was dropped", () => {
+Deno.test("a book lists what was queued and what was dropped for each link", () => {
   const links = book();
   links.up(B, 100);
   links.sent({ peers: 1, dropped: 0 }, [B], [{ ...B, messagesOut: 1 }]);
@@ -113,7 +113,7 @@ Deno.test("a report that does not agree with the links is noticed", () => {
   assertThrows(() => links.sent({ peers: 2, dropped: 0 }, [B], after), Error, "links tell of 1");
 });
 
-Deno.test("drops that a link has counted and no report told of are noticed, and the reverse", () => {
+Deno.test("drops that a link has counted and no report mentions are noticed, and the reverse", () => {
   const links = book();
   links.up(B, 100);
   assertThrows(() => links.open([{ ...B, dropped: 1 }]), Error, "reports told of 0");
@@ -132,7 +132,7 @@ Deno.test("events that contradict each other are noticed", () => {
   assertThrows(() => links.down(other, "closed", 100), Error, "which was not up");
 });
 
-Deno.test("what is missing or comes twice is noticed, once for each mistake", () => {
+Deno.test("a message that is missing or comes twice is noticed, once for each mistake", () => {
   const links = book();
   const mark = (queued: number) => ({ link: 6, queued, dropped: 0 });
   assertThrows(() => links.heard(marked(0, mark(0)), 100), Error, "to which there is no link");
@@ -151,7 +151,7 @@ Deno.test("what is missing or comes twice is noticed, once for each mistake", ()
   assertThrows(() => links.heard(stranger, 180), Error, "there is no link");
 });
 
-Deno.test("before a message is heard, missed has told of all that were dropped before it", () => {
+Deno.test("missed reports all earlier drops before a message is heard", () => {
   const mark = (queued: number, dropped: number) => ({ link: 0, queued, dropped });
   const links = book();
   links.up(B, 100);
@@ -201,7 +201,7 @@ Deno.test("a client is in an audience by one of its rooms, unless another of the
   assertEquals(includes(audience, ["a", "c"]), false);
 });
 
-Deno.test("a client has heard what was for any of its rooms, each message once", () => {
+Deno.test("a client hears each message for any of its rooms once", () => {
   const totals = new AudienceTotals();
   const say = (number: number, rooms: string[], ...except: string[]) => {
     const total = totals.of({ rooms, except });
@@ -227,27 +227,27 @@ Deno.test("each client has a room and a table, and every other room lives on two
   assertEquals([0, 1, 2, 3].map(homes), [4, 2, 4, 2]);
 });
 
-Deno.test("what a client says is for its room, its table or both, or for the room without the table", () => {
+Deno.test("a client's message is for its room, its table or both, or for the room without the table", () => {
   const audiences = Array.from({ length: 100 }, (_, i) => audienceOf(["room", "table"], i / 100));
   const names = new Set(audiences.map(audienceName));
   assertEquals([...names].sort(), ["room", "room!table", "room+table", "table"]);
 });
 
-Deno.test("a client notices what it hears twice, out of order, or of itself", () => {
+Deno.test("a client notices messages that come twice, out of order, or from itself", () => {
   const hearing = new Hearing(5, 0);
   hearing.hear(number(4));
   assertThrows(() => hearing.hear(number(4)), Error, "twice, or out of order");
   assertThrows(() => new Hearing(5, 0).hear({ ...STAMP, client: 5 }), Error, "its own");
 });
 
-Deno.test("a client tells how much of another node it has not heard, for each life of it", () => {
+Deno.test("a client reports how many messages of each life of another node it has not heard", () => {
   const hearing = new Hearing(5, 0);
   assertEquals(hearing.hear(number(4)), 0);
   assertEquals(hearing.hear(number(7)), 2);
   assertEquals(hearing.hear({ ...number(3), life: "b2" }), 0);
 });
 
-Deno.test("a client counts what it has not heard for each audience, and checks the order across all", () => {
+Deno.test("a client counts missing messages for each audience, and checks the order across all", () => {
   const hearing = new Hearing(5, 0);
   const other = (number: number, audienceNumber: number): Stamp => {
     return { ...STAMP, number, audience: "table-1", audienceNumber };
@@ -268,7 +268,7 @@ Deno.test("a client may miss messages until other nodes know that its node wants
   assertThrows(() => hearing.hear(number(8), 1_002), Error, "twice, or out of order");
 });
 
-Deno.test("of its own node a client may only miss what it has said itself", () => {
+Deno.test("a client may miss only its own messages from its own node", () => {
   const hearing = new Hearing(5, 1);
   hearing.said = 1;
   hearing.hear(number(0));
@@ -276,7 +276,7 @@ Deno.test("of its own node a client may only miss what it has said itself", () =
   assertThrows(() => hearing.hear(number(4)), Error, "has said 1");
 });
 
-Deno.test("a client and its node agree on what was heard and said, or it shows", () => {
+Deno.test("a disagreement between a client and its node on what was heard and said is noticed", () => {
   const hearing = new Hearing(5, 0);
   hearing.hear(number(0xffff_ffff));
   hearing.hear({ ...number(2), life: "c1" });

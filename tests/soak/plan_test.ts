@@ -7,13 +7,13 @@ function plan(seed: number, options: { witness: number; freezes: boolean }): Pla
   return planFaults(new Random(seed), { nodes: 4, ...options }).take(300).toArray();
 }
 
-Deno.test("the seed decides what happens", () => {
+Deno.test("the seed decides the plan", () => {
   const options = { witness: 0, freezes: true };
   assertEquals(plan(7, options), plan(7, options));
   assert(JSON.stringify(plan(7, options)) !== JSON.stringify(plan(8, options)));
 });
 
-Deno.test("the witness is never killed, frozen or restarted, and never shouts", () => {
+Deno.test("the witness is never killed, frozen or restarted, and never floods", () => {
   const faults = plan(7, { witness: 2, freezes: true });
   const kinds = (those: PlannedFault[]) => [...new Set(those.map(({ kind }) => kind))].sort();
   const all = ["expel", "flood", "freeze", "kill", "pause", "restart", "stall"];
@@ -36,7 +36,7 @@ Deno.test("restarts roll over all nodes but the witness, one after another", () 
   assertEquals(rolled.map(({ node }) => node).sort(), [0, 2, 3]);
 });
 
-Deno.test("the slope is that of the later half, in a minute", () => {
+Deno.test("the slope is that of the later half, per minute", () => {
   const points = Array.from({ length: 20 }, (_, i) => ({
     at: 1_000 * i,
     // A warm-up that does not count, then 3 a second.

@@ -158,18 +158,18 @@ try {
 } catch (error) {
   if (!(error instanceof Violation)) throw error;
   cluster.violations.push(error.message);
-  // Without what was lost: that nobody knows before all is quiet.
+  // Leaves out the losses, which are known only when all is quiet.
   console.log(describeFaults(faults).join("\n"));
 } finally {
   await cluster[Symbol.asyncDispose]();
 }
 const { violations } = cluster;
 if (violations.length > 0) {
-  const count = violations.length === 1 ? "one thing does" : `${violations.length} things do`;
-  console.error(`\n${count} not hold:`);
+  const count = violations.length === 1 ? "One promise is" : `${violations.length} promises are`;
+  console.error(`\n${count} broken:`);
   for (const text of violations.slice(0, SHOWN)) console.error(`  ${text}`);
   if (violations.length > SHOWN) console.error("  …");
-  console.error(`\nOnce more with the same faults: deno task soak --seed ${seed}`);
+  console.error(`\nRepeat with the same faults: deno task soak --seed ${seed}`);
   Deno.exit(1);
 }
 console.log("everything held");

@@ -139,7 +139,7 @@ Deno.test("the dashboard's panels have ids, texts and units, and do not overlap"
   }
 });
 
-Deno.test("the dashboard asks the data source that is chosen, and uses only variables that it has", () => {
+Deno.test("the dashboard queries the chosen data source, and uses only its own variables", () => {
   const variables = dashboard.templating.list.map(({ name }) => name);
   const text = JSON.stringify(dashboard.panels);
   for (const [, name] of text.matchAll(/\$\{?(\w+)/g)) {
@@ -152,7 +152,7 @@ Deno.test("the dashboard asks the data source that is chosen, and uses only vari
   }
 });
 
-Deno.test("the dashboard groups and filters by labels that there are", async () => {
+Deno.test("the dashboard groups and filters by labels that exist", async () => {
   const text = await scrape(SOURCES);
   const labels = new Set(text.matchAll(/[{,](\w+)=/g).map(([, label]) => label));
   // Prometheus adds these two itself.

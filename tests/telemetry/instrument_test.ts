@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { instrument, type Meter, type ObservableResult } from "../../telemetry/mod.ts";
 import { FakeTimers } from "../_fake_timers.ts";
 import { SOURCES } from "./_prometheus.ts";
@@ -94,7 +94,7 @@ Deno.test("instrument records in seconds how late the event loop is", () => {
   assertEquals(meter.recorded, [0, 0.25, 0]);
 });
 
-Deno.test("disposing ends every callback and the timer", () => {
+Deno.test("dispose ends every callback and the timer", () => {
   const meter = new FakeMeter();
   const clock = new FakeTimers();
   const metrics = instrument(meter, { mesh, rooms, presence }, { clock });
@@ -102,4 +102,14 @@ Deno.test("disposing ends every callback and the timer", () => {
   metrics[Symbol.dispose]();
   assertEquals(meter.collect(), {});
   assertEquals(clock.pending, 0);
+});
+
+Deno.test("instrument refuses a value that is not a meter, and sources that are not an object", () => {
+  const meter = {
+    createObservableCounter: () => {},
+    createObservableGauge: () => {},
+    createHistogram: () => {},
+  };
+  assertThrows(() => instrument({} as never, {}), TypeError, "meter must have a method");
+  assertThrows(() => instrument(meter as never, null as never), TypeError, "sources must be");
 });

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { MalformedEvent, MissedEvent, OverflowEvent, RefusedEvent } from "../../backplane/mod.ts";
 import { DownEvent, UpEvent } from "../../brokers/nats.ts";
 import { type MeshErrorCode, PeerDownEvent, type PeerInfo, PeerUpEvent } from "../../mesh/mod.ts";
@@ -46,21 +46,21 @@ Deno.test("logEvents writes one clear line for each event", () => {
     "roomcast: refused: seeds: seeds-failed: seeds failed: the vault is sealed",
     "roomcast: a malformed message (truncated) came from b@10.0.0.2:9000",
     "roomcast: the queue for b@10.0.0.2:9000 is full; 3 messages dropped so far",
-    "roomcast: this node has missed 2 messages of b@10.0.0.2:9000",
-    "roomcast: this node has missed messages of other nodes",
+    "roomcast: this node has missed 2 messages from b@10.0.0.2:9000",
+    "roomcast: this node has missed messages from other nodes",
     "roomcast: the broker is within reach; 1 message dropped meanwhile",
     "roomcast: the broker is away",
   ]);
 });
 
-Deno.test("a text that a stranger has had a hand in stays on one line", () => {
+Deno.test("a text that a stranger has influenced stays on one line", () => {
   const { source, lines } = setUp();
   source.dispatchEvent(new RefusedEvent("x", "malformed", new Error("a\r\nb\u2028c\u001b[31m")));
   assertEquals(lines.length, 1);
   assert(!/[\p{Cc}\u2028]/u.test(lines[0]), lines[0]);
 });
 
-Deno.test("a circle of causes ends", () => {
+Deno.test("a cycle of causes is cut off", () => {
   const { source, lines } = setUp();
   const error = new Error("round");
   error.cause = error;
@@ -97,7 +97,7 @@ Deno.test("a flood from ever new ports is a bounded number of lines", () => {
   assertStringIncludes(lines.at(-1) ?? "", "more like this");
 });
 
-Deno.test("no timer is left once all has been quiet for a period", () => {
+Deno.test("no timer is left after a quiet period", () => {
   const { source, timers } = setUp();
   source.dispatchEvent(wrongCookie("10.0.0.3:9000"));
   assertEquals(timers.pending, 1);
@@ -105,7 +105,7 @@ Deno.test("no timer is left once all has been quiet for a period", () => {
   assertEquals(timers.pending, 0);
 });
 
-Deno.test("an event after a quiet period is logged at once again", () => {
+Deno.test("an event after a quiet period is again logged at once", () => {
   const { source, lines, timers } = setUp();
   source.dispatchEvent(wrongCookie("10.0.0.3:9000"));
   timers.advance(2 * PERIOD_MS);
@@ -113,7 +113,7 @@ Deno.test("an event after a quiet period is logged at once again", () => {
   assertEquals(lines.length, 2);
 });
 
-Deno.test("disposing writes what has been counted, and ends the log", () => {
+Deno.test("dispose writes the pending counts, and ends the log", () => {
   const { source, lines, timers, log } = setUp();
   for (let i = 0; i < 7; i++) source.dispatchEvent(wrongCookie("10.0.0.3:9000"));
   log[Symbol.dispose]();
@@ -136,4 +136,14 @@ Deno.test("a log with the platform's timers does not keep the process alive", as
   assert(success);
   assertStringIncludes(new TextDecoder().decode(stdout), "a socket is slow");
   assert(performance.now() - startedAt < PERIOD_MS);
+});
+
+Deno.test("logEvents refuses a value that is not an event target, and one that cannot write lines", () => {
+  assertThrows(() => logEvents({} as never), TypeError, "source must have a method");
+  assertThrows(() => logEvents(null as never), TypeError, "source must be an object");
+  assertThrows(
+    () => logEvents(new EventTarget(), "out" as never),
+    TypeError,
+    "log must be a function",
+  );
 });

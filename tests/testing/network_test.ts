@@ -59,7 +59,7 @@ Deno.test("a stream arrives whole and in order, however it is cut and however sm
   assertEquals(read, bytes);
 });
 
-Deno.test("a writer waits for a reader who does not read", async () => {
+Deno.test("a writer waits while the reader does not read", async () => {
   const { simulation, dialler, acceptor } = await pair({ bufferBytes: 100 });
   const written = writeAll(dialler, new Uint8Array(101));
   assertEquals(await after(simulation, 1_000, written), "waits");
@@ -67,7 +67,7 @@ Deno.test("a writer waits for a reader who does not read", async () => {
   assertEquals(await after(simulation, 1_000, written), "done");
 });
 
-Deno.test("a partition holds up what is sent until it heals, one way if so wished", async () => {
+Deno.test("a partition holds bytes back until it heals, in one direction or both", async () => {
   const { simulation, dialler, acceptor } = await pair();
   simulation.network.partition(["a"], ["b"], { oneWay: true });
   await dialler.write(encoder.encode("to b"));
@@ -79,7 +79,7 @@ Deno.test("a partition holds up what is sent until it heals, one way if so wishe
   assertEquals(await simulation.complete(there), 4);
 });
 
-Deno.test("across a partition nobody connects, and afterwards the same attempt succeeds", async () => {
+Deno.test("a connection across a partition waits until the partition heals", async () => {
   const { simulation, a } = await pair();
   simulation.network.partition(["a"], ["b"]);
   const { signal } = new AbortController();
@@ -99,7 +99,7 @@ Deno.test("an attempt to connect ends as soon as it is aborted", async () => {
   await assertRejects(() => dial, Error, "enough");
 });
 
-Deno.test("where nobody listens, a connection is refused", async () => {
+Deno.test("a connection is refused where nobody listens", async () => {
   const { simulation, a } = await pair();
   const { signal } = new AbortController();
   const dial = a.options.transport.connect({ hostname: "b", port: 1 }, { signal });
@@ -114,7 +114,7 @@ Deno.test("a reset breaks both ends at once", async () => {
   assertEquals(outcomes.map(({ status }) => status), ["rejected", "rejected"]);
 });
 
-Deno.test("in a half-open connection one direction is dead for ever, and the other goes on", async () => {
+Deno.test("a half-open connection is dead in one direction for ever, and goes on in the other", async () => {
   const { simulation, dialler, acceptor } = await pair();
   assertEquals(simulation.network.halfOpen("a", "b"), 1);
   await dialler.write(encoder.encode("lost"));
@@ -124,7 +124,7 @@ Deno.test("in a half-open connection one direction is dead for ever, and the oth
   assertEquals(await simulation.complete(dialler.read(new Uint8Array(10))), 5);
 });
 
-Deno.test("a killed process is noticed at once, a dead machine only when it answers again", async () => {
+Deno.test("a killed process is noticed at once, and a dead machine only when it answers again", async () => {
   const killed = await pair();
   killed.b.crash();
   const noticed = killed.dialler.read(new Uint8Array(1));
@@ -140,7 +140,7 @@ Deno.test("a killed process is noticed at once, a dead machine only when it answ
   assertEquals(await after(simulation, 60_000, read), "failed");
 });
 
-Deno.test("closing with bytes unread takes back what the other end has not read", async () => {
+Deno.test("closing with unread bytes discards what the other end has not read", async () => {
   const { simulation, dialler, acceptor } = await pair();
   await acceptor.write(encoder.encode("an answer"));
   await dialler.write(encoder.encode("never read"));
@@ -150,7 +150,7 @@ Deno.test("closing with bytes unread takes back what the other end has not read"
   await assertRejects(() => dialler.read(new Uint8Array(10)), Error, "reset");
 });
 
-Deno.test("a throttle lets through so many bytes a second", async () => {
+Deno.test("a throttle limits the bytes per second", async () => {
   const { simulation, dialler, acceptor } = await pair({ bufferBytes: 1_000_000 });
   simulation.network.throttle("a", "b", 10_000);
   const read = readAll(acceptor);
@@ -160,7 +160,7 @@ Deno.test("a throttle lets through so many bytes a second", async () => {
   assertEquals(await after(simulation, 4_000, read), "done");
 });
 
-Deno.test("on a paused host nothing runs, and when it wakes all that was due", async () => {
+Deno.test("a paused host runs nothing, and runs everything due when it wakes", async () => {
   const { simulation, a } = await pair();
   const ran: string[] = [];
   a.clock.setTimeout(() => ran.push("first"), 10);
@@ -198,7 +198,7 @@ Deno.test("connections that come in while a host is paused are all accepted when
   await simulation.complete(acceptAll);
 });
 
-Deno.test("a clock jumps forward and never back, and only that of its host", () => {
+Deno.test("a host's clock jumps forward only, and does not move other clocks", () => {
   const simulation = new Simulation({ seed: 1 });
   const [a, b] = ["a", "b"].map((name) => simulation.startHost(name));
   a.jumpClock(5_000);
@@ -206,7 +206,7 @@ Deno.test("a clock jumps forward and never back, and only that of its host", () 
   assertThrows(() => a.jumpClock(-1), RangeError, "got -1");
 });
 
-Deno.test("both ends of an encrypted connection have one binding, that no other listener has", async () => {
+Deno.test("both ends of an encrypted connection have the same binding, which no other listener has", async () => {
   const { dialler, acceptor } = await pair();
   assertEquals(dialler.binding?.length, 32);
   assertEquals(dialler.binding, acceptor.binding);
@@ -217,7 +217,7 @@ Deno.test("both ends of an encrypted connection have one binding, that no other 
 Deno.test("impossible options and hosts are refused, and the message says what was given", () => {
   const simulation = new Simulation({ seed: 1 });
   simulation.startHost("a");
-  assertThrows(() => simulation.startHost("a"), RangeError, "a already");
+  assertThrows(() => simulation.startHost("a"), RangeError, "a is already up");
   assertThrows(() => new Simulation({ seed: -1 }), RangeError, "got -1");
   assertThrows(() => new Simulation({ seed: 1, bufferBytes: 0 }), RangeError, "got 0");
   assertThrows(() => new Simulation({ seed: 1, maxChunkBytes: 1.5 }), RangeError, "got 1.5");
@@ -229,7 +229,7 @@ Deno.test("impossible options and hosts are refused, and the message says what w
   assertThrows(() => simulation.network.throttle("a", "b", 0), RangeError, "got 0");
 });
 
-Deno.test("what does not come true in time is an error, and so is a promise that is never settled", async () => {
+Deno.test("a condition that does not come true in time is an error, and so is a promise that never settles", async () => {
   const simulation = new Simulation({ seed: 1 });
   await assertRejects(
     () => simulation.runUntil(() => false, { limitMs: 5_000 }),
@@ -264,7 +264,7 @@ Deno.test("a connection that is closed is neither read nor written, and one read
   await simulation.run(10);
 });
 
-Deno.test("a listener takes its address for itself, and closes what nobody has accepted", async () => {
+Deno.test("a listener owns its address, and closes connections that nobody has accepted", async () => {
   const simulation = new Simulation({ seed: 1 });
   const [a, b] = ["a", "b"].map((name) => simulation.startHost(name));
   const address = { hostname: "b", port: 9000 };
@@ -277,7 +277,7 @@ Deno.test("a listener takes its address for itself, and closes what nobody has a
   assertEquals(await simulation.complete(dialled.read(new Uint8Array(1))), null);
 });
 
-Deno.test("port 0 is any that is free, however often it is asked for", async () => {
+Deno.test("port 0 gives a free port, however often it is asked for", async () => {
   const simulation = new Simulation({ seed: 1 });
   const { transport } = simulation.startHost("a").options;
   const ports = new Set<number>();
@@ -289,7 +289,7 @@ Deno.test("port 0 is any that is free, however often it is asked for", async () 
   assertEquals([ports.size, Math.min(...ports), Math.max(...ports)], [0x4000, 0xc000, 0xffff]);
 });
 
-Deno.test("a dial that is called off before it begins, or on its way, is over and leaves nothing", async () => {
+Deno.test("a dial that is aborted before or during its attempt ends and leaves nothing", async () => {
   const { simulation, a, b } = await pair();
   const dial = (signal: AbortSignal) =>
     a.options.transport.connect({ hostname: "b", port: 9000 }, { signal });
@@ -302,7 +302,7 @@ Deno.test("a dial that is called off before it begins, or on its way, is over an
   assertEquals([a.connectionCount, b.connectionCount], [1, 1]);
 });
 
-Deno.test("who is not paused cannot be woken, and who has crashed can neither crash nor set timers", async () => {
+Deno.test("a host that is not paused cannot be woken, and a crashed one can neither crash nor set timers", async () => {
   const simulation = new Simulation({ seed: 1 });
   const host = simulation.startHost("a");
   host.wake();
@@ -316,7 +316,7 @@ Deno.test("who is not paused cannot be woken, and who has crashed can neither cr
   await simulation.run(10);
 });
 
-Deno.test("a partition of a host from itself is none", async () => {
+Deno.test("a partition of a host from itself has no effect", async () => {
   const { simulation, dialler, acceptor } = await pair();
   simulation.network.partition(["a", "b"], ["a"]);
   simulation.network.heal();
@@ -325,7 +325,7 @@ Deno.test("a partition of a host from itself is none", async () => {
   assertEquals(await simulation.complete(acceptor.read(new Uint8Array(9))), 1);
 });
 
-Deno.test("what comes true with the passing of time alone is waited for until the limit", async () => {
+Deno.test("a condition that depends on time alone is awaited until the limit", async () => {
   const simulation = new Simulation({ seed: 1 });
   const start = simulation.now;
   const isLate = () => simulation.now >= start + 5_000;

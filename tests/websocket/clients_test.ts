@@ -94,7 +94,7 @@ Deno.test({
   },
 });
 
-Deno.test("behind node:https a client converses as well, and a burst of 4 MiB arrives", async () => {
+Deno.test("a client converses over node:https too, and a burst of 4 MiB arrives", async () => {
   const folder = new URL("../testdata/tls/", import.meta.url);
   const read = (name: string) => readFileSync(new URL(name, folder));
   const server: Server = createServer({ cert: read("loopback.pem"), key: read("loopback.key") });

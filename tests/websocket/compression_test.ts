@@ -8,7 +8,7 @@ for (const [name, run] of Object.entries(COMPRESSION)) Deno.test(name, run);
 
 const OFFER = { "sec-websocket-extensions": "permessage-deflate" };
 
-Deno.test("a broadcast is compressed once for all that can inflate it, and for the rest not at all", async () => {
+Deno.test("a broadcast is compressed once for all clients that can inflate it, and for no others", async () => {
   const plain = [accept({ compression: true }), accept({ compression: true })];
   const compressed = [1, 2, 3].map(() => accept({ compression: true }, OFFER));
   const frames = ["a", "b"].map((letter) => encodeWebSocketText(letter.repeat(2000)));
@@ -48,7 +48,7 @@ Deno.test("sockets whose clients asked for different windows do not share", asyn
   await endAll(small.socket, large.socket);
 });
 
-Deno.test("a shared ping is sent as it is, whatever is compressed", async () => {
+Deno.test("a shared ping is sent uncompressed", async () => {
   const { socket, stream } = accept({ compression: { thresholdBytes: 0 } }, OFFER);
   const ping = encodeWebSocketFrame(OPCODE.PING, new Uint8Array(100));
   socket.sendFrame(ping);

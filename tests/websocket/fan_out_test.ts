@@ -8,7 +8,7 @@ import { accept, endAll, turn } from "./_fake_stream.ts";
 
 const frameOf = (size: number) => encodeWebSocketFrame(OPCODE.BINARY, new Uint8Array(size));
 
-Deno.test("what a socket is sent in a turn is one write when it ends", async () => {
+Deno.test("the frames that a socket gets in a turn are one write when the turn ends", async () => {
   const { stream, socket } = accept();
   socket.send("a");
   socket.sendFrame(encodeWebSocketText("b"));
@@ -24,7 +24,7 @@ Deno.test("what a socket is sent in a turn is one write when it ends", async () 
   await endAll(socket);
 });
 
-Deno.test("sockets that are sent the same frames share one piece, others get their own", async () => {
+Deno.test("sockets with the same frames share one piece, and others get their own", async () => {
   const all = Array.from({ length: 4 }, () => accept());
   const frames = ["one", "two", "three"].map(encodeWebSocketText);
   // As a room does it: each frame to all members.
@@ -40,7 +40,7 @@ Deno.test("sockets that are sent the same frames share one piece, others get the
   await endAll(...all.map(({ socket }) => socket));
 });
 
-Deno.test("a single frame is written as it is, without a copy", async () => {
+Deno.test("a single frame is written without a copy", async () => {
   const { stream, socket } = accept();
   const frame = frameOf(100);
   socket.sendFrame(frame);
@@ -49,7 +49,7 @@ Deno.test("a single frame is written as it is, without a copy", async () => {
   await endAll(socket);
 });
 
-Deno.test("large frames are not copied: they and what is joined around them leave as one", async () => {
+Deno.test("large frames are not copied, and leave together with the joined ones around them", async () => {
   const { stream, socket } = accept();
   const [small, large] = [frameOf(100), frameOf(20_000)];
   for (const frame of [small, small, large, small, small]) socket.sendFrame(frame);
@@ -72,7 +72,7 @@ Deno.test("larger frames are joined if that is done for several sockets", async 
   await endAll(...all.map(({ socket }) => socket));
 });
 
-Deno.test("64 KiB are written before the turn ends, and no longer count if they were taken", async () => {
+Deno.test("a socket writes 64 KiB before the turn ends, and they no longer count if they were taken", async () => {
   const { stream, socket } = accept();
   const frame = frameOf(1020);
   for (let i = 1; i < 64; i++) socket.sendFrame(frame);
@@ -86,7 +86,7 @@ Deno.test("64 KiB are written before the turn ends, and no longer count if they 
   await endAll(socket);
 });
 
-Deno.test("while the system takes nothing, frames wait and are joined; drain writes the rest", async () => {
+Deno.test("frames wait and are joined while the system takes nothing, and drain writes the rest", async () => {
   const { stream, socket } = accept();
   let drains = 0;
   socket.ondrain = () => drains++;
@@ -107,7 +107,7 @@ Deno.test("while the system takes nothing, frames wait and are joined; drain wri
   await endAll(socket);
 });
 
-Deno.test("a client that takes nothing is not read while more than maxBufferedBytes is unsent", async () => {
+Deno.test("a client that does not read is not read while more than maxBufferedBytes is unsent", async () => {
   const { stream, socket } = accept({ maxBufferedBytes: 200_000 });
   stream.room = 0;
   socket.send(new Uint8Array(190_000));
@@ -121,7 +121,7 @@ Deno.test("a client that takes nothing is not read while more than maxBufferedBy
   await endAll(socket);
 });
 
-Deno.test("of the pings that come while the system takes nothing, the newest is answered", async () => {
+Deno.test("the newest of the pings that come while the system takes nothing is answered", async () => {
   const { stream, socket } = accept();
   await turn();
   stream.room = 0;
@@ -149,7 +149,7 @@ Deno.test("a frame that is a small part of a large memory is copied, once for al
   await endAll(...all.map(({ socket }) => socket));
 });
 
-Deno.test("terminate frees what was unsent, also while the flush has it", async () => {
+Deno.test("terminate frees unsent frames, even while the flush has them", async () => {
   const { stream, socket } = accept();
   socket.send("x");
   socket.terminate();
@@ -158,7 +158,7 @@ Deno.test("terminate frees what was unsent, also while the flush has it", async 
   assertEquals([stream.writes.length, socket.bufferedAmount, sharedFlush.waiting], [0, 0, 0]);
 });
 
-Deno.test("closing writes what was sent before, even if the system takes nothing", async () => {
+Deno.test("closing writes the frames sent before, even if the system takes nothing", async () => {
   const { stream, socket } = accept();
   await turn();
   stream.room = 0;
@@ -194,7 +194,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant("turn" as const) }),
 );
 
-Deno.test("whatever the system takes and when, each socket's bytes are those that it was sent, in order", async () => {
+Deno.test("each socket gets the bytes that it was sent, in order, however the system takes them", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
       const all = Array.from(

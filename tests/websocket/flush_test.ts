@@ -47,7 +47,7 @@ Deno.test("a flush that is over just when it would pause leaves nothing", () => 
   assertEquals(timing.endTurn(), true);
 });
 
-Deno.test("a socket that is sent something while the flush runs is flushed again", () => {
+Deno.test("a socket that gets a frame while the flush runs is flushed again", () => {
   const timing = new FakeTiming();
   const flush = new Flush(timing);
   let flushes = 0;

@@ -47,7 +47,7 @@ Deno.test("a client that is silent for pingIntervalMs is sent a ping, and counts
   });
 });
 
-Deno.test("whatever a client sends shows that it is alive, not only a pong", async () => {
+Deno.test("any frame of a client shows that it is alive, not only a pong", async () => {
   await withSocket(
     { pingIntervalMs: 1_000, pongTimeoutMs: 1_000 },
     async ({ stream, time, codes }) => {
@@ -80,7 +80,7 @@ Deno.test("a client that sends all the time is never sent a ping", async () => {
   });
 });
 
-Deno.test("a client that takes what was unsent is alive; one that takes nothing is not", async () => {
+Deno.test("a client that takes unsent bytes is alive, and one that takes nothing is not", async () => {
   const options = { pingIntervalMs: 1_000, pongTimeoutMs: 1_000 };
   await withSocket(options, async ({ socket, stream, time, codes }) => {
     stream.room = 0;
@@ -126,7 +126,7 @@ Deno.test("pingIntervalMs of Infinity sends no pings", async () => {
   });
 });
 
-Deno.test("closing ends after some seconds, whatever the client does", async () => {
+Deno.test("a closing socket ends after some seconds, whatever the client does", async () => {
   for (const act of ["silent", "sends", "stalled"]) {
     await withSocket({}, async ({ socket, stream, time, codes }) => {
       if (act === "stalled") {
@@ -190,7 +190,7 @@ Deno.test("one timer serves all sockets, as often as the shortest interval needs
   assertEquals([time.pending, sharedHeartbeat.size], [0, 0]);
 });
 
-Deno.test("all that are due are pinged in one turn with one frame, and each that is gone ends alone", async () => {
+Deno.test("all due clients are pinged in one turn with one frame, and each client that is gone ends alone", async () => {
   const time = new FakeTimers();
   using _clock = sharedHeartbeat.useClock(time);
   const all = Array.from(

@@ -37,14 +37,14 @@ const WRONG: readonly [
   [{ onError: {} }, TypeError, /onError must be a function, got object/],
 ];
 
-Deno.test("a wrong option is refused by its name, its value and what is allowed", () => {
+Deno.test("a wrong option is refused, and the error gives its name, its value and what is allowed", () => {
   for (const [options, error, said] of WRONG) {
     const thrown = assertThrows(() => accept(options as AcceptOptions), error);
     assertEquals(said.test(thrown.message), true, thrown.message);
   }
 });
 
-Deno.test("options at their limits are taken", async () => {
+Deno.test("options at their limits are accepted", async () => {
   const all: AcceptOptions[] = [
     {},
     { origins: [], protocols: [], headers: {} },

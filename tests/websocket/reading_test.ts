@@ -7,7 +7,7 @@ import { FakeTiming } from "./_fake_timing.ts";
 import { accept, endAll, turn } from "./_fake_stream.ts";
 import { clientFrame } from "./_raw_client.ts";
 
-Deno.test("a turn has read enough after 10 ms, one client after 2 ms; the next turn begins again", () => {
+Deno.test("a turn reads for at most 10 ms, and one client for at most 2 ms", () => {
   const timing = new FakeTiming();
   const reading = new Reading(timing);
   assertEquals([reading.isOver, timing.endTurn()], [false, false]);
@@ -24,7 +24,7 @@ Deno.test("a turn has read enough after 10 ms, one client after 2 ms; the next t
   assertEquals([reading.isOver, timing.endTurn()], [false, false]);
 });
 
-Deno.test("those that want more take turns of 2 ms, and one that has just come is before them", () => {
+Deno.test("clients with more to read take turns of 2 ms, and a new one goes before them", () => {
   const timing = new FakeTiming();
   const reading = new Reading(timing);
   const read: string[] = [];
@@ -67,7 +67,7 @@ function burn(ms: number): void {
   while (performance.now() < endsAt);
 }
 
-Deno.test("a client that sends much at once is read over several turns, in order, and others in between", async () => {
+Deno.test("a client that sends much at once is read over several turns, in order, with others in between", async () => {
   const [greedy, modest] = [accept(), accept()];
   await turn();
   const heard: string[] = [];
@@ -92,7 +92,7 @@ Deno.test("a client that sends much at once is read over several turns, in order
   await endAll(greedy.socket, modest.socket);
 });
 
-Deno.test("what waits to be read is forgotten when its socket ends", async () => {
+Deno.test("bytes that wait to be read are forgotten when their socket ends", async () => {
   const { stream, socket } = accept();
   await turn();
   let heard = 0;
@@ -107,7 +107,7 @@ Deno.test("what waits to be read is forgotten when its socket ends", async () =>
   assertEquals(heard, before);
 });
 
-Deno.test("a client that does not read is not looked at any more in the middle of a chunk", async () => {
+Deno.test("a client that does not read is no longer read, even in the middle of a chunk", async () => {
   const offer = { "sec-websocket-extensions": "permessage-deflate" };
   const { stream, socket } = accept({ compression: { thresholdBytes: 1e9 } }, offer);
   await turn();

@@ -25,7 +25,7 @@ Deno.test("refuseUpgrade takes statuses from 400 to 599 only", () => {
   }
 });
 
-Deno.test("a stream whose client has gone already is not answered", () => {
+Deno.test("a stream whose client has gone is not answered", () => {
   const stream = new FakeStream();
   stream.destroy();
   refuseUpgrade(stream, 503, "restarting");

@@ -155,7 +155,7 @@ export const CLUSTER: Cases = {
   ...casesOf({}),
   ...casesOf({ tls: false }),
 
-  "a node with TLS and one without find out about each other": async () => {
+  "a node with TLS and one without both report the mismatch": async () => {
     const [a, b] = await Promise.all([startNode("a"), startNode("b", { tls: false })]);
     const refusals = [collect(a, "refused"), collect(b, "refused")];
     await assertMeshError("peer-speaks-plain", a.connect(b.name));
@@ -191,7 +191,7 @@ export const CLUSTER: Cases = {
     });
   },
 
-  "a port that is taken is an error with its cause": async () => {
+  "a taken port is an error with its cause": async () => {
     const a = await startNode("a");
     const error = await assertMeshError(
       "listen-failed",

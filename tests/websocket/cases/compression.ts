@@ -47,7 +47,7 @@ const withEcho = (run: (served: Served) => Promise<void>, options: ServeOptions 
 const AGREED = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 
 export const COMPRESSION: Cases = {
-  "compression is off unless it was asked for": async () => {
+  "compression is off by default": async () => {
     assert.equal(await agreedOn("permessage-deflate", { compression: false }), undefined);
     assert.equal(await agreedOn("permessage-deflate", {}), undefined);
     await serve({ onSocket: echo }, async ({ open }) => {
@@ -57,23 +57,27 @@ export const COMPRESSION: Cases = {
     });
   },
 
-  "the first offer that can be kept is agreed on, without memory between messages": async () => {
-    for (
-      const [offer, answer] of [
-        ["permessage-deflate", AGREED],
-        ["permessage-deflate; client_max_window_bits", AGREED],
-        ["permessage-deflate; client_max_window_bits=10", AGREED],
-        ["permessage-deflate;server_no_context_takeover ;client_no_context_takeover", AGREED],
-        ["Permessage-Deflate", AGREED],
-        ["x-webkit-deflate-frame, permessage-deflate", AGREED],
-        ["permessage-deflate; server_max_window_bits=15", AGREED],
-        ["permessage-deflate; server_max_window_bits=9", `${AGREED}; server_max_window_bits=9`],
-        ['permessage-deflate; server_max_window_bits="12"', `${AGREED}; server_max_window_bits=12`],
-        ["permessage-deflate; server_max_window_bits=8, permessage-deflate", AGREED],
-        ["permessage-deflate; unknown, permessage-deflate; client_no_context_takeover", AGREED],
-      ]
-    ) assert.equal(await agreedOn(offer), answer, offer);
-  },
+  "the server accepts the first offer that it can keep, without memory between messages":
+    async () => {
+      for (
+        const [offer, answer] of [
+          ["permessage-deflate", AGREED],
+          ["permessage-deflate; client_max_window_bits", AGREED],
+          ["permessage-deflate; client_max_window_bits=10", AGREED],
+          ["permessage-deflate;server_no_context_takeover ;client_no_context_takeover", AGREED],
+          ["Permessage-Deflate", AGREED],
+          ["x-webkit-deflate-frame, permessage-deflate", AGREED],
+          ["permessage-deflate; server_max_window_bits=15", AGREED],
+          ["permessage-deflate; server_max_window_bits=9", `${AGREED}; server_max_window_bits=9`],
+          [
+            'permessage-deflate; server_max_window_bits="12"',
+            `${AGREED}; server_max_window_bits=12`,
+          ],
+          ["permessage-deflate; server_max_window_bits=8, permessage-deflate", AGREED],
+          ["permessage-deflate; unknown, permessage-deflate; client_no_context_takeover", AGREED],
+        ]
+      ) assert.equal(await agreedOn(offer), answer, offer);
+    },
 
   "an offer that cannot be kept, or is not valid, is declined": async () => {
     for (
@@ -94,7 +98,7 @@ export const COMPRESSION: Cases = {
     assert.equal(await agreedOn("x-webkit-deflate-frame"), undefined);
   },
 
-  "a header of extensions that is not well-formed is refused": async () => {
+  "a malformed header of extensions is refused": async () => {
     for (const offer of ["permessage-deflate;", "a,,b", "a; b=", 'a; b="c', "a b", "=", "a=b"]) {
       assert.equal(await agreedOn(offer), "400", offer);
     }
@@ -153,7 +157,7 @@ export const COMPRESSION: Cases = {
     });
   },
 
-  "a client that asked for a small window is sent what it can inflate": async () => {
+  "a client that asked for a small window gets data that it can inflate": async () => {
     await withEcho(async ({ open }) => {
       const headers = {
         "Sec-WebSocket-Extensions": "permessage-deflate; server_max_window_bits=9",
@@ -169,7 +173,7 @@ export const COMPRESSION: Cases = {
     });
   },
 
-  "data that is not valid closes with 1007, so does text that is not UTF-8": async () => {
+  "invalid data closes with 1007, and so does text that is not UTF-8": async () => {
     await withEcho(async ({ open }) => {
       for (const data of [Buffer.of(0xff, 0xff), Buffer.of(6), deflate(Buffer.of(0xff, 0xfe))]) {
         const { client } = await open(OFFER);
@@ -199,7 +203,7 @@ export const COMPRESSION: Cases = {
     });
   },
 
-  "a message may inflate to exactly the limit, one byte more closes with 1009": async () => {
+  "a message may inflate to exactly the limit, and one byte more closes with 1009": async () => {
     await withEcho(async ({ open }) => {
       const { client } = await open(OFFER);
       client.send(BINARY, deflate(Buffer.alloc(100_000)), COMPRESSED);
@@ -213,7 +217,7 @@ export const COMPRESSION: Cases = {
     }, { maxMessageBytes: 100_000 });
   },
 
-  "short messages, and those that would grow, are sent as they are": async () => {
+  "short messages, and those that would grow, are sent uncompressed": async () => {
     await withEcho(async ({ open }) => {
       const { client } = await open(OFFER);
       const rsvOf = async (data: Uint8Array) => {

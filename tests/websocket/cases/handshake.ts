@@ -25,7 +25,7 @@ async function answerTo(
 const statusOf = async (...args: Parameters<typeof answerTo>) => (await answerTo(...args)).status;
 
 export const HANDSHAKE: Cases = {
-  "a request that is in order is accepted as RFC 6455 says, section 1.3": async () => {
+  "a valid request is accepted as RFC 6455, section 1.3, says": async () => {
     const { status, headers } = await answerTo({});
     assert.equal(status, 101);
     assert.equal(headers.get("sec-websocket-accept"), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
@@ -40,7 +40,7 @@ export const HANDSHAKE: Cases = {
     assert.equal(await statusOf(headers), 101);
   },
 
-  "a request that is not in order is answered with 400 and closed": async () => {
+  "an invalid request is answered with 400 and closed": async () => {
     for (
       const headers of [
         { "Upgrade": "h2c" },
@@ -82,7 +82,7 @@ export const HANDSHAKE: Cases = {
     assert.ok(status === 400 || status === 426, String(status));
   },
 
-  "without a rule, the host of an Origin must be the one that was asked": async () => {
+  "the host of an Origin must be the requested one if no origins are listed": async () => {
     const at = (Host: string, Origin?: string) => statusOf({ Host, Origin });
     assert.equal(await at("chat.example"), 101);
     assert.equal(await at("chat.example", "https://chat.example"), 101);
@@ -96,7 +96,7 @@ export const HANDSHAKE: Cases = {
     assert.equal(await at("evil.example/@chat.example", "https://chat.example"), 403);
   },
 
-  "a list of origins admits these and clients that send none": async () => {
+  "a list of origins admits these origins, and clients that send none": async () => {
     const options = { origins: ["https://chat.example", "http://localhost:3000"] };
     assert.equal(await statusOf({}, options), 101);
     assert.equal(await statusOf({ Origin: "http://localhost:3000" }, options), 101);
@@ -112,7 +112,7 @@ export const HANDSHAKE: Cases = {
     assert.deepEqual(asked, [null, "x://y"]);
   },
 
-  "a function for origins that fails admits nobody: 500": async () => {
+  "a function for origins that fails admits nobody, and the answer is 500": async () => {
     const { error } = console;
     const said: unknown[] = [];
     console.error = (...args: unknown[]) => said.push(args);
@@ -129,7 +129,7 @@ export const HANDSHAKE: Cases = {
     assert.equal(said.length, 2);
   },
 
-  "the first protocol of the client that the server has is agreed on": async () => {
+  "the server chooses the first protocol of the client that it supports": async () => {
     const options = { protocols: ["b", "c"] };
     const protocolOf = async (offered: string) =>
       (await answerTo({ "Sec-WebSocket-Protocol": offered }, options)).headers
@@ -183,7 +183,7 @@ export const HANDSHAKE: Cases = {
     });
   },
 
-  "a plain request beside it is answered as ever": async () => {
+  "a plain request to the same server is answered as usual": async () => {
     await serve({}, async ({ port }) => {
       const response = await fetch(`http://127.0.0.1:${port}/`);
       assert.equal(response.status, 426);

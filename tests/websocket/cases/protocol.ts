@@ -97,7 +97,7 @@ export const PROTOCOL: Cases = {
     }
   },
 
-  "what came before an error is still answered": async () => {
+  "messages before an error are still answered": async () => {
     assert.deepEqual(
       await answers([hello, [BINARY, "x"], [TEXT, "", { rsv: 2 }], hello]),
       ["1 hello", "2 x", "8 1002", "end"],
@@ -108,7 +108,7 @@ export const PROTOCOL: Cases = {
     for (const opcode of [3, 4, 5, 6, 7, 11, 12, 13, 14, 15]) await isBroken([opcode, "x"]);
   },
 
-  "a ping is answered with what it carried, also in the middle of a message": async () => {
+  "a ping is answered with its payload, even in the middle of a message": async () => {
     const payload = Buffer.from(Array.from({ length: 125 }, (_, i) => 255 - i));
     await serve({ onSocket: echo }, async ({ open }) => {
       const { client } = await open();
@@ -144,7 +144,7 @@ export const PROTOCOL: Cases = {
     }
   },
 
-  "fragments become one message, however many and whatever their size": async () => {
+  "fragments become one message, whatever their number and size": async () => {
     const parts = ["", "a", "", "bc", "d".repeat(300), ""];
     const fragments = parts.map((part, i): Said => [
       i === 0 ? BINARY : CONTINUATION,
@@ -163,7 +163,7 @@ export const PROTOCOL: Cases = {
     await isBroken([BINARY, "a", { fin: false }], [TEXT, "b", { fin: false }]);
   },
 
-  "text that is not UTF-8 closes with 1007, bytes may be anything": async () => {
+  "text that is not UTF-8 closes with 1007, and bytes may be anything": async () => {
     for (
       const hex of [
         "80",
@@ -271,7 +271,7 @@ export const PROTOCOL: Cases = {
     });
   },
 
-  "close frames that nobody may send are an error": async () => {
+  "close frames with codes that nobody may send are an error": async () => {
     await isBroken([CLOSE, "x"]);
     for (const code of [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535]) {
       await isBroken([CLOSE, closePayload(code)]);
@@ -282,7 +282,7 @@ export const PROTOCOL: Cases = {
     assert.deepEqual(await answers([[CLOSE, longest]]), ["8 1000", "end"]);
   },
 
-  "nothing after a close frame is looked at": async () => {
+  "frames after a close frame are ignored": async () => {
     const after: Said[] = [
       hello,
       [PING, "x"],
@@ -294,7 +294,7 @@ export const PROTOCOL: Cases = {
     assert.deepEqual(await answers([half, [CLOSE, closePayload(1000)]]), ["8 1000", "end"]);
   },
 
-  "a message of exactly the limit passes, one byte more closes with 1009": async () => {
+  "a message of exactly the limit passes, and one byte more closes with 1009": async () => {
     const options = { maxMessageBytes: 1000 };
     const most = "x".repeat(1000);
     assert.deepEqual(await answers([[TEXT, most]], 1, { options }), [`1 ${most}`]);
@@ -345,7 +345,7 @@ export const PROTOCOL: Cases = {
     });
   },
 
-  "4 MiB in fragments of 64 bytes come back in good time": async () => {
+  "a message of 4 MiB in fragments of 64 bytes comes back in good time": async () => {
     const options: ServeOptions = { onSocket: echo, maxMessageBytes: 2 ** 22 };
     await serve(options, async ({ open }) => {
       const { client } = await open();

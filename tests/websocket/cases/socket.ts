@@ -27,7 +27,7 @@ async function errorsOf(run: () => Promise<void>): Promise<unknown[][]> {
 }
 
 export const SOCKET: Cases = {
-  "a socket is open from the start, and says so once, a microtask later": async () => {
+  "a socket is open from the start, and dispatches open once, a microtask later": async () => {
     const said: string[] = [];
     const onSocket = (socket: ServerWebSocket) => {
       said.push(`state ${socket.readyState}`);
@@ -67,7 +67,7 @@ export const SOCKET: Cases = {
     });
   },
 
-  "messages are texts, or bytes as binaryType says, which are the receiver's own": async () => {
+  "messages are texts, or bytes in the type of binaryType, which the receiver owns": async () => {
     await serve({}, async ({ open }) => {
       const { client, socket } = await open();
       const data: unknown[] = [];
@@ -128,7 +128,7 @@ export const SOCKET: Cases = {
     });
   },
 
-  "what cannot be sent is a TypeError that says what can": async () => {
+  "a value that cannot be sent is a TypeError that says what can be sent": async () => {
     await serve({}, async ({ open }) => {
       const { socket } = await open();
       for (const data of [undefined, null, 7, {}, [1]]) {
@@ -140,7 +140,7 @@ export const SOCKET: Cases = {
     });
   },
 
-  "the server closes: the client is told, answers, and both report the code": async () => {
+  "a server's close reaches the client, which answers, and both report the code": async () => {
     await serve({}, async ({ open }) => {
       const { client, socket } = await open();
       const closed = closeOf(socket);
@@ -235,7 +235,7 @@ export const SOCKET: Cases = {
     });
   },
 
-  "terminate ends it at once, also from a handler in the middle of what has come": async () => {
+  "terminate ends a socket at once, even from a handler in the middle of a chunk": async () => {
     await serve({}, async ({ open }) => {
       const { client, socket } = await open();
       const closed = closeOf(socket);
@@ -256,7 +256,7 @@ export const SOCKET: Cases = {
     });
   },
 
-  "one frame reaches many sockets, between what each of them is sent": async () => {
+  "one frame reaches many sockets, in order with their other messages": async () => {
     await serve({}, async ({ open }) => {
       const all = [await open(), await open(), await open()];
       const frames = [
@@ -277,7 +277,7 @@ export const SOCKET: Cases = {
     });
   },
 
-  "a frame that is none is refused, and harms nobody": async () => {
+  "an invalid frame is refused, and harms nobody": async () => {
     await serve({}, async ({ open }) => {
       const { client, socket } = await open();
       const refused: [hex: string, why: RegExp][] = [
@@ -377,7 +377,7 @@ export const SOCKET: Cases = {
     });
   },
 
-  "without onError, or if it fails itself, the console is told once": async () => {
+  "an error is printed once without onError, or if onError fails": async () => {
     const failing = () => {
       throw new Error("onError fails");
     };
@@ -416,7 +416,7 @@ export const SOCKET: Cases = {
       });
     },
 
-  "what is sent in one turn counts until the turn ends, and no longer if the client is healthy":
+  "bytes sent in one turn count until the turn ends, and no longer if the client is healthy":
     async () => {
       await serve({}, async ({ open }) => {
         const { client, socket } = await open();
@@ -431,7 +431,7 @@ export const SOCKET: Cases = {
       });
     },
 
-  "a client that sends and never reads is not read any more": async () => {
+  "a client that sends and never reads is no longer read": async () => {
     await serve({ onSocket: echo, maxBufferedBytes: 2 ** 18 }, async ({ open }) => {
       const { client, socket } = await open();
       client.socket.pause();

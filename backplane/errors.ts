@@ -1,19 +1,16 @@
-/**
- * Takes an error of somebody else's code, which must neither end the process nor be lost. Never
- * throws.
- */
+/** Takes an error of foreign code, which must neither end the process nor be lost. Never throws. */
 export type OnError = (error: unknown) => void;
 
 /**
- * Makes an {@linkcode OnError} of the application's own, whose faults are printed. Not `reportError`:
- * in Deno that ends the process.
+ * Makes an {@linkcode OnError} from the application's function. If that function fails, its error
+ * is printed. Not `reportError`, which ends the process in Deno.
  */
 export function guardOnError(onError: ((error: unknown) => unknown) | undefined): OnError {
-  if (onError === undefined) return print;
-  return (error) => guarded(() => onError(error), print);
+  if (onError === undefined) return printError;
+  return (error) => guarded(() => onError(error), printError);
 }
 
-/** Calls foreign code, and hands on what it throws or what its promise rejects with. */
+/** Calls foreign code, and passes on what it throws or what its promise rejects with. */
 export function guarded(call: () => unknown, onError: OnError): void {
   try {
     const result = call();
@@ -23,7 +20,8 @@ export function guarded(call: () => unknown, onError: OnError): void {
   }
 }
 
-function print(error: unknown): void {
+/** Prints an error: what is done with those that nobody else takes. */
+export function printError(error: unknown): void {
   console.error("roomcast: an error in a handler, a listener or a backplane:", error);
 }
 
