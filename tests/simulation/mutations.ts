@@ -190,8 +190,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a message for several rooms goes by the first of them",
     file: "mesh/wanted_rooms.ts",
-    find: "rooms.length === 1 ? this.#byRoom.get(first)",
-    replace: "rooms.length > 0 ? this.#byRoom.get(first)",
+    find: "rooms.length === 1 ? this.#byRoom.get(rooms[0])",
+    replace: "rooms.length > 0 ? this.#byRoom.get(rooms[0])",
   },
   {
     name: "a message goes to a peer that does not understand it",
