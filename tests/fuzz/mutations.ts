@@ -300,7 +300,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "what follows a goodbye is delivered",
     file: "mesh/link.ts",
-    find: "          if (this.#down) return;\n",
+    find: "      if (this.#down) return true;\n",
     replace: "",
   },
   {
