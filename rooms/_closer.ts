@@ -6,7 +6,7 @@ import type { RoomSocket } from "./room_socket.ts";
 const GRACE_MS = 5_000;
 
 /**
- * Sockets that are ended in a turn of the event loop at most. Each takes some 0.1 ms, and a thousand that
+ * The most sockets to end in one turn of the event loop. Each takes some 0.1 ms, and a thousand that
  * were closed together are due together.
  */
 const ENDS_PER_TURN = 50;
@@ -23,10 +23,10 @@ export class Closer<S extends RoomSocket> implements Disposable {
   readonly #onError: OnError;
   /** Sockets on their way out, with the timer that ends the wait for each. */
   readonly #closing = new Map<S, unknown>();
-  /** Ends that have to wait for a later turn. */
+  /** What a later turn must do: each call ends a socket. */
   #due: (() => void)[] = [];
   #endedInTurn = 0;
-  /** Ends the turn, from the first socket that is ended in it. */
+  /** Begins the next turn. It is set with the first socket that this turn ends. */
   #turnTimer: unknown;
 
   /** Starts with nothing to close. */
@@ -88,7 +88,7 @@ export class Closer<S extends RoomSocket> implements Disposable {
 
   #isDue(socket: S, end: () => void): void {
     const endIfOpen = () => {
-      // False if it has closed while it waited for its turn.
+      // It may have closed while it waited for its turn.
       if (this.#closing.delete(socket)) end();
     };
     if (this.#endedInTurn === ENDS_PER_TURN) this.#due.push(endIfOpen);

@@ -4,9 +4,9 @@ import { encodeWebSocketFrame, OPCODE } from "../codec/mod.ts";
 let latest: Buffer | undefined;
 
 /**
- * A close frame with this payload; the latest again if that has the same. When the members of a room are
- * closed together, what they have not been sent yet ends with the same frame, so they still share it.
- * With a frame each, it would be copied for each of them.
+ * Returns a close frame with this payload: the latest one again, if its payload is the same. When the
+ * members of a room are closed together, their unsent frames then end with the same frame, so they
+ * still share one buffer. With a frame each, every member would need a copy.
  */
 export function closeFrame(payload: Uint8Array): Uint8Array {
   const { buffer, byteOffset, length } = encodeWebSocketFrame(OPCODE.CLOSE, payload);

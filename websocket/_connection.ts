@@ -62,7 +62,7 @@ export interface ConnectionOptions {
 /** How long closing may take before the stream is destroyed. */
 export const CLOSE_TIMEOUT_MS = 4_000;
 
-/** A client that has sent no more at once is not one that sends much. */
+/** A client that sends longer chunks than this sends much. */
 const SHORT_CHUNK_BYTES = 4096;
 
 const NO_STATUS = 1005;
@@ -83,7 +83,7 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
   #reader: FrameReader | undefined;
   #state: ConnectionState = "open";
   #closeSent = false;
-  /** True if its stream has been destroyed, or will be in one of the next turns. */
+  /** True if its stream has been destroyed, or will be in a later turn. */
   #isCutOff = false;
   #end = ABNORMAL;
   /** What was read, and has to wait for a later turn. */
@@ -287,14 +287,14 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
     }
   }
 
-  /** Ends it as soon as a turn of the event loop has time for that: many may be due at once. */
+  /** Ends it in a turn of the event loop that has time for it, because many may be due at once. */
   #giveUp(): void {
     if (this.#isCutOff) return;
     this.#cutOff();
     sharedEndings.add(this.#stream);
   }
 
-  /** Ends what does not need the stream. */
+  /** Ends everything except the stream. */
   #cutOff(): void {
     this.#isCutOff = true;
     this.#state = "ending";

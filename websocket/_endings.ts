@@ -1,16 +1,16 @@
 /**
- * The ends of connections whose clients are gone or do not close, shared by all sockets of a process.
- * Destroying a stream takes some 0.1 ms. When a thousand clients stall in one room, all of them are due
- * in the same turn of the event loop: without a limit, everybody else would wait for that.
+ * Destroys the streams of clients that are gone or do not close, for all sockets of a process. It
+ * takes some 0.1 ms for each. When a thousand clients stall in one room, all of them are due in the
+ * same turn of the event loop, so without a limit everybody else would wait.
  */
 
 import { Queue } from "./_queue.ts";
 import { systemTiming, type Timing } from "./_timing.ts";
 
-/** What the ends of a turn may take together. */
+/** How long a turn may spend on this. */
 const TURN_MS = 10;
 
-/** What is ended: a stream. */
+/** A stream, as far as it is needed here. */
 export interface Endable {
   destroy(): unknown;
 }
@@ -26,12 +26,12 @@ export class Endings {
     this.#timing = timing;
   }
 
-  /** Streams that wait for their end. */
+  /** Streams that wait to be destroyed. */
   get waiting(): number {
     return this.#waiting.length;
   }
 
-  /** Destroys a stream: at once if this turn has time for it, else in one of the next. */
+  /** Destroys a stream at once if this turn has time for it, otherwise in a later turn. */
   add(stream: Endable): void {
     if (this.waiting === 0 && this.#spentMs < TURN_MS) return this.#destroy(stream);
     this.#waiting.push(stream);

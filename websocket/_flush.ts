@@ -7,40 +7,43 @@ import { FrameList } from "./_frame_list.ts";
 import { Queue } from "./_queue.ts";
 import { systemTiming, type Timing } from "./_timing.ts";
 
-/** How long a flush may keep the event loop from timers and other input. */
+/** How long a flush may keep the event loop from timers and input. */
 const PAUSE_AFTER_MS = 10;
 
-/** What of it sockets with little to send may take while others wait. */
+/** The part of that for sockets with little to send, while others wait. */
 const LIGHT_MS = 5;
 
-/** What a socket has at most to count as one with little to send: writing it costs one system call. */
+/** The most that a socket with little to send has to send. One system call writes it. */
 const LIGHT_BYTES = 4096;
 
-/** How long sockets may be written before the turn ends. */
+/** How long a turn may spend on writing to sockets before it ends. */
 const EARLY_MS = 10;
 
-/** Sockets between two looks at the clock. A write may take 0.2 ms if the kernel has to make room. */
-const SOCKETS_BETWEEN_LOOKS = 8;
+/**
+ * The flush reads the clock once for so many sockets. One write may take 0.2 ms if the kernel has to
+ * make room.
+ */
+const SOCKETS_PER_CLOCK_READ = 8;
 
-/** What is flushed. */
+/** A socket's outbox, as the flush sees it. */
 export interface Flushable {
   /** Bytes that a flush would write. */
   readonly collectedBytes: number;
   /** Writes what has been collected, before the turn ends. */
   write(): void;
-  /** Writes what has been collected, as it is this socket's turn. */
+  /** Writes what has been collected, at the end of a turn. */
   flush(): void;
 }
 
 export class Flush {
   readonly #timing: Timing;
-  /** Sockets that have been added and not looked at yet. */
+  /** Sockets that have been added, and of which nobody has checked how much they have to send. */
   readonly #added = new Queue<Flushable>();
-  /** Those that were found to have much to send. */
+  /** Sockets with much to send. */
   readonly #heavy = new Queue<Flushable>();
   #isScheduled = false;
   #isBehind = false;
-  /** How long sockets have been written before this turn ended. */
+  /** How long this turn has spent on writing so far. */
   #earlyMs = 0;
   /** Lists of one frame that were begun in this turn: the latest for each kind of socket. */
   #begun: (FrameList | undefined)[] = [];
@@ -54,7 +57,7 @@ export class Flush {
     return this.#added.length + this.#heavy.length;
   }
 
-  /** True if the last turn was too short for all that had something to send. */
+  /** True if the last turn was too short for all sockets that had something to send. */
   get isBehind(): boolean {
     return this.#isBehind;
   }
@@ -66,8 +69,8 @@ export class Flush {
   }
 
   /**
-   * Writes a socket before the turn ends. False if that has taken too long in this turn already: then
-   * nothing is written, as the turn must come to its end.
+   * Writes to a socket before the turn ends. Returns false, and writes nothing, if this turn has
+   * already spent too long on that.
    */
   writeEarly(socket: Flushable): boolean {
     if (this.#earlyMs >= EARLY_MS) return false;
@@ -85,7 +88,7 @@ export class Flush {
 
   /** Begins a list. Sockets of different kinds are sent different frames for the same message. */
   begin(kind: number, frame: Uint8Array): FrameList {
-    // A long frame is written at once: then nobody else ends the turn, after which it must be free.
+    // A long frame is written at once. Without a flush, this list would keep it after the turn.
     this.#schedule();
     return this.#begun[kind] = new FrameList(undefined, frame);
   }
@@ -105,14 +108,14 @@ export class Flush {
     this.#flushHeavy(startedAt);
     this.#isBehind = this.waiting > 0;
     if (!this.#isBehind) return;
-    // The others go on in the next turn, before sockets that are added in the meantime.
+    // The others follow in the next turn, before sockets that are added in the meantime.
     this.#isScheduled = true;
     this.#timing.nextTurn(() => this.#run());
   }
 
   /**
-   * Flushes those that have little to send. They come first, so that a quiet room does not wait for busy
-   * ones; as they may not take the whole time, the others do not wait for ever.
+   * Flushes the sockets with little to send. They come first, so that a quiet room does not wait for
+   * busy ones. They may not use the whole turn, so the others do not wait for ever.
    */
   #flushLight(startedAt: number): void {
     for (let looked = 1; this.#added.length > 0; looked++) {
@@ -120,7 +123,7 @@ export class Flush {
       if (socket === undefined) return;
       if (socket.collectedBytes > LIGHT_BYTES) this.#heavy.push(socket);
       else socket.flush();
-      if (looked % SOCKETS_BETWEEN_LOOKS !== 0) continue;
+      if (looked % SOCKETS_PER_CLOCK_READ !== 0) continue;
       const limitMs = this.#heavy.length > 0 ? LIGHT_MS : PAUSE_AFTER_MS;
       if (this.#timing.now() - startedAt >= limitMs) return;
     }
@@ -129,7 +132,7 @@ export class Flush {
   #flushHeavy(startedAt: number): void {
     for (let flushed = 1; this.#heavy.length > 0; flushed++) {
       this.#heavy.shift()?.flush();
-      if (flushed % SOCKETS_BETWEEN_LOOKS !== 0) continue;
+      if (flushed % SOCKETS_PER_CLOCK_READ !== 0) continue;
       if (this.#timing.now() - startedAt >= PAUSE_AFTER_MS) return;
     }
   }

@@ -15,7 +15,7 @@ import type { UpgradeStream } from "./upgrade.ts";
  */
 export const WRITE_AT_BYTES: number = 64 * 1024;
 
-/** The same if the turn has already taken too long: more than this must not only wait for its end. */
+/** The same for a turn that has already spent too long on writing. */
 const MUST_WRITE_AT_BYTES = 2 * WRITE_AT_BYTES;
 
 export class Outbox implements Flushable {
@@ -28,7 +28,7 @@ export class Outbox implements Flushable {
   #paused = false;
   /** True while the client is not read for another reason. */
   #held = false;
-  /** True once "drain" is listened to, which most sockets never need. */
+  /** True once this listens to "drain", which most sockets never need. */
   #watchesDrain = false;
   #ended = false;
 
@@ -63,7 +63,7 @@ export class Outbox implements Flushable {
   }
 
   /**
-   * Adds a frame from elsewhere, which is looked at once for all sockets that share it.
+   * Adds a frame that somebody else has encoded. `check` runs once for all sockets that share it.
    *
    * @throws {RangeError} see `check`.
    */
@@ -109,7 +109,7 @@ export class Outbox implements Flushable {
     list.seal();
   }
 
-  /** The stream has said "drain". True: everything has been taken that had to wait. */
+  /** Handles the stream's "drain". Returns true if the system has taken everything that waited. */
   drained(): boolean {
     if (!this.#blocked) return false;
     this.#blocked = false;
@@ -122,7 +122,7 @@ export class Outbox implements Flushable {
     return true;
   }
 
-  /** Stops reading for another reason than what is unsent. */
+  /** Stops reading, for another reason than unsent bytes. */
   holdReading(): void {
     this.#held = true;
     if (!this.#paused) this.#stream.pause();
@@ -140,7 +140,7 @@ export class Outbox implements Flushable {
     if (this.#list !== undefined) this.write();
     this.#ended = true;
     this.#stream.end();
-    // Whatever the client still sends has to be taken, or the last frames may never reach it.
+    // The stream must read what the client still sends, or the last frames may never reach it.
     if (this.#paused || this.#held) this.#stream.resume();
   }
 
@@ -163,7 +163,7 @@ export class Outbox implements Flushable {
 
   #collect(list: FrameList): void {
     this.#list = list;
-    // The client may never read again: then what waits is joined before the objects add up.
+    // The client may never read again. Then the frames are joined before the objects add up.
     const bytes = this.#blocked ? list.memoryBytes : list.bytes;
     if (bytes >= MUST_WRITE_AT_BYTES) return this.write();
     if (bytes >= WRITE_AT_BYTES && sharedFlush.writeEarly(this)) return;

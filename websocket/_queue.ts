@@ -1,4 +1,4 @@
-/** Places that may be empty before the others move up. */
+/** Empty places at the front before the others move up. */
 const MAX_SPARE_PLACES = 1024;
 
 /** A queue that takes constant time at both ends, and keeps nothing that has left it. */
@@ -14,7 +14,7 @@ export class Queue<T> {
     this.#items.push(item);
   }
 
-  /** Takes the first; undefined if there is none. */
+  /** Takes the first item, or undefined if there is none. */
   shift(): T | undefined {
     if (this.length === 0) return undefined;
     const item = this.#items[this.#first];

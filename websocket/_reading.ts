@@ -1,57 +1,57 @@
 /**
- * How long clients are read in a turn of the event loop, shared by all sockets of a process. A stream
- * may hand over some MiB in one turn, and a KiB that is compressed may take milliseconds: without a
- * limit, one client could hold up all others, their heartbeats and the application's timers.
+ * Limits how long a turn of the event loop reads from clients, for all sockets of a process. A stream
+ * may hand over some MiB in one turn, and a compressed KiB may take milliseconds. Without a limit,
+ * one client could hold up all others, their heartbeats and the application's timers.
  */
 
 import { sharedFlush } from "./_flush.ts";
 import { Queue } from "./_queue.ts";
 import { systemTiming, type Timing } from "./_timing.ts";
 
-/** What the clients of a turn may take together. */
+/** How long a turn may read from all clients together. */
 const TURN_MS = 10;
 
-/** What one client may take before it is the next one's turn. */
+/** How long it may read from one client before it is the next one's turn. */
 const SLICE_MS = 2;
 
 /**
- * While more has been read than could be written in a turn, those that send much have to wait, as long as
- * this many turns: what waits to be written would only grow, and quiet clients wait for it as well.
+ * While the flush is behind, clients that send much wait for so many turns. If they were read, the
+ * unsent bytes would only grow, and quiet clients would wait for those as well.
  */
 const MAX_TURNS_BEHIND = 5;
 
 /**
- * The clock takes 0.2 µs to look at on some machines. While frames take less than this together, fewer of
- * them are followed by a look: every second, fourth, and at last every eighth.
+ * Reading the clock takes 0.2 µs on some machines. If the frames since the last reading took less than
+ * this, twice as many follow before the next one, up to the maximum.
  */
 const QUICK_MS = 0.1;
-const MAX_FRAMES_BETWEEN_LOOKS = 8;
+const MAX_FRAMES_PER_CLOCK_READ = 8;
 
-/** What has been read and waits. */
+/** A connection with bytes that it has received and not read yet. */
 export interface Reader {
-  /** Goes on until nothing waits any more, or `isOver` says so. */
+  /** Reads on until nothing is left, or until `isOver` returns true. */
   readOn(isOver: () => boolean): void;
 }
 
 export class Reading {
   readonly #timing: Timing;
   readonly #isBehind: () => boolean;
-  /** Those that have not been read since they wait. They want little, as far as is known. */
+  /** Connections that have not been read since they began to wait. They may have sent little. */
   readonly #fresh = new Queue<Reader>();
-  /** Those that have been read, and want more. */
+  /** Connections that have been read, and have more to read. */
   readonly #greedy = new Queue<Reader>();
   /** True from the first long read of a turn until the turn has ended. */
   #isOpen = false;
-  /** True while it is planned to read on. */
+  /** True while a later turn is planned. */
   #isPlanned = false;
   #turnsBehind = 0;
   #endsAt = 0;
   #sliceEndsAt = 0;
-  #lookedAt = 0;
-  #framesBetweenLooks = 1;
-  #framesToLook = 1;
+  #readClockAt = 0;
+  #framesPerClockRead = 1;
+  #framesLeft = 1;
 
-  /** `isBehind` says that more has been read already than could be written in a turn. */
+  /** `isBehind` returns true while the flush needs more than a turn. */
   constructor(timing: Timing = systemTiming, isBehind: () => boolean = () => false) {
     this.#timing = timing;
     this.#isBehind = isBehind;
@@ -62,32 +62,32 @@ export class Reading {
     return this.#isOpen && this.#timing.now() >= this.#endsAt;
   }
 
-  /** True if those that send much have to wait. */
+  /** True if clients that send much have to wait. */
   get isBehind(): boolean {
     return this.#isBehind();
   }
 
-  /** Begins to count for one client; gives what is to be asked after each frame whether it is enough. */
+  /** Begins to read one client. The reader calls what this returns after each frame; true: stop. */
   begin(): () => boolean {
     if (!this.#isOpen) this.#open();
-    this.#lookedAt = this.#timing.now();
-    this.#sliceEndsAt = this.#lookedAt + SLICE_MS;
-    this.#framesBetweenLooks = this.#framesToLook = 1;
+    this.#readClockAt = this.#timing.now();
+    this.#sliceEndsAt = this.#readClockAt + SLICE_MS;
+    this.#framesPerClockRead = this.#framesLeft = 1;
     return this.#isSliceOver;
   }
 
   readonly #isSliceOver = (): boolean => {
-    if (--this.#framesToLook > 0) return false;
+    if (--this.#framesLeft > 0) return false;
     const now = this.#timing.now();
-    this.#framesBetweenLooks = now - this.#lookedAt < QUICK_MS
-      ? Math.min(2 * this.#framesBetweenLooks, MAX_FRAMES_BETWEEN_LOOKS)
+    this.#framesPerClockRead = now - this.#readClockAt < QUICK_MS
+      ? Math.min(2 * this.#framesPerClockRead, MAX_FRAMES_PER_CLOCK_READ)
       : 1;
-    this.#framesToLook = this.#framesBetweenLooks;
-    this.#lookedAt = now;
+    this.#framesLeft = this.#framesPerClockRead;
+    this.#readClockAt = now;
     return now >= this.#sliceEndsAt;
   };
 
-  /** Has `reader` read on in a later turn; `isGreedy` if it has just been read. */
+  /** Has `reader` read on in a later turn. `isGreedy`: it has just been read. */
   wait(reader: Reader, isGreedy: boolean): void {
     (isGreedy ? this.#greedy : this.#fresh).push(reader);
     this.#plan();
@@ -99,14 +99,14 @@ export class Reading {
     this.#timing.endOfTurn(() => this.#isOpen = false);
   }
 
-  /** Reads in turn those that wait, for as long as this turn may last. */
+  /** Reads those that wait, one after the other, as long as this turn may last. */
   #readOn(): void {
     if (!this.#isOpen) this.#open();
     const takesGreedy = !this.#isBehind() || ++this.#turnsBehind >= MAX_TURNS_BEHIND;
     if (takesGreedy) this.#turnsBehind = 0;
     try {
       while (!this.isOver) {
-        // Those that want still more come after all others.
+        // A connection that has more to read comes after all others.
         const reader = this.#fresh.shift() ?? (takesGreedy ? this.#greedy.shift() : undefined);
         if (reader === undefined) break;
         reader.readOn(this.begin());

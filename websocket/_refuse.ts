@@ -1,4 +1,4 @@
-/** The end of a request that was refused. */
+/** Answers refused requests. */
 
 import { Buffer } from "node:buffer";
 import { STATUS_CODES } from "node:http";
@@ -21,7 +21,7 @@ export function refuse(stream: UpgradeStream, { status, reason, headers }: Refus
     ...headers,
   ];
   stream.on("close", new RefusedStream(stream).forget);
-  // What is unread when a stream closes can cost the client the answer.
+  // If the stream closed with unread bytes, the client might never see the answer.
   stream.resume();
   stream.end(Buffer.from(`${lines.join("\r\n")}\r\n\r\n${body}`));
 }

@@ -11,9 +11,9 @@ export interface Timing {
 }
 
 /**
- * The platform's event loop. Deno 2.9 reads no stream in a chain of immediates, nor while it finds an
- * immediate and a timer that is due again and again: clients then wait for a second. So the timer of the
- * next turn is set when the work at the end of this one has been done, and cannot be due by then.
+ * The platform's event loop. Deno 2.9 reads no stream during a chain of immediates, nor while each of
+ * its turns has an immediate and a due timer. Clients then wait for up to a second. So the timer for
+ * the next turn is set after the work at the end of this turn, when it cannot be due yet.
  */
 class SystemTiming implements Timing {
   #atEnd: (() => void)[] = [];
@@ -65,7 +65,7 @@ class SystemTiming implements Timing {
   }
 }
 
-/** Calls all of them. If one throws, the others are put off, and the error is the platform's to report. */
+/** Calls all of them. If one throws, the platform reports the error, and the others are put off. */
 function runAll(callbacks: readonly (() => void)[], putOff: (rest: (() => void)[]) => void): void {
   let called = 0;
   try {
