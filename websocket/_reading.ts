@@ -57,6 +57,11 @@ export class Reading {
     this.#isBehind = isBehind;
   }
 
+  /** Connections that wait to be read. */
+  get waiting(): number {
+    return this.#fresh.length + this.#greedy.length;
+  }
+
   /** True if this turn has read enough. */
   get isOver(): boolean {
     return this.#isOpen && this.#timing.now() >= this.#endsAt;
@@ -113,12 +118,8 @@ export class Reading {
       }
     } finally {
       this.#isPlanned = false;
-      if (this.#waiting > 0) this.#plan();
+      if (this.waiting > 0) this.#plan();
     }
-  }
-
-  get #waiting(): number {
-    return this.#fresh.length + this.#greedy.length;
   }
 
   #plan(): void {

@@ -2,6 +2,9 @@
 
 import { Buffer } from "node:buffer";
 import { setImmediate } from "node:timers";
+import { sharedEndings } from "../../websocket/_endings.ts";
+import { sharedFlush } from "../../websocket/_flush.ts";
+import { sharedReading } from "../../websocket/_reading.ts";
 import { type AcceptOptions, acceptWebSocket } from "../../websocket/mod.ts";
 import type { ServerWebSocket, UpgradeRequest, UpgradeStream } from "../../websocket/mod.ts";
 
@@ -121,9 +124,15 @@ export function accept(
   return { stream, socket };
 }
 
-/** Resolves when this turn's flush has run. */
-export function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+/**
+ * Resolves when everything that this turn began has been read, written and ended. On a busy machine,
+ * the shared limits of a turn may leave some of it to the next.
+ */
+export async function turn(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  while ([sharedReading, sharedFlush, sharedEndings].some(({ waiting }) => waiting > 0)) {
+    await new Promise((resolve) => setTimeout(resolve));
+  }
 }
 
 /** Ends sockets, so that nothing is left of a test. */
