@@ -89,6 +89,8 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
   /** What was read, and has to wait for a later turn. */
   #unread: Uint8Array | undefined;
   #waitsToRead = false;
+  /** True if nothing more comes after what waits to be read. */
+  #isLastUnread = false;
   /** The answer to the newest ping, if it waits to be sent. */
   #unanswered: Uint8Array | undefined;
   /** Whether something has arrived since the last beat, and when a beat last noticed that. */
@@ -219,7 +221,9 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
     if (this.#outbox.paused) return;
     this.#unread = undefined;
     this.#read(chunk, isOver);
-    if (this.#unread === undefined) this.#outbox.releaseReading();
+    if (this.#unread !== undefined) return;
+    this.#outbox.releaseReading();
+    if (this.#isLastUnread) this.streamEnded();
   }
 
   #read(chunk: Uint8Array, isOver: () => boolean): void {
@@ -256,9 +260,14 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
     if (this.#outbox.drained()) this.#drained();
   }
 
-  /** The client sends no more. */
+  /**
+   * The client sends no more. What it has sent before is read first, because Deno reports the end of a
+   * stream even while the stream is paused.
+   */
   streamEnded(): void {
-    if (this.#state !== "ending") this.#giveUp();
+    if (this.#state === "ending") return;
+    if (this.#unread === undefined) this.#giveUp();
+    else this.#isLastUnread = true;
   }
 
   /** Nothing comes or goes any more. */

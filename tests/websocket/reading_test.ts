@@ -5,7 +5,7 @@ import { OPCODE } from "../../codec/mod.ts";
 import { Reading } from "../../websocket/_reading.ts";
 import { FakeTiming } from "./_fake_timing.ts";
 import { accept, endAll, turn } from "./_fake_stream.ts";
-import { clientFrame } from "./_raw_client.ts";
+import { clientFrame, closePayload } from "./_raw_client.ts";
 
 Deno.test("a turn reads for at most 10 ms, and one client for at most 2 ms", () => {
   const timing = new FakeTiming();
@@ -158,6 +158,29 @@ Deno.test("short chunks count against the turn as well, because handlers may tak
   while (heard.length < all.length) await later();
   assertEquals(heard, all.map((_, i) => i));
   await endAll(...all.map(({ socket }) => socket));
+});
+
+Deno.test("what a client has sent is read before its end is handled, in however many turns", async () => {
+  const { stream, socket } = accept();
+  await turn();
+  const heard: unknown[] = [];
+  socket.onmessage = ({ data }) => {
+    heard.push(data);
+    burn(3); // longer than a client's slice of a turn
+  };
+  let end: unknown[] = [];
+  socket.onclose = ({ code, reason, wasClean }) => end = [code, reason, wasClean];
+  const frames = ["1", "2", "3"].map((text) => clientFrame(OPCODE.TEXT, text));
+  const close = clientFrame(OPCODE.CLOSE, closePayload(4001, "bye"));
+  stream.receive(Buffer.concat([...frames, close]));
+  assertEquals(heard, ["1"]);
+  stream.emit("end");
+  assertEquals(socket.readyState, 1);
+  await turn();
+  assertEquals([heard, socket.readyState], [["1", "2", "3"], 2]);
+  stream.destroy();
+  await turn();
+  assertEquals(end, [4001, "bye", true]);
 });
 
 Deno.test("bytes that wait to be read are forgotten when their socket ends", async () => {
