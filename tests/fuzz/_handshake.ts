@@ -59,6 +59,8 @@ const MAX_FRAME_BYTES = 4096;
 interface Case {
   readonly has: (setting: Setting) => boolean;
   readonly script: Uint8Array;
+  /** True for a whole node, which has more reasons to refuse a peer than the handshake alone. */
+  readonly isNode?: boolean;
 }
 
 /** How a handshake ends, and what was seen of it from outside. */
@@ -206,6 +208,8 @@ function referenceInitiate(side: Side, c: Case): NodeIdentity {
   const challengeMessage = side.next();
   const peer = identified(orRefusal(() => referenceName(challengeMessage, 2)), c);
   refuseOwn(peer);
+  // A node does not dial observers, which announce feature bit 5.
+  if (c.isNode && (peer.features & 32) !== 0) throw new Refusal("observer");
   const proof = ownReplyProof(challengeMessage, c);
   side.say(concat([Uint8Array.of(3), Uint8Array.fromHex(proof), OWN_CHALLENGE]));
   const message = side.next("not-accepted");
@@ -237,7 +241,7 @@ export function referenceOfStranger(
   role: Role,
   script: Uint8Array,
 ): { code: MeshErrorCode; isAnswered: boolean } {
-  const { outcome, said } = reference(role, { has: () => false, script });
+  const { outcome, said } = reference(role, { has: () => false, script, isNode: true });
   if (typeof outcome !== "string") throw new Error("a stranger has guessed a proof");
   return { code: outcome, isAnswered: said.endsWith("00".repeat(8)) };
 }
