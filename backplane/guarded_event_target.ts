@@ -42,7 +42,7 @@ export class GuardedEventTarget<Events> extends EventTarget implements TypedEven
     this.#listened = listened;
   }
 
-  /** Calls `listener` with each event of a type. What it throws is reported, and harms nobody. */
+  /** Calls `listener` with each event of a type. The target reports what it throws. */
   override addEventListener<Type extends keyof Events & string>(
     type: Type,
     listener: (event: Events[Type]) => void,

@@ -261,8 +261,8 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
   }
 
   /**
-   * The client sends no more. What it has sent before is read first, because Deno reports the end of a
-   * stream even while the stream is paused.
+   * The client sends no more. Bytes that wait are read first: Deno reports the end of a stream even
+   * while it is paused.
    */
   streamEnded(): void {
     if (this.#state === "ending") return;

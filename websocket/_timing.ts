@@ -45,10 +45,17 @@ class SystemTiming implements Timing {
     const callbacks = this.#atEnd;
     this.#atEnd = [];
     this.#isEndPlanned = false;
-    runAll(callbacks, (rest) => {
-      this.#atEnd.unshift(...rest);
-      this.#planEnd();
-    });
+    try {
+      runAll(callbacks, (rest) => {
+        this.#atEnd.unshift(...rest);
+        this.#planEnd();
+      });
+    } finally {
+      this.#planNext();
+    }
+  }
+
+  #planNext(): void {
     if (this.#isNextPlanned || this.#inNext.length === 0) return;
     this.#isNextPlanned = true;
     setTimeout(() => this.#next(), 0);

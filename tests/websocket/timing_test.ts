@@ -24,6 +24,26 @@ Deno.test("work for the next turn comes after all work for the end of this one",
   assertEquals(order, ["end", "next", "its end", "after"]);
 });
 
+Deno.test("work that throws is reported, and keeps no other work from its turn", async () => {
+  const errors: unknown[] = [];
+  const onError = (event: ErrorEvent) => {
+    event.preventDefault();
+    errors.push(event.error);
+  };
+  addEventListener("error", onError);
+  const done = Promise.withResolvers<void>();
+  systemTiming.nextTurn(() => {
+    throw "next";
+  });
+  systemTiming.nextTurn(done.resolve);
+  systemTiming.endOfTurn(() => {
+    throw "end";
+  });
+  await done.promise;
+  removeEventListener("error", onError);
+  assertEquals(errors, ["end", "next"]);
+});
+
 Deno.test("streams are read while every turn has work at its end, and work for the next", async () => {
   const server = createServer((stream) =>
     stream.on("data", (data) => {
