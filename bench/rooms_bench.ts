@@ -91,6 +91,10 @@ class FrameSink extends Sink {
   sendFrame(): void {
     this.heard++;
   }
+
+  sendPooledFrame(): void {
+    this.heard++;
+  }
 }
 
 const framed = new Rooms<FrameSink>();

@@ -26,6 +26,7 @@ export class Delivery<S extends RoomSocket> {
     let sent = 0;
     let slow = 0;
     let failed = 0;
+    let pooledFrame: Uint8Array | undefined;
     for (const socket of sockets) {
       try {
         if (socket.readyState !== OPEN) continue;
@@ -36,8 +37,10 @@ export class Delivery<S extends RoomSocket> {
           continue;
         }
         if (this.#slow.size > 0) this.#hasRecovered(socket);
-        if (socket.sendFrame === undefined) socket.send(payload.data);
-        else socket.sendFrame(payload.frame);
+        if (socket.sendPooledFrame !== undefined) {
+          socket.sendPooledFrame(pooledFrame ??= payload.pooledFrame);
+        } else if (socket.sendFrame !== undefined) socket.sendFrame(payload.frame);
+        else socket.send(payload.data);
         sent++;
       } catch {
         failed++;

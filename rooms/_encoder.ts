@@ -7,19 +7,16 @@ import {
   type RoomMessage,
   roomMessageCapacity,
 } from "../codec/mod.ts";
+import { Slab } from "./_slab.ts";
 
 const SLAB_BYTES = 64 * 1024;
-
-/** A larger message would waste the rest of a slab, and small ones would keep it alive. */
-const MAX_IN_SLAB_BYTES = SLAB_BYTES / 4;
 
 /**
  * Encodes broadcasts one after the other into slabs, so most cost no allocation of their own. The
  * bytes are never overwritten, so a backplane may keep them.
  */
 export class Encoder {
-  #slab = new Uint8Array(0);
-  #used = 0;
+  readonly #slab = new Slab(SLAB_BYTES);
 
   /**
    * Encodes a ROOM_BROADCAST if that is enough, otherwise a ROOM_MESSAGE.
@@ -39,27 +36,15 @@ export class Encoder {
 
   #encodeOther(broadcast: RoomMessage): Uint8Array {
     const capacity = roomMessageCapacity(broadcast);
-    if (capacity > MAX_IN_SLAB_BYTES) return encodeRoomMessage(broadcast);
-    this.#reserve(capacity);
-    return this.#taken(encodeRoomMessageInto(broadcast, this.#slab, this.#used));
+    if (capacity > this.#slab.maxBytes) return encodeRoomMessage(broadcast);
+    const at = this.#slab.reserve(capacity);
+    return this.#slab.take(encodeRoomMessageInto(broadcast, this.#slab.memory, at));
   }
 
   #encodePlain(room: string, message: string): Uint8Array {
     const capacity = roomBroadcastCapacity(room, message);
-    if (capacity > MAX_IN_SLAB_BYTES) return encodeRoomBroadcast(room, message);
-    this.#reserve(capacity);
-    return this.#taken(encodeRoomBroadcastInto(room, message, this.#slab, this.#used));
-  }
-
-  #reserve(bytes: number): void {
-    if (bytes <= this.#slab.length - this.#used) return;
-    this.#slab = new Uint8Array(SLAB_BYTES);
-    this.#used = 0;
-  }
-
-  #taken(bytes: number): Uint8Array {
-    const start = this.#used;
-    this.#used += bytes;
-    return this.#slab.subarray(start, this.#used);
+    if (capacity > this.#slab.maxBytes) return encodeRoomBroadcast(room, message);
+    const at = this.#slab.reserve(capacity);
+    return this.#slab.take(encodeRoomBroadcastInto(room, message, this.#slab.memory, at));
   }
 }

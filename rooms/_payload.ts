@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
-import { BroadcastView, encodeWebSocketFrame, encodeWebSocketText, OPCODE } from "../codec/mod.ts";
+import { BroadcastView, encodeWebSocketText, OPCODE } from "../codec/mod.ts";
+import type { FrameEncoder } from "./_frame_encoder.ts";
 
 /** A message for members. Each of its forms is made when the first member needs it. */
 export interface Payload {
@@ -7,18 +8,23 @@ export interface Payload {
   readonly data: string | Uint8Array;
   /** For `sendFrame`: a WebSocket frame in memory of its own. */
   readonly frame: Uint8Array;
+  /** For `sendPooledFrame`: the same, as part of a slab. */
+  readonly pooledFrame: Uint8Array;
 }
 
 /** A message that this node broadcasts. */
 export class OutgoingPayload implements Payload {
   readonly #message: string | Uint8Array;
+  readonly #frames: FrameEncoder;
   readonly #encoded: Uint8Array | undefined;
   #copy: Uint8Array | undefined;
   #frame: Uint8Array | undefined;
+  #pooledFrame: Uint8Array | undefined;
 
   /** `encoded` is the whole broadcast as it goes to other nodes, if it does. */
-  constructor(message: string | Uint8Array, encoded?: Uint8Array) {
+  constructor(message: string | Uint8Array, frames: FrameEncoder, encoded?: Uint8Array) {
     this.#message = message;
+    this.#frames = frames;
     this.#encoded = encoded;
   }
 
@@ -28,31 +34,38 @@ export class OutgoingPayload implements Payload {
   }
 
   get frame(): Uint8Array {
-    return this.#frame ??= this.#makeFrame();
+    return this.#frame ??= inOwnMemory(this.pooledFrame);
+  }
+
+  get pooledFrame(): Uint8Array {
+    return this.#pooledFrame ??= this.#makeFrame();
   }
 
   #makeFrame(): Uint8Array {
     const message = this.#message;
-    if (typeof message !== "string") return encodeWebSocketFrame(OPCODE.BINARY, message);
+    if (typeof message !== "string") return this.#frames.encode(OPCODE.BINARY, message);
     if (this.#encoded === undefined) return encodeWebSocketText(message);
     // Encoding a text costs more than copying what has been encoded.
-    return encodeWebSocketFrame(OPCODE.TEXT, new BroadcastView(this.#encoded).messageBytes());
+    return this.#frames.encode(OPCODE.TEXT, new BroadcastView(this.#encoded).messageBytes());
   }
 }
 
 /** A message from another node. Its bytes are lent, so each form is a copy. */
 export class IncomingPayload implements Payload {
   readonly #view: BroadcastView;
+  readonly #frames: FrameEncoder;
   #data: string | Uint8Array | undefined;
   #frame: Uint8Array | undefined;
+  #pooledFrame: Uint8Array | undefined;
 
   /**
    * Checks the message. `needsData` says that `data` will be needed, which saves a second pass.
    *
    * @throws {FrameError} `invalid-utf8`.
    */
-  constructor(view: BroadcastView, needsData: boolean) {
+  constructor(view: BroadcastView, frames: FrameEncoder, needsData: boolean) {
     this.#view = view;
+    this.#frames = frames;
     if (needsData) this.#data = view.message();
     else view.checkText(isUtf8);
   }
@@ -62,9 +75,17 @@ export class IncomingPayload implements Payload {
   }
 
   get frame(): Uint8Array {
-    return this.#frame ??= encodeWebSocketFrame(
+    return this.#frame ??= inOwnMemory(this.pooledFrame);
+  }
+
+  get pooledFrame(): Uint8Array {
+    return this.#pooledFrame ??= this.#frames.encode(
       this.#view.isText ? OPCODE.TEXT : OPCODE.BINARY,
       this.#view.messageBytes(),
     );
   }
+}
+
+function inOwnMemory(bytes: Uint8Array): Uint8Array {
+  return bytes.length === bytes.buffer.byteLength ? bytes : bytes.slice();
 }

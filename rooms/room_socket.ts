@@ -24,6 +24,12 @@ export interface RoomSocket {
    * members get the same memory and must not modify it. `Rooms` prefers it to `send`.
    */
   sendFrame?(frame: Uint8Array): void;
+  /**
+   * Like `sendFrame`, for a socket that copies the frames that it keeps for longer than a turn of the
+   * event loop. It is given parts of a larger memory, which cost `Rooms` less. `ServerWebSocket` has
+   * it, and `Rooms` prefers it.
+   */
+  sendPooledFrame?(frame: Uint8Array): void;
   /** Calls `listener` when the socket has opened or closed. */
   addEventListener(
     type: "close" | "open",

@@ -11,6 +11,7 @@ import { Closer, type CloseReason } from "./_closer.ts";
 import { Delivery } from "./_delivery.ts";
 import { Drain } from "./_drain.ts";
 import { Encoder } from "./_encoder.ts";
+import { FrameEncoder } from "./_frame_encoder.ts";
 import { NO_EXCEPTIONS, readExceptions } from "./_exceptions.ts";
 import { type Listen, ListenerCalls, RoomListener } from "./_listeners.ts";
 import type { Members, Recipients } from "./_members.ts";
@@ -107,6 +108,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends GuardedEventTarget
   readonly #members: Members<S>;
   readonly #totals = new Totals();
   readonly #encoder = new Encoder();
+  readonly #frames = new FrameEncoder();
   readonly #names = new RoomNames();
   readonly #closer: Closer<S>;
   readonly #delivery: Delivery<S>;
@@ -256,13 +258,13 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends GuardedEventTarget
     if (rooms.length === 0 || this.#disposed) return { ...NOTHING_SENT };
     const recipients = this.#members.recipients(rooms, except);
     if (this.#outlet.backplane === undefined) {
-      const delivery = this.#deliver(recipients, new OutgoingPayload(content));
+      const delivery = this.#deliver(recipients, new OutgoingPayload(content, this.#frames));
       const { sent, slow, failed } = delivery;
       return { sent, slow, failed, peers: 0, dropped: 0 };
     }
     const encoded = this.#encoder.encode(rooms, except.rooms, content);
     this.#outlet.check(encoded);
-    const delivery = this.#deliver(recipients, new OutgoingPayload(content, encoded));
+    const delivery = this.#deliver(recipients, new OutgoingPayload(content, this.#frames, encoded));
     return this.#publish(encoded, delivery);
   }
 
@@ -401,7 +403,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends GuardedEventTarget
     // Most messages may be for rooms that have no member here: they are never decoded.
     if (sockets.length > 0 || listeners.length > 0) {
       const needsData = listeners.length > 0 || sockets[0].sendFrame === undefined;
-      this.#deliver(recipients, new IncomingPayload(view, needsData));
+      this.#deliver(recipients, new IncomingPayload(view, this.#frames, needsData));
     }
     this.#totals.received++;
   }

@@ -47,6 +47,8 @@ export class Flush {
   #earlyMs = 0;
   /** Lists of one frame that were begun in this turn: the latest for each kind of socket. */
   #begun: (FrameList | undefined)[] = [];
+  /** Lists that were made in this turn. */
+  readonly #made: FrameList[] = [];
 
   constructor(timing: Timing = systemTiming) {
     this.#timing = timing;
@@ -86,11 +88,17 @@ export class Flush {
     return this.#begun[kind]?.shareFor(frame);
   }
 
-  /** Begins a list. Sockets of different kinds are sent different frames for the same message. */
-  begin(kind: number, frame: Uint8Array): FrameList {
-    // A long frame is written at once. Without a flush, this list would keep it after the turn.
+  /**
+   * Makes a list longer, or begins one, and lets other sockets of this kind do the same until the turn
+   * ends. Sockets of different kinds are sent different frames for the same message.
+   */
+  append(list: FrameList | undefined, kind: number, frame: Uint8Array): FrameList {
+    // A long frame is written at once. Without a flush, the sharing would never end.
     this.#schedule();
-    return this.#begun[kind] = new FrameList(undefined, frame);
+    const longer = list?.append(frame) ?? new FrameList(undefined, frame);
+    if (list === undefined) this.#begun[kind] = longer;
+    this.#made.push(longer);
+    return longer;
   }
 
   #schedule(): void {
@@ -101,7 +109,7 @@ export class Flush {
 
   #run(): void {
     this.#isScheduled = false;
-    this.#begun = [];
+    this.#endSharing();
     this.#earlyMs = 0;
     const startedAt = this.#timing.now();
     this.#flushLight(startedAt);
@@ -111,6 +119,12 @@ export class Flush {
     // The others follow in the next turn, before sockets that are added in the meantime.
     this.#isScheduled = true;
     this.#timing.nextTurn(() => this.#run());
+  }
+
+  #endSharing(): void {
+    this.#begun = [];
+    for (const list of this.#made) list.endSharing();
+    this.#made.length = 0;
   }
 
   /**

@@ -21,8 +21,12 @@ const JOIN_SHARED_BELOW_BYTES = 64 * 1024;
 /** Rough size of the objects around a waiting frame, besides its bytes. */
 const FRAME_OVERHEAD_BYTES = 256;
 
-/** Bytes of its memory that a frame may leave unused before it is copied. */
-const MAX_UNUSED_BYTES = 256;
+/**
+ * Bytes of its memory that a frame may leave unused before it is copied: until its turn ends, when most
+ * frames leave, and after that. Rooms encode their frames into slabs of 16 KiB.
+ */
+const MAX_UNUSED_BYTES = 16 * 1024;
+const MAX_UNUSED_LATER_BYTES = 256;
 
 /** A list of one frame or more. */
 export class FrameList {
@@ -31,20 +35,22 @@ export class FrameList {
   /** Memory that the frames take while they wait, roughly. */
   readonly memoryBytes: number;
   readonly #before: FrameList | undefined;
-  readonly #frame: Buffer;
+  #frame: Uint8Array;
   /** The frame as it was given, to notice that another socket adds the same. */
   #given: Uint8Array | undefined;
   /** The list that the last `append` has made. */
   #next: FrameList | undefined;
   /** True if more than one socket has it. */
   #isShared = false;
+  /** True if `keep` has been called. */
+  #isKept = false;
   #pieces: readonly Buffer[] | undefined;
 
   /** Adds a frame to a list, or begins one. */
   constructor(before: FrameList | undefined, frame: Uint8Array) {
     this.#before = before;
     this.#given = frame;
-    this.#frame = ownMemory(frame);
+    this.#frame = ownMemory(frame, MAX_UNUSED_BYTES);
     this.bytes = (before?.bytes ?? 0) + frame.length;
     this.memoryBytes = (before?.memoryBytes ?? 0) + frame.length + FRAME_OVERHEAD_BYTES;
   }
@@ -66,32 +72,40 @@ export class FrameList {
     return this.#next = new FrameList(this, frame);
   }
 
+  /**
+   * Nobody else gets this list any more. Otherwise a socket that keeps the list before it would keep
+   * alive what others have added since.
+   */
+  endSharing(): void {
+    this.#given = undefined;
+    if (this.#before !== undefined) this.#before.#next = undefined;
+  }
+
   /** All bytes in order. They are joined once for all sockets that share the list. */
   get pieces(): readonly Buffer[] {
-    return this.#pieces ??= this.#before === undefined ? [this.#frame] : joinSmall(
+    return this.#pieces ??= joinSmall(
       FrameList.#framesOf(this),
       this.#isShared ? JOIN_SHARED_BELOW_BYTES : JOIN_BELOW_BYTES,
     );
   }
 
-  /**
-   * Ends the sharing, at the end of a turn: a socket that keeps its list must not keep alive what
-   * others have added since, nor the memory that a frame was copied from.
-   */
-  seal(): void {
-    FrameList.#seal(this);
+  /** Lets go of memory that the list does not count, before it waits for longer than a turn. */
+  keep(): void {
+    FrameList.#keep(this);
   }
 
-  static #seal(last: FrameList): void {
+  static #keep(last: FrameList): void {
     let list: FrameList | undefined = last;
-    while (list !== undefined && (list.#given !== undefined || list.#next !== undefined)) {
-      list.#given = list.#next = undefined;
+    while (list !== undefined && !list.#isKept) {
+      list.#isKept = true;
+      list.#frame = ownMemory(list.#frame, MAX_UNUSED_LATER_BYTES);
+      list.#pieces = undefined;
       list = list.#before;
     }
   }
 
-  static #framesOf(last: FrameList): Buffer[] {
-    const frames: Buffer[] = [];
+  static #framesOf(last: FrameList): Uint8Array[] {
+    const frames: Uint8Array[] = [];
     for (let list: FrameList | undefined = last; list !== undefined; list = list.#before) {
       frames.push(list.#frame);
     }
@@ -100,45 +114,48 @@ export class FrameList {
 }
 
 /** Joins neighbours that are smaller than `belowBytes`. */
-function joinSmall(frames: readonly Buffer[], belowBytes: number): Buffer[] {
+function joinSmall(frames: readonly Uint8Array[], belowBytes: number): Buffer[] {
   const pieces: Buffer[] = [];
-  let small: Buffer[] = [];
-  const joinThem = () => {
-    if (small.length > 0) pieces.push(small.length === 1 ? small[0] : join(small));
-    small = [];
-  };
-  for (const frame of frames) {
-    if (frame.length < belowBytes) {
-      small.push(frame);
-      continue;
+  for (let end = 0; end < frames.length;) {
+    const start = end++;
+    if (frames[start].length < belowBytes) {
+      while (end < frames.length && frames[end].length < belowBytes) end++;
     }
-    joinThem();
-    pieces.push(frame);
+    pieces.push(join(runsOf(frames.slice(start, end))));
   }
-  joinThem();
   return pieces;
 }
 
-function join(frames: readonly Buffer[]): Buffer {
+/** Frames that follow one another in memory are one run. Most frames of a room do. */
+function runsOf(frames: readonly Uint8Array[]): Buffer[] {
+  const runs: Buffer[] = [];
+  for (let i = 0; i < frames.length;) {
+    const { buffer, byteOffset } = frames[i];
+    let end = byteOffset;
+    while (frames[i]?.buffer === buffer && frames[i].byteOffset === end) end += frames[i++].length;
+    runs.push(Buffer.from(buffer, byteOffset, end - byteOffset));
+  }
+  return runs;
+}
+
+function join(runs: readonly Buffer[]): Buffer {
+  if (runs.length === 1) return runs[0];
   let bytes = 0;
-  for (const frame of frames) bytes += frame.length;
+  for (const run of runs) bytes += run.length;
   // Not from the pool of `Buffer.concat`, because a slow client would pin it.
   const joined = Buffer.allocUnsafeSlow(bytes);
   let at = 0;
-  for (const frame of frames) {
-    joined.set(frame, at);
-    at += frame.length;
+  for (const run of runs) {
+    joined.set(run, at);
+    at += run.length;
   }
   return joined;
 }
 
-/** The frame, copied if it is a small part of a larger memory, which it would keep alive. */
-function ownMemory(frame: Uint8Array): Buffer {
-  const { buffer, byteOffset, byteLength } = frame;
-  if (buffer.byteLength - byteLength <= MAX_UNUSED_BYTES + byteLength / 8) {
-    return Buffer.from(buffer, byteOffset, byteLength);
-  }
-  const copy = Buffer.allocUnsafeSlow(byteLength);
+/** The frame, copied if it keeps alive more than `maxUnused` bytes of a larger memory. */
+function ownMemory(frame: Uint8Array, maxUnused: number): Uint8Array {
+  if (frame.buffer.byteLength - frame.length <= maxUnused + frame.length / 8) return frame;
+  const copy = Buffer.allocUnsafeSlow(frame.length);
   copy.set(frame);
   return copy;
 }

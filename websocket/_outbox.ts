@@ -24,6 +24,8 @@ export class Outbox implements Flushable {
   #list: FrameList | undefined;
   /** True while it waits for the shared flush. */
   #waits = false;
+  /** False if the stream certainly holds nothing. At first it holds the answer to the handshake. */
+  #mayHold = true;
   #blocked = false;
   #paused = false;
   /** True while the client is not read for another reason. */
@@ -39,7 +41,7 @@ export class Outbox implements Flushable {
 
   /** Bytes that have been added and not taken by the system. */
   get bufferedBytes(): number {
-    return (this.#list?.bytes ?? 0) + this.#stream.writableLength;
+    return (this.#list?.bytes ?? 0) + this.#heldBytes();
   }
 
   /** Bytes that a flush would write. */
@@ -63,25 +65,27 @@ export class Outbox implements Flushable {
   }
 
   /**
-   * Adds a frame that somebody else has encoded. `check` runs once for all sockets that share it.
+   * Adds a frame that somebody else has encoded, unless sending has ended. `check` runs once for all
+   * sockets that share it.
    *
    * @throws {RangeError} see `check`.
    */
   addShared(frame: Uint8Array, check: (frame: Uint8Array) => void): void {
-    if (this.#ended) return;
-    let list = this.#follow(frame);
-    if (list === undefined) {
-      check(frame);
-      list = this.#append(frame);
-    }
-    this.#collect(list);
+    const list = this.#follow(frame);
+    if (list !== undefined) return this.#collect(list);
+    check(frame);
+    this.#collect(this.#append(frame));
   }
 
   /** Writes what has been collected, at once. */
   write(): void {
-    const pieces = this.#list?.pieces ?? [];
+    const list = this.#list;
+    if (list === undefined) return;
     this.#list = undefined;
     const stream = this.#stream;
+    // The stream may have to hold this as well.
+    if (this.#heldBytes() > 0) list.keep();
+    const { pieces } = list;
     if (pieces.length === 1) {
       stream.write(pieces[0]);
     } else {
@@ -89,8 +93,9 @@ export class Outbox implements Flushable {
       for (const piece of pieces) stream.write(piece);
       stream.uncork();
     }
+    this.#mayHold = true;
     // `write` says false for a long piece even if the system has taken it.
-    this.#blocked = stream.writableNeedDrain && stream.writableLength > 0;
+    this.#blocked = this.#heldBytes() > 0 && stream.writableNeedDrain;
     if (!this.#blocked) return;
     if (!this.#watchesDrain) watchDrain(stream);
     this.#watchesDrain = true;
@@ -103,17 +108,15 @@ export class Outbox implements Flushable {
   /** Writes what has been collected, at the end of a turn. */
   flush(): void {
     this.#waits = false;
-    const list = this.#list;
-    if (list === undefined) return;
-    if (!this.#blocked) this.write();
-    list.seal();
+    if (this.#blocked) this.#list?.keep();
+    else this.write();
   }
 
   /** Handles the stream's "drain". Returns true if the system has taken everything that waited. */
   drained(): boolean {
     if (!this.#blocked) return false;
     this.#blocked = false;
-    if (this.#list !== undefined) this.write();
+    this.write();
     if (this.#blocked) return false;
     if (this.#paused) {
       this.#paused = false;
@@ -137,7 +140,7 @@ export class Outbox implements Flushable {
   /** Writes everything, then ends this side of the stream. What is added later is ignored. */
   end(): void {
     if (this.#ended) return;
-    if (this.#list !== undefined) this.write();
+    this.write();
     this.#ended = true;
     this.#stream.end();
     // The stream must read what the client still sends, or the last frames may never reach it.
@@ -150,6 +153,14 @@ export class Outbox implements Flushable {
     this.#list = undefined;
   }
 
+  /** Bytes that the stream holds. It is not asked again after it has answered that there are none. */
+  #heldBytes(): number {
+    if (!this.#mayHold) return 0;
+    const { writableLength } = this.#stream;
+    this.#mayHold = writableLength > 0;
+    return writableLength;
+  }
+
   #follow(frame: Uint8Array): FrameList | undefined {
     const list = this.#list;
     return list === undefined
@@ -158,15 +169,17 @@ export class Outbox implements Flushable {
   }
 
   #append(frame: Uint8Array): FrameList {
-    return this.#list?.append(frame) ?? sharedFlush.begin(this.#limits.kind, frame);
+    return sharedFlush.append(this.#list, this.#limits.kind, frame);
   }
 
   #collect(list: FrameList): void {
     this.#list = list;
     // The client may never read again. Then the frames are joined before the objects add up.
     const bytes = this.#blocked ? list.memoryBytes : list.bytes;
-    if (bytes >= MUST_WRITE_AT_BYTES) return this.write();
-    if (bytes >= WRITE_AT_BYTES && sharedFlush.writeEarly(this)) return;
+    if (bytes >= WRITE_AT_BYTES) {
+      if (bytes >= MUST_WRITE_AT_BYTES) return this.write();
+      if (sharedFlush.writeEarly(this)) return;
+    }
     if (this.#waits) return;
     this.#waits = true;
     sharedFlush.add(this);

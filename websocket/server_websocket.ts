@@ -178,6 +178,14 @@ export class ServerWebSocket {
   }
 
   /**
+   * The same as `sendFrame`. It tells `Rooms` that a frame may be part of a larger memory, of which
+   * the socket keeps at most 16 KiB for longer than a turn of the event loop.
+   */
+  sendPooledFrame(frame: Uint8Array): void {
+    this.#connection.sendShared(frame);
+  }
+
+  /**
    * Begins to close. Without a code the close frame has none. What was sent before still arrives. A
    * client that has not closed some 4 s later is terminated.
    *

@@ -85,3 +85,13 @@ export class FrameSocket extends FakeSocket {
     this.onSend(message);
   }
 }
+
+/** A fake socket that is given frames in a larger memory. */
+export class PooledFrameSocket extends FrameSocket {
+  readonly pooledFrames: Uint8Array[] = [];
+
+  sendPooledFrame(frame: Uint8Array): void {
+    this.pooledFrames.push(frame);
+    this.sendFrame(frame);
+  }
+}

@@ -7,7 +7,7 @@ import {
 } from "../../codec/mod.ts";
 import { type Message, Rooms } from "../../rooms/mod.ts";
 import { FakeBackplane } from "./_fake_backplane.ts";
-import { FakeSocket, FrameSocket } from "./_fake_socket.ts";
+import { FakeSocket, FrameSocket, PooledFrameSocket } from "./_fake_socket.ts";
 
 const NOTHING = { sent: 0, slow: 0, failed: 0, peers: 0, dropped: 0 };
 
@@ -93,6 +93,28 @@ Deno.test("a frame has memory of its own, so a slow socket holds no more than it
   backplane.bring(encodeRoomBroadcast("lobby", "from afar"));
 
   assertEquals(socket.frames.map((frame) => frame.buffer.byteLength), [11, 11]);
+});
+
+Deno.test("a socket with sendPooledFrame gets its frames one after the other in one memory", () => {
+  const backplane = new FakeBackplane();
+  const rooms = new Rooms<FakeSocket>({ backplane });
+  const pooled = new PooledFrameSocket();
+  const framed = new FrameSocket();
+  fill(rooms, { lobby: [pooled, framed] });
+
+  rooms.broadcast("lobby", "from here");
+  backplane.bring(encodeRoomBroadcast("lobby", "from afar"));
+  rooms.broadcast("lobby", "l".repeat(5_000));
+
+  for (const { heard } of [pooled, framed]) {
+    assertEquals(heard, ["from here", "from afar", "l".repeat(5_000)]);
+  }
+  const [first, second, large] = pooled.pooledFrames;
+  assertEquals(first.buffer === second.buffer, true);
+  assertEquals(second.byteOffset, first.byteOffset + first.length);
+  // A long frame would waste the rest of the memory.
+  assertEquals(large.buffer.byteLength, large.length);
+  assertEquals(framed.frames.map((frame) => frame.buffer.byteLength), [11, 11, 5_004]);
 });
 
 Deno.test("a message from another node stays as it was when its memory is used again", () => {

@@ -200,6 +200,68 @@ Deno.test("a frame that is a small part of a large memory is copied, once for al
   await endAll(...all.map(({ socket }) => socket));
 });
 
+/** Some frames in a slab of 16 KiB, one after the other, as rooms make them. */
+function framesInSlab(...texts: string[]): Uint8Array[] {
+  const slab = new Uint8Array(16 * 1024);
+  let end = 0;
+  return texts.map((text) => {
+    const frame = encodeWebSocketText(text);
+    slab.set(frame, end);
+    return slab.subarray(end, end += frame.length);
+  });
+}
+
+Deno.test("frames that follow one another in a slab are one piece without a copy", async () => {
+  const { stream, socket } = accept();
+  const frames = framesInSlab("one", "two", "three");
+  for (const frame of frames) socket.sendFrame(frame);
+  await turn();
+  assertEquals(stream.writes.map(({ length }) => length), [17]);
+  assertEquals(stream.writes[0].buffer === frames[0].buffer, true);
+  for (const frame of [frames[0], frames[2]]) socket.sendFrame(frame);
+  await turn();
+  assertEquals([...stream.writes[1]], [...frames[0], ...frames[2]]);
+  await endAll(socket);
+});
+
+Deno.test("frames that wait for longer than a turn do not keep their slab", async () => {
+  const all = [accept(), accept()];
+  const [fast, slow] = all;
+  await turn();
+  slow.stream.room = 0;
+  slow.socket.send(new Uint8Array(65_536));
+  const frames = framesInSlab("one", "two");
+  for (const frame of frames) for (const { socket } of all) socket.sendFrame(frame);
+  await turn();
+  assertEquals(fast.stream.writes[0].buffer === frames[0].buffer, true);
+  slow.stream.take();
+  const late = slow.stream.writes[1];
+  assertEquals([...late], [...frames[0], ...frames[1]]);
+  assert(late.buffer.byteLength < 100, `${late.buffer.byteLength} bytes are kept`);
+  await endAll(...all.map(({ socket }) => socket));
+});
+
+Deno.test("a stream that holds bytes gets copies, so it keeps one slab at most", async () => {
+  const { stream, socket } = accept();
+  await turn();
+  stream.room = 0;
+  const frames = framesInSlab("one", "two", "three");
+  for (const frame of frames) {
+    socket.sendFrame(frame);
+    await turn();
+  }
+  assertEquals(stream.writes.map((piece) => piece.buffer === frames[0].buffer), [
+    true,
+    false,
+    false,
+  ]);
+  stream.take();
+  socket.sendFrame(frames[0]);
+  await turn();
+  assertEquals(stream.writes[3].buffer === frames[0].buffer, true);
+  await endAll(socket);
+});
+
 Deno.test("terminate frees unsent frames, even while the flush has them", async () => {
   const { stream, socket } = accept();
   socket.send("x");

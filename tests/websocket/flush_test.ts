@@ -127,14 +127,14 @@ Deno.test("lists that sockets may share are known for one turn", () => {
   const timing = new FakeTiming();
   const flush = new Flush(timing);
   const [a, b] = [encodeWebSocketText("a"), encodeWebSocketText("b")];
-  const list = flush.begin(0, a);
+  const list = flush.append(undefined, 0, a);
   assertEquals(flush.begunWith(0, a) === list, true);
   assertEquals([flush.begunWith(0, b), flush.begunWith(15, a)], [undefined, undefined]);
   assertEquals(timing.endTurn(), true);
   assertEquals([flush.begunWith(0, a), timing.endTurn()], [undefined, false]);
 });
 
-Deno.test("a list is shared by those that add the same frame, until it is sealed", () => {
+Deno.test("a list is shared by those that add the same frame, until the sharing ends", () => {
   const frames = ["a", "b", "c"].map(encodeWebSocketText);
   const list = new FrameList(undefined, frames[0]);
   assertEquals(list.followedBy(frames[1]), undefined);
@@ -143,7 +143,7 @@ Deno.test("a list is shared by those that add the same frame, until it is sealed
   assertEquals(list.followedBy(frames[2]), undefined);
   assertEquals([longer.bytes, longer.pieces.length, longer.pieces[0].length], [6, 1, 6]);
   assertEquals(longer.pieces === longer.pieces, true);
-  longer.seal();
+  longer.endSharing();
   assertEquals([list.followedBy(frames[1]), longer.shareFor(frames[1])], [undefined, undefined]);
   assertEquals(longer.pieces[0].length, 6);
 });
