@@ -33,6 +33,9 @@ const FIRST_CHUNK_BYTES = 512;
  */
 const MAX_WRITE_BYTES = 64 * 1024;
 
+/** A piece that fits in one TLS record (RFC 8446, section 5.1) comes out in one chunk. */
+const RECORD_BYTES = 16 * 1024;
+
 /** Matches the codes of `node:tls` for a certificate that is not trusted. */
 const UNTRUSTED = /CERT|VERIFY|ISSUER|ALTNAME/;
 
@@ -70,7 +73,7 @@ export class TlsConnection implements Connection {
   #isAnswered = false;
   /** Ciphertext that waits to be written. */
   readonly #sealed: Uint8Array[] = [];
-  /** A piece is being encrypted, and will be written once all of it is ready. */
+  /** A long piece is being encrypted, and will be written once all of it is ready. */
   #isSealing = false;
   #flushed: Promise<void> = Promise.resolve();
   #joined = new Uint8Array(0);
@@ -125,7 +128,7 @@ export class TlsConnection implements Connection {
   async write(bytes: Uint8Array): Promise<number> {
     const socket = await this.secured();
     const piece = bytes.subarray(0, MAX_WRITE_BYTES);
-    this.#isSealing = true;
+    this.#isSealing = piece.length > RECORD_BYTES;
     try {
       await this.#unlessClosed((done) => socket.write(piece, done));
     } finally {
@@ -164,7 +167,7 @@ export class TlsConnection implements Connection {
       read: () => {}, // #feed knows when.
       write: (chunk, _encoding, done) => {
         this.#sealed.push(chunk);
-        // A piece comes in several chunks. A pause between their writes would cut a frame in two.
+        // A long piece comes in several chunks. A pause between their writes would cut a frame in two.
         if (!this.#isSealing) this.#flush().catch(finish);
         done();
       },

@@ -83,7 +83,7 @@ export class FrameList {
 
   /** All bytes in order. They are joined once for all sockets that share the list. */
   get pieces(): readonly Buffer[] {
-    return this.#pieces ??= joinSmall(
+    return this.#pieces ??= this.#before === undefined ? [bufferOf(this.#frame)] : joinSmall(
       FrameList.#framesOf(this),
       this.#isShared ? JOIN_SHARED_BELOW_BYTES : JOIN_BELOW_BYTES,
     );
@@ -127,19 +127,19 @@ function joinSmall(frames: readonly Uint8Array[], belowBytes: number): Buffer[] 
 }
 
 /** Frames that follow one another in memory are one run. Most frames of a room do. */
-function runsOf(frames: readonly Uint8Array[]): Buffer[] {
-  const runs: Buffer[] = [];
+function runsOf(frames: readonly Uint8Array[]): Uint8Array[] {
+  const runs: Uint8Array[] = [];
   for (let i = 0; i < frames.length;) {
     const { buffer, byteOffset } = frames[i];
     let end = byteOffset;
     while (frames[i]?.buffer === buffer && frames[i].byteOffset === end) end += frames[i++].length;
-    runs.push(Buffer.from(buffer, byteOffset, end - byteOffset));
+    runs.push(new Uint8Array(buffer, byteOffset, end - byteOffset));
   }
   return runs;
 }
 
-function join(runs: readonly Buffer[]): Buffer {
-  if (runs.length === 1) return runs[0];
+function join(runs: readonly Uint8Array[]): Buffer {
+  if (runs.length === 1) return bufferOf(runs[0]);
   let bytes = 0;
   for (const run of runs) bytes += run.length;
   // Not from the pool of `Buffer.concat`, because a slow client would pin it.
@@ -150,6 +150,11 @@ function join(runs: readonly Buffer[]): Buffer {
     at += run.length;
   }
   return joined;
+}
+
+/** The same memory as a `Buffer`, which streams take as it is. */
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 /** The frame, copied if it keeps alive more than `maxUnused` bytes of a larger memory. */

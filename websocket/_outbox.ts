@@ -65,8 +65,8 @@ export class Outbox implements Flushable {
   }
 
   /**
-   * Adds a frame that somebody else has encoded, unless sending has ended. `check` runs once for all
-   * sockets that share it.
+   * Adds a frame that somebody else has encoded. Sending must not have ended: this runs for each socket
+   * and message. `check` runs once for all sockets that share the frame.
    *
    * @throws {RangeError} see `check`.
    */

@@ -9,7 +9,7 @@ import { Queue } from "./_queue.ts";
 import { systemTiming, type Timing } from "./_timing.ts";
 
 /** How long a turn may read from all clients together. */
-const TURN_MS = 10;
+const TURN_MS = 5;
 
 /** How long it may read from one client before it is the next one's turn. */
 const SLICE_MS = 2;

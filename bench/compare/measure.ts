@@ -9,7 +9,7 @@ const MILLION = 1_000_000;
 /** Deliveries that may be missing at first, so that no contender is idle… */
 const FIRST_AHEAD = 20_000;
 /** …and the bytes that may be on their way to each client: first, and for a fast contender. */
-const CLIENT_BYTES = { ahead: 32 * 1024, maxAhead: 128 * 1024 };
+const CLIENT_BYTES = { ahead: 32 * 1024, maxAhead: 512 * 1024 };
 /** The most broadcasts that may be on their way, where each has few members. */
 const MAX_BROADCASTS = { ahead: 2_000, maxAhead: 10_000 };
 /** The fewest broadcasts of each node that may be on their way. */

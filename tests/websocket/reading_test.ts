@@ -7,11 +7,11 @@ import { FakeTiming } from "./_fake_timing.ts";
 import { accept, endAll, turn } from "./_fake_stream.ts";
 import { clientFrame, closePayload } from "./_raw_client.ts";
 
-Deno.test("a turn reads for at most 10 ms, and one client for at most 2 ms", () => {
+Deno.test("a turn reads for at most 5 ms, and one client for at most 2 ms", () => {
   const timing = new FakeTiming();
   const reading = new Reading(timing);
   assertEquals([reading.isOver, timing.endTurn()], [false, false]);
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 3; i++) {
     assertEquals(reading.isOver, false);
     const isOver = reading.begin();
     timing.nowMs += 1;
@@ -45,11 +45,11 @@ Deno.test("greedy clients wait for up to five turns while writing is behind, and
     return read;
   };
   const turns = (count: number) => Array.from({ length: count }, turnOf);
-  assertEquals(turns(6), ["m", "m", "m", "m", "mggggg", "m"]);
+  assertEquals(turns(6), ["m", "m", "m", "m", "mggg", "m"]);
   isBehind = false;
-  assertEquals(turns(2), ["mggggg", "mggggg"]);
+  assertEquals(turns(2), ["mggg", "mggg"]);
   isBehind = true;
-  assertEquals(turns(5), ["m", "m", "m", "m", "mggggg"]);
+  assertEquals(turns(5), ["m", "m", "m", "m", "mggg"]);
 });
 
 Deno.test("the clock is looked at after each frame that takes long, and less often after quick ones", () => {
@@ -97,13 +97,13 @@ Deno.test("clients with more to read take turns of 2 ms, and a new one goes befo
     const before = timing.nowMs;
     read.length = 0;
     assert(timing.endTurn());
-    assert(timing.nowMs - before <= 11);
+    assert(timing.nowMs - before <= 6);
     return read.map((name) => name.slice(-1)).join("");
   };
-  assertEquals(turnOf(), "01234");
+  assertEquals(turnOf(), "012");
   reading.wait(reader("modest m", 1), false);
-  assertEquals(turnOf(), "m56701");
-  assertEquals(turnOf(), "23456");
+  assertEquals(turnOf(), "m34");
+  assertEquals(turnOf(), "567");
   while (!timing.isIdle) turnOf();
   assertEquals(timing.nowMs, 8 * 20 + 1);
 });
