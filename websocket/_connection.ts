@@ -26,7 +26,7 @@ import { sharedEndings } from "./_endings.ts";
 import { FrameReader, type FrameSink } from "./_frame_reader.ts";
 import { type Beating, sharedHeartbeat } from "./_heartbeat.ts";
 import type { Limits } from "./_limits.ts";
-import { Outbox } from "./_outbox.ts";
+import { Outbox, type OutboxOwner } from "./_outbox.ts";
 import { type Reader, sharedReading } from "./_reading.ts";
 import { checkServerFrame, payloadBytes } from "./_server_frame.ts";
 import { handleStream, readStream, type StreamHandler } from "./_stream_events.ts";
@@ -73,7 +73,7 @@ const NOTHING = new Uint8Array();
 /** One ping for all sockets, which can share it like any frame. */
 const PING = encodeWebSocketFrame(OPCODE.PING, NOTHING);
 
-export class Connection implements FrameSink, StreamHandler, Reader, Beating {
+export class Connection implements FrameSink, StreamHandler, OutboxOwner, Reader, Beating {
   readonly #stream: UpgradeStream;
   readonly #limits: Limits;
   readonly #socket: ServerWebSocket;
@@ -107,7 +107,7 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
     this.#limits = limits;
     this.#socket = socket;
     this.#tellSocket = tell;
-    this.#outbox = new Outbox(stream, limits);
+    this.#outbox = new Outbox(stream, limits, this);
   }
 
   get state(): ConnectionState {
@@ -257,7 +257,17 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
 
   /** The stream has room again. */
   streamDrained(): void {
-    if (this.#outbox.drained()) this.#drained();
+    this.#outbox.streamDrained();
+  }
+
+  /** The system has taken everything that waited. */
+  drained(): void {
+    // A client that has taken what waited is alive, even if nothing has been read from it since.
+    this.#isHeard = true;
+    if (this.#unanswered !== undefined && !this.#closeSent) this.#outbox.add(this.#unanswered);
+    this.#unanswered = undefined;
+    if (this.#unread !== undefined) this.#waitToRead(true);
+    if (this.#state === "open") this.#tell({ type: "drain" });
   }
 
   /**
@@ -315,15 +325,6 @@ export class Connection implements FrameSink, StreamHandler, Reader, Beating {
     if (this.#state === "open") this.#tell({ type: "open" });
     if (head.length > 0) this.received(head);
     readStream(this.#stream);
-  }
-
-  #drained(): void {
-    // A client that has taken what waited is alive, even if nothing has been read from it since.
-    this.#isHeard = true;
-    if (this.#unanswered !== undefined && !this.#closeSent) this.#outbox.add(this.#unanswered);
-    this.#unanswered = undefined;
-    if (this.#unread !== undefined) this.#waitToRead(true);
-    if (this.#state === "open") this.#tell({ type: "drain" });
   }
 
   /** Closes because the client has broken the protocol or a limit. */

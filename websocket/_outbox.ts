@@ -18,15 +18,24 @@ export const WRITE_AT_BYTES: number = 64 * 1024;
 /** The same for a turn that has already spent too long on writing. */
 const MUST_WRITE_AT_BYTES = 2 * WRITE_AT_BYTES;
 
+/** Who is told about an outbox. */
+export interface OutboxOwner {
+  /** The system has taken everything that waited. */
+  drained(): void;
+}
+
 export class Outbox implements Flushable {
   readonly #stream: UpgradeStream;
   readonly #limits: Limits;
+  readonly #owner: OutboxOwner;
   #list: FrameList | undefined;
   /** True while it waits for the shared flush. */
   #waits = false;
   /** False if the stream certainly holds nothing. At first it holds the answer to the handshake. */
   #mayHold = true;
   #blocked = false;
+  /** True while it waits for the flush after the stream has drained. */
+  #isDraining = false;
   #paused = false;
   /** True while the client is not read for another reason. */
   #held = false;
@@ -34,9 +43,10 @@ export class Outbox implements Flushable {
   #watchesDrain = false;
   #ended = false;
 
-  constructor(stream: UpgradeStream, limits: Limits) {
+  constructor(stream: UpgradeStream, limits: Limits, owner: OutboxOwner) {
     this.#stream = stream;
     this.#limits = limits;
+    this.#owner = owner;
   }
 
   /** Bytes that have been added and not taken by the system. */
@@ -108,21 +118,30 @@ export class Outbox implements Flushable {
   /** Writes what has been collected, at the end of a turn. */
   flush(): void {
     this.#waits = false;
-    if (this.#blocked) this.#list?.keep();
-    else this.write();
+    if (this.#blocked) return this.#list?.keep();
+    this.write();
+    if (this.#isDraining) this.#drained();
   }
 
-  /** Handles the stream's "drain". Returns true if the system has taken everything that waited. */
-  drained(): boolean {
-    if (!this.#blocked) return false;
+  /** Handles the stream's "drain". */
+  streamDrained(): void {
+    if (!this.#blocked) return;
     this.#blocked = false;
-    this.write();
-    if (this.#blocked) return false;
+    // A thousand streams may drain in one turn, so all of them share its limit.
+    if (this.#list === undefined || sharedFlush.writeEarly(this)) return this.#drained();
+    this.#isDraining = true;
+    this.#waitForFlush();
+  }
+
+  /** What waited has been written. The system may not have taken all of it. */
+  #drained(): void {
+    this.#isDraining = false;
+    if (this.#blocked) return;
     if (this.#paused) {
       this.#paused = false;
       if (!this.#held) this.#stream.resume();
     }
-    return true;
+    this.#owner.drained();
   }
 
   /** Stops reading, for another reason than unsent bytes. */
@@ -150,6 +169,7 @@ export class Outbox implements Flushable {
   /** Forgets everything. What is added later is ignored. */
   clear(): void {
     this.#ended = true;
+    this.#isDraining = false;
     this.#list = undefined;
   }
 
@@ -180,6 +200,10 @@ export class Outbox implements Flushable {
       if (bytes >= MUST_WRITE_AT_BYTES) return this.write();
       if (sharedFlush.writeEarly(this)) return;
     }
+    this.#waitForFlush();
+  }
+
+  #waitForFlush(): void {
     if (this.#waits) return;
     this.#waits = true;
     sharedFlush.add(this);

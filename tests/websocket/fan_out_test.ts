@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { encodeWebSocketFrame, encodeWebSocketText, OPCODE } from "../../codec/mod.ts";
 import { sharedFlush } from "../../websocket/_flush.ts";
 import { clientFrame } from "./_raw_client.ts";
-import { accept, endAll, turn } from "./_fake_stream.ts";
+import { accept, endAll, type FakeStream, turn } from "./_fake_stream.ts";
 
 const frameOf = (size: number) => encodeWebSocketFrame(OPCODE.BINARY, new Uint8Array(size));
 
@@ -86,16 +86,24 @@ Deno.test("a socket writes 64 KiB before the turn ends, and they no longer count
   await endAll(socket);
 });
 
+/** Resolves when the flush has written everything. */
+async function flushed(): Promise<void> {
+  while (sharedFlush.waiting > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** Each write takes so long. */
+function slowDown(stream: FakeStream, ms: number): void {
+  const write = stream.write.bind(stream);
+  stream.write = (data) => {
+    const endsAt = performance.now() + ms;
+    while (performance.now() < endsAt);
+    return write(data);
+  };
+}
+
 Deno.test("sockets wait for the end of the turn, up to 128 KiB, when early writes have taken 10 ms", async () => {
   const all = Array.from({ length: 40 }, () => accept());
-  for (const { stream } of all) {
-    const write = stream.write.bind(stream);
-    stream.write = (data) => {
-      const endsAt = performance.now() + 2;
-      while (performance.now() < endsAt);
-      return write(data);
-    };
-  }
+  for (const { stream } of all) slowDown(stream, 2);
   const frame = frameOf(1020);
   const sent: Uint8Array[] = [];
   const sendAll = (frames: number) => {
@@ -112,8 +120,33 @@ Deno.test("sockets wait for the end of the turn, up to 128 KiB, when early write
   assertEquals([written(), all[39].socket.bufferedAmount], [early, 127 * 1024]);
   sendAll(1);
   assertEquals([written(), all[39].socket.bufferedAmount], [40, 0]);
-  while (sharedFlush.waiting > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  await flushed();
   for (const { stream } of all) assert(stream.written.equals(Buffer.concat(sent)));
+  await endAll(...all.map(({ socket }) => socket));
+});
+
+Deno.test("streams that drain in the same turn are written for 10 ms, and in later turns", async () => {
+  const all = Array.from({ length: 20 }, () => accept());
+  await turn();
+  const drains = all.map(() => 0);
+  for (const [i, { stream, socket }] of all.entries()) {
+    socket.ondrain = () => drains[i]++;
+    stream.room = 0;
+    socket.send(new Uint8Array(65_536));
+    socket.send("waits");
+  }
+  await turn();
+  for (const { stream } of all) slowDown(stream, 2);
+  for (const { stream } of all) stream.take();
+  const written = () => all.filter(({ stream }) => stream.writes.length === 2).length;
+  const early = written();
+  assert(early >= 1 && early <= 7, `${early} written at once`);
+  assertEquals(drains.reduce((sum, count) => sum + count), early);
+  for (const { socket } of all) socket.send("comes later");
+  await flushed();
+  assertEquals(drains, all.map(() => 1));
+  const rest = Buffer.concat(["waits", "comes later"].map(encodeWebSocketText));
+  for (const { stream } of all) assert(stream.written.subarray(65_546).equals(rest));
   await endAll(...all.map(({ socket }) => socket));
 });
 
