@@ -63,6 +63,12 @@ export class Closer<S extends RoomSocket> implements Disposable {
     this.#closing.set(socket, timer);
   }
 
+  /** Calls `end`, which ends a socket, in this turn or in a later one that has time for it. */
+  whenTurnHasTime(end: () => void): void {
+    if (this.#endedInTurn === ENDS_PER_TURN) this.#due.push(end);
+    else this.#endNow(end);
+  }
+
   /** Ends a socket at once, if that is possible. False if not. */
   terminate(socket: S): boolean {
     if (socket.terminate === undefined) return false;
@@ -87,12 +93,10 @@ export class Closer<S extends RoomSocket> implements Disposable {
   }
 
   #isDue(socket: S, end: () => void): void {
-    const endIfOpen = () => {
+    this.whenTurnHasTime(() => {
       // It may have closed while it waited for its turn.
       if (this.#closing.delete(socket)) end();
-    };
-    if (this.#endedInTurn === ENDS_PER_TURN) this.#due.push(endIfOpen);
-    else this.#endNow(endIfOpen);
+    });
   }
 
   #endNow(end: () => void): void {

@@ -101,10 +101,17 @@ export class Drain<S extends RoomSocket> implements Disposable {
 
   #giveUpAll(): void {
     for (const socket of [...this.#closing]) {
-      if (this.#closer.terminate(socket)) this.closed(socket);
-      else this.#owner.leaveAll(socket);
+      this.#closer.whenTurnHasTime(() => this.#giveUp(socket));
     }
-    this[Symbol.dispose]();
+  }
+
+  #giveUp(socket: S): void {
+    // It may have closed while it waited for its turn.
+    if (!this.#closing.has(socket)) return;
+    if (this.#closer.terminate(socket)) return this.closed(socket);
+    this.#closing.delete(socket);
+    this.#owner.leaveAll(socket);
+    this.#check();
   }
 
   #after(delayMs: number, run: () => void): void {

@@ -1,0 +1,67 @@
+import { assertEquals } from "@std/assert";
+import { Rooms } from "../../rooms/mod.ts";
+import { FakeTimers } from "../_fake_timers.ts";
+import { TerminableSocket } from "./_fake_socket.ts";
+
+/** Counts what happens in each turn of the event loop. A timer of 0 ms begins the next one. */
+class TurnTimers extends FakeTimers {
+  readonly inTurn = [0];
+
+  override setTimeout(callback: () => void, delayMs: number): number {
+    return super.setTimeout(() => {
+      if (delayMs === 0) this.inTurn.push(0);
+      callback();
+    }, delayMs);
+  }
+
+  count(): void {
+    this.inTurn[this.inTurn.length - 1]++;
+  }
+}
+
+/** Rooms with so many sockets that do not close by themselves. */
+function setUp(sockets: number) {
+  const timers = new TurnTimers();
+  const rooms = new Rooms<TerminableSocket>({ timers });
+  const all = Array.from({ length: sockets }, () => {
+    const socket = new TerminableSocket();
+    socket.closes = false;
+    const terminate = socket.terminate.bind(socket);
+    socket.terminate = () => {
+      timers.count();
+      terminate();
+    };
+    rooms.join(socket, "lobby");
+    return socket;
+  });
+  return { timers, rooms, all };
+}
+
+Deno.test("sockets that are due together are terminated 50 in a turn", () => {
+  const { timers, rooms, all } = setUp(120);
+  rooms.disconnect("lobby");
+  timers.advance(4_999);
+  assertEquals(timers.inTurn, [0]);
+  timers.advance(1);
+  assertEquals(timers.inTurn.filter((count) => count > 0), [50, 50, 20]);
+  assertEquals(all.every(({ terminated }) => terminated === 1), true);
+  assertEquals([rooms.socketCount, timers.pending], [0, 0]);
+});
+
+Deno.test("a drain terminates 50 sockets in a turn, and ends with the last", async () => {
+  const { timers, rooms, all } = setUp(120);
+  const drained = rooms.drain({ overMs: 0 });
+  timers.advance(10_000);
+  assertEquals(timers.inTurn.filter((count) => count > 0), [50, 50, 20]);
+  assertEquals(await drained, 120);
+  assertEquals(all.every(({ terminated }) => terminated === 1), true);
+  assertEquals([rooms.socketCount, timers.pending], [0, 0]);
+});
+
+Deno.test("a socket that closes while it waits for its turn is not terminated", () => {
+  const { timers, rooms, all } = setUp(60);
+  all[0].terminate = () => all[59].emitClose();
+  rooms.disconnect("lobby");
+  timers.advance(5_000);
+  assertEquals(all.map(({ terminated }) => terminated), [0, ...Array(58).fill(1), 0]);
+});
