@@ -115,7 +115,7 @@ export class FrameList {
 
 /** Joins neighbours that are smaller than `belowBytes`. */
 function joinSmall(frames: readonly Uint8Array[], belowBytes: number): Buffer[] {
-  const pieces: Buffer[] = [];
+  const pieces: Uint8Array[] = [];
   for (let end = 0; end < frames.length;) {
     const start = end++;
     if (frames[start].length < belowBytes) {
@@ -123,7 +123,9 @@ function joinSmall(frames: readonly Uint8Array[], belowBytes: number): Buffer[] 
     }
     pieces.push(join(runsOf(frames.slice(start, end))));
   }
-  return pieces;
+  // A stream may have to hold all of them. One may keep a slab alive, several must not keep one each.
+  const maxUnused = pieces.length === 1 ? MAX_UNUSED_BYTES : MAX_UNUSED_LATER_BYTES;
+  return pieces.map((piece) => bufferOf(ownMemory(piece, maxUnused)));
 }
 
 /** Frames that follow one another in memory are one run. Most frames of a room do. */
@@ -138,8 +140,8 @@ function runsOf(frames: readonly Uint8Array[]): Uint8Array[] {
   return runs;
 }
 
-function join(runs: readonly Uint8Array[]): Buffer {
-  if (runs.length === 1) return bufferOf(runs[0]);
+function join(runs: readonly Uint8Array[]): Uint8Array {
+  if (runs.length === 1) return runs[0];
   let bytes = 0;
   for (const run of runs) bytes += run.length;
   // Not from the pool of `Buffer.concat`, because a slow client would pin it.

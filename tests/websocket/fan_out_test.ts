@@ -295,6 +295,24 @@ Deno.test("a stream that holds bytes gets copies, so it keeps one slab at most",
   await endAll(socket);
 });
 
+Deno.test("pieces that are written together do not keep a slab each", async () => {
+  const { stream, socket } = accept();
+  await turn();
+  stream.room = 0;
+  for (let i = 0; i < 5; i++) {
+    const [small] = framesInSlab(`${i}`);
+    const [large] = framesInSlab("l".repeat(4092));
+    socket.sendFrame(small);
+    socket.sendFrame(large);
+    assertEquals(large.length, 4096); // it is not joined
+  }
+  await turn();
+  assertEquals(stream.writes.map(({ length }) => length), Array(5).fill([3, 4096]).flat());
+  const kept = stream.writes.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+  assertEquals(kept, stream.writableLength);
+  await endAll(socket);
+});
+
 Deno.test("terminate frees unsent frames, even while the flush has them", async () => {
   const { stream, socket } = accept();
   socket.send("x");
