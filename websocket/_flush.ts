@@ -95,7 +95,9 @@ export class Flush {
   append(list: FrameList | undefined, kind: number, frame: Uint8Array): FrameList {
     // A long frame is written at once. Without a flush, the sharing would never end.
     this.#schedule();
-    const longer = list?.append(frame) ?? new FrameList(undefined, frame);
+    // A room gives the same frame to one socket after the other, whatever their lists are.
+    const latest = this.#made.at(-1);
+    const longer = list?.append(frame, latest) ?? new FrameList(undefined, frame, latest);
     if (list === undefined) this.#begun[kind] = longer;
     this.#made.push(longer);
     return longer;

@@ -28,14 +28,28 @@ const FRAME_OVERHEAD_BYTES = 256;
 const MAX_UNUSED_BYTES = 16 * 1024;
 const MAX_UNUSED_LATER_BYTES = 256;
 
+/** The memory of a frame that waits. All lists that have been given the frame share it. */
+class FrameMemory {
+  bytes: Uint8Array;
+
+  constructor(frame: Uint8Array) {
+    this.bytes = ownMemory(frame, MAX_UNUSED_BYTES);
+  }
+
+  /** Lets go of the slab that the frame is part of. */
+  keep(): void {
+    this.bytes = ownMemory(this.bytes, MAX_UNUSED_LATER_BYTES);
+  }
+}
+
 /** A list of one frame or more. */
 export class FrameList {
   /** Bytes of all frames. */
   readonly bytes: number;
   /** Memory that the frames take while they wait, roughly. */
   readonly memoryBytes: number;
-  readonly #before: FrameList | undefined;
-  #frame: Uint8Array;
+  #before: FrameList | undefined;
+  #memory: FrameMemory;
   /** The frame as it was given, to notice that another socket adds the same. */
   #given: Uint8Array | undefined;
   /** The list that the last `append` has made. */
@@ -46,11 +60,12 @@ export class FrameList {
   #isKept = false;
   #pieces: readonly Buffer[] | undefined;
 
-  /** Adds a frame to a list, or begins one. */
-  constructor(before: FrameList | undefined, frame: Uint8Array) {
+  /** Adds a frame to a list, or begins one. `latest`: a list that may have been given the same frame. */
+  constructor(before: FrameList | undefined, frame: Uint8Array, latest?: FrameList) {
     this.#before = before;
     this.#given = frame;
-    this.#frame = ownMemory(frame, MAX_UNUSED_BYTES);
+    const isGiven = latest !== undefined && latest.#given === frame;
+    this.#memory = isGiven ? latest.#memory : new FrameMemory(frame);
     this.bytes = (before?.bytes ?? 0) + frame.length;
     this.memoryBytes = (before?.memoryBytes ?? 0) + frame.length + FRAME_OVERHEAD_BYTES;
   }
@@ -67,9 +82,9 @@ export class FrameList {
     return this.#next?.shareFor(frame);
   }
 
-  /** Makes the list with this frame added. */
-  append(frame: Uint8Array): FrameList {
-    return this.#next = new FrameList(this, frame);
+  /** Makes the list with this frame added. `latest`: see the constructor. */
+  append(frame: Uint8Array, latest?: FrameList): FrameList {
+    return this.#next = new FrameList(this, frame, latest);
   }
 
   /**
@@ -83,10 +98,22 @@ export class FrameList {
 
   /** All bytes in order. They are joined once for all sockets that share the list. */
   get pieces(): readonly Buffer[] {
-    return this.#pieces ??= this.#before === undefined ? [bufferOf(this.#frame)] : joinSmall(
+    return this.#pieces ??= this.#before === undefined
+      ? [bufferOf(this.#memory.bytes)]
+      : this.#join();
+  }
+
+  #join(): readonly Buffer[] {
+    const pieces = joinSmall(
       FrameList.#framesOf(this),
       this.#isShared ? JOIN_SHARED_BELOW_BYTES : JOIN_BELOW_BYTES,
     );
+    if (this.#given === undefined && pieces.length === 1) {
+      // Another socket may keep this list for long. It needs the bytes once: joined, not as frames.
+      this.#before = undefined;
+      this.#memory = new FrameMemory(pieces[0]);
+    }
+    return pieces;
   }
 
   /** Lets go of memory that the list does not count, before it waits for longer than a turn. */
@@ -98,7 +125,7 @@ export class FrameList {
     let list: FrameList | undefined = last;
     while (list !== undefined && !list.#isKept) {
       list.#isKept = true;
-      list.#frame = ownMemory(list.#frame, MAX_UNUSED_LATER_BYTES);
+      list.#memory.keep();
       list.#pieces = undefined;
       list = list.#before;
     }
@@ -107,7 +134,7 @@ export class FrameList {
   static #framesOf(last: FrameList): Uint8Array[] {
     const frames: Uint8Array[] = [];
     for (let list: FrameList | undefined = last; list !== undefined; list = list.#before) {
-      frames.push(list.#frame);
+      frames.push(list.#memory.bytes);
     }
     return frames.reverse();
   }

@@ -117,6 +117,23 @@ Deno.test("a socket with sendPooledFrame gets its frames one after the other in 
   assertEquals(framed.frames.map((frame) => frame.buffer.byteLength), [11, 11, 5_004]);
 });
 
+Deno.test("frames fill a memory of 16 KiB to the last byte, and never go past it", () => {
+  const rooms = new Rooms<FakeSocket>();
+  const socket = new PooledFrameSocket();
+  fill(rooms, { lobby: [socket] });
+  const [quarter, shorter, empty] = [4_092, 4_091, 0].map((bytes) => new Uint8Array(bytes));
+  const messages = [quarter, quarter, quarter, quarter, quarter, quarter, quarter, shorter, empty];
+
+  for (const message of messages) rooms.broadcast("lobby", message);
+
+  assertEquals(socket.heard, messages);
+  const memories = [...new Set(socket.pooledFrames.map(({ buffer }) => buffer))];
+  const frames = memories.map((memory) =>
+    socket.pooledFrames.filter(({ buffer }) => buffer === memory).length
+  );
+  assertEquals(frames, [4, 4, 1]);
+});
+
 Deno.test("a message from another node stays as it was when its memory is used again", () => {
   const backplane = new FakeBackplane(); // overwrites what it has lent
   const rooms = new Rooms<FakeSocket>({ backplane });

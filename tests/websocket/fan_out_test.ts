@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { encodeWebSocketFrame, encodeWebSocketText, OPCODE } from "../../codec/mod.ts";
+import { FrameEncoder } from "../../rooms/_frame_encoder.ts";
 import { sharedFlush } from "../../websocket/_flush.ts";
 import { clientFrame } from "./_raw_client.ts";
 import { accept, endAll, type FakeStream, turn } from "./_fake_stream.ts";
@@ -38,6 +39,15 @@ Deno.test("sockets with the same frames share one piece, and others get their ow
   assertStrictEquals(b[0], c[0]);
   assertEquals([...d[0]], [...frames[0], ...encodeWebSocketText("only here")]);
   await endAll(...all.map(({ socket }) => socket));
+});
+
+Deno.test("the answer to the handshake counts as unsent until the system has taken it", async () => {
+  const { stream, socket } = accept();
+  stream.writableLength = 129;
+  assertEquals(socket.bufferedAmount, 129);
+  stream.take();
+  assertEquals(socket.bufferedAmount, 0);
+  await endAll(socket);
 });
 
 Deno.test("a single frame is written without a copy", async () => {
@@ -359,6 +369,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 Deno.test("each socket gets the bytes that it was sent, in order, however the system takes them", async () => {
+  const frames = new FrameEncoder();
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
       const all = Array.from(
@@ -369,10 +380,7 @@ Deno.test("each socket gets the bytes that it was sent, in order, however the sy
       for (const step of steps) {
         switch (step.kind) {
           case "all": {
-            const frame = encodeWebSocketFrame(
-              OPCODE.BINARY,
-              new Uint8Array(step.size).fill(++next),
-            );
+            const frame = frames.encode(OPCODE.BINARY, new Uint8Array(step.size).fill(++next));
             for (const { socket, sent } of all) {
               socket.sendFrame(frame);
               sent.push(frame);

@@ -1,7 +1,9 @@
 import { assertEquals } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { encodeWebSocketText } from "../../codec/mod.ts";
 import { Flush, type Flushable } from "../../websocket/_flush.ts";
 import { FrameList } from "../../websocket/_frame_list.ts";
+import { collectGarbage } from "../rooms/_collect.ts";
 import { FakeTiming } from "./_fake_timing.ts";
 
 /** A socket with so many bytes to send. */
@@ -128,10 +130,28 @@ Deno.test("lists that sockets may share are known for one turn", () => {
   const flush = new Flush(timing);
   const [a, b] = [encodeWebSocketText("a"), encodeWebSocketText("b")];
   const list = flush.append(undefined, 0, a);
+  const longer = flush.append(list, 0, b);
   assertEquals(flush.begunWith(0, a) === list, true);
+  assertEquals(list.followedBy(b) === longer, true);
   assertEquals([flush.begunWith(0, b), flush.begunWith(15, a)], [undefined, undefined]);
   assertEquals(timing.endTurn(), true);
-  assertEquals([flush.begunWith(0, a), timing.endTurn()], [undefined, false]);
+  assertEquals([flush.begunWith(0, a), list.followedBy(b)], [undefined, undefined]);
+  assertEquals(timing.endTurn(), false);
+});
+
+Deno.test("what was collected in a turn is free after it, even if a socket keeps a list before it", async () => {
+  const timing = new FakeTiming();
+  const flush = new Flush(timing);
+  const kept = flush.append(undefined, 0, encodeWebSocketText("a"));
+  const free = (() => {
+    const frame = encodeWebSocketText("b");
+    const lists = [flush.append(undefined, 0, frame), flush.append(kept, 0, frame)];
+    return [frame, ...lists].map((object) => new WeakRef(object));
+  })();
+  timing.endTurn();
+  await collectGarbage();
+  assertEquals(free.map((ref) => ref.deref()), [undefined, undefined, undefined]);
+  assertEquals(kept.bytes, 3);
 });
 
 Deno.test("a list is shared by those that add the same frame, until the sharing ends", () => {
@@ -146,4 +166,79 @@ Deno.test("a list is shared by those that add the same frame, until the sharing 
   longer.endSharing();
   assertEquals([list.followedBy(frames[1]), longer.shareFor(frames[1])], [undefined, undefined]);
   assertEquals(longer.pieces[0].length, 6);
+});
+
+/** Frames in one memory of 16 KiB, which the last function overwrites. */
+function framesInSlab(): { frames: Uint8Array[]; overwrite: () => void } {
+  const slab = new Uint8Array(16 * 1024);
+  const frames = ["a", "b", "c"].map((text, i) => {
+    slab.set(encodeWebSocketText(text), 3 * i);
+    return slab.subarray(3 * i, 3 * i + 3);
+  });
+  return { frames, overwrite: () => void slab.fill(0) };
+}
+
+Deno.test("a list that is kept no longer needs the slab of any of its frames", () => {
+  const { frames, overwrite } = framesInSlab();
+  const bytes = Buffer.concat(frames);
+  const list = frames.reduce<FrameList | undefined>(
+    (before, frame) => new FrameList(before, frame),
+    undefined,
+  );
+  assertEquals(list?.pieces[0].buffer === frames[0].buffer, true);
+  list?.keep();
+  overwrite();
+  assertEquals(list?.pieces, [bytes]);
+});
+
+Deno.test("lists that are given the same frame one after the other keep one copy of it", () => {
+  const flush = new Flush(new FakeTiming());
+  const { frames: [before, frame] } = framesInSlab();
+  flush.append(undefined, 0, before);
+  const lists = [0, 15].map((kind) => flush.append(undefined, kind, frame));
+  for (const list of lists) list.keep();
+  const [first, second] = lists.map(({ pieces }) => pieces[0]);
+  assertEquals([first.buffer === second.buffer, first.buffer === frame.buffer], [true, false]);
+  assertEquals([...second], [...frame]);
+});
+
+Deno.test("a list that has been joined keeps its bytes once", () => {
+  const { frames: [a, b, c], overwrite } = framesInSlab();
+  const large = encodeWebSocketText("l".repeat(65_536));
+  const list = new FrameList(new FrameList(undefined, a), c);
+  list.endSharing();
+  const [joined] = list.pieces;
+  list.keep();
+  const longer = new FrameList(list, large);
+  longer.endSharing();
+  assertEquals(longer.pieces.map(({ buffer }) => buffer === joined.buffer), [true, false]);
+  const longest = new FrameList(longer, b);
+  longest.keep();
+  const bytes = Buffer.concat([a, c, large, b]);
+  overwrite();
+  assertEquals(Buffer.concat(longest.pieces).equals(bytes), true);
+});
+
+Deno.test("a list that is joined while others get it keeps nothing after the turn", async () => {
+  const timing = new FakeTiming();
+  const flush = new Flush(timing);
+  const kept = flush.append(undefined, 0, encodeWebSocketText("a"));
+  const free = (() => {
+    const longer = flush.append(kept, 0, encodeWebSocketText("b"));
+    assertEquals(longer.pieces.length, 1);
+    return new WeakRef(longer);
+  })();
+  timing.endTurn();
+  await collectGarbage();
+  assertEquals([free.deref(), kept.bytes], [undefined, 3]);
+});
+
+Deno.test("a frame is copied at once if it leaves more than 16 KiB of its memory unused", () => {
+  const given = [16 * 1024, 16 * 1024 + 1].map((unused) =>
+    new Uint8Array(3 + unused).subarray(0, 3)
+  );
+  const copied = given.map((frame) =>
+    new FrameList(undefined, frame).pieces[0].buffer !== frame.buffer
+  );
+  assertEquals(copied, [false, true]);
 });
