@@ -1,7 +1,7 @@
 import { encodeWebSocketFrame, webSocketHeaderBytes, writeWebSocketHeader } from "../codec/mod.ts";
 import { Slab } from "./_slab.ts";
 
-/** A stalled socket may keep a slab alive for a single frame, so it is small. */
+/** A stalled socket may keep a slab alive for a single frame, so slabs are small. */
 const SLAB_BYTES = 16 * 1024;
 
 /** Makes the WebSocket frames of broadcasts. Short ones lie one after the other in memory. */

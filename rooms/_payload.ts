@@ -8,7 +8,7 @@ export interface Payload {
   readonly data: string | Uint8Array;
   /** For `sendFrame`: a WebSocket frame in memory of its own. */
   readonly frame: Uint8Array;
-  /** For `sendPooledFrame`: the same, as part of a slab. */
+  /** For `sendPooledFrame`: the same frame. A short one may be part of a slab. */
   readonly pooledFrame: Uint8Array;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Memory for pieces that are encoded one after the other, so most of them cost no allocation of their
- * own. They are never overwritten, so anybody may keep a piece, which keeps the memory around it.
+ * own. The memory is never overwritten, so anybody may keep a piece, which keeps all of it alive.
  */
 export class Slab {
   /** The longest piece that belongs here. A longer one would waste the rest of the memory. */

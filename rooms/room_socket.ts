@@ -25,9 +25,9 @@ export interface RoomSocket {
    */
   sendFrame?(frame: Uint8Array): void;
   /**
-   * Like `sendFrame`, for a socket that copies the frames that it keeps for longer than a turn of the
-   * event loop. It is given parts of a larger memory, which cost `Rooms` less. `ServerWebSocket` has
-   * it, and `Rooms` prefers it.
+   * Like `sendFrame`, but the frame may be part of a larger memory, which costs `Rooms` less. A socket
+   * must copy a frame that it keeps for longer than a turn of the event loop, or it keeps all of that
+   * memory alive. `ServerWebSocket` has this method. `Rooms` prefers it to `sendFrame`.
    */
   sendPooledFrame?(frame: Uint8Array): void;
   /** Calls `listener` when the socket has opened or closed. */

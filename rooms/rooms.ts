@@ -402,7 +402,7 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends GuardedEventTarget
     const { sockets, listeners } = recipients;
     // Most messages may be for rooms that have no member here: they are never decoded.
     if (sockets.length > 0 || listeners.length > 0) {
-      const needsData = listeners.length > 0 || sockets[0].sendFrame === undefined;
+      const needsData = listeners.length > 0 || !takesFrames(sockets[0]);
       this.#deliver(recipients, new IncomingPayload(view, this.#frames, needsData));
     }
     this.#totals.received++;
@@ -489,6 +489,10 @@ export class Rooms<S extends RoomSocket = RoomSocket> extends GuardedEventTarget
       watch: (watcher) => this.#memberships.watch(watcher),
     });
   }
+}
+
+function takesFrames({ sendFrame, sendPooledFrame }: RoomSocket): boolean {
+  return sendFrame !== undefined || sendPooledFrame !== undefined;
 }
 
 function withoutRooms(names: readonly string[], excepted: readonly string[]): readonly string[] {

@@ -89,8 +89,8 @@ export class Flush {
   }
 
   /**
-   * Makes a list longer, or begins one, and lets other sockets of this kind do the same until the turn
-   * ends. Sockets of different kinds are sent different frames for the same message.
+   * Makes a list longer, or begins one. Until the turn ends, other sockets of this kind that add the
+   * same frame get the same list. Sockets of different kinds are sent different frames for a message.
    */
   append(list: FrameList | undefined, kind: number, frame: Uint8Array): FrameList {
     // A long frame is written at once. Without a flush, the sharing would never end.
@@ -114,11 +114,18 @@ export class Flush {
     this.#endSharing();
     this.#earlyMs = 0;
     const startedAt = this.#timing.now();
-    this.#flushLight(startedAt);
-    this.#flushHeavy(startedAt);
+    try {
+      this.#flushLight(startedAt);
+      this.#flushHeavy(startedAt);
+    } finally {
+      this.#putOff();
+    }
+  }
+
+  /** Has those that still wait flushed in the next turn, before sockets that are added meanwhile. */
+  #putOff(): void {
     this.#isBehind = this.waiting > 0;
     if (!this.#isBehind) return;
-    // The others follow in the next turn, before sockets that are added in the meantime.
     this.#isScheduled = true;
     this.#timing.nextTurn(() => this.#run());
   }

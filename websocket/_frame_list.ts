@@ -22,8 +22,9 @@ const JOIN_SHARED_BELOW_BYTES = 64 * 1024;
 const FRAME_OVERHEAD_BYTES = 256;
 
 /**
- * Bytes of its memory that a frame may leave unused before it is copied: until its turn ends, when most
- * frames leave, and after that. Rooms encode their frames into slabs of 16 KiB.
+ * A frame keeps all of its memory alive, and rooms encode theirs into slabs of 16 KiB. It is copied if
+ * it leaves more than this unused. The first limit holds until the flush, when most frames leave; the
+ * second from then on.
  */
 const MAX_UNUSED_BYTES = 16 * 1024;
 const MAX_UNUSED_LATER_BYTES = 256;
@@ -88,8 +89,8 @@ export class FrameList {
   }
 
   /**
-   * Nobody else gets this list any more. Otherwise a socket that keeps the list before it would keep
-   * alive what others have added since.
+   * No other socket gets this list from now on. Otherwise a socket that keeps the list before it would
+   * also keep this one alive, and all that was added to it.
    */
   endSharing(): void {
     this.#given = undefined;
@@ -116,7 +117,10 @@ export class FrameList {
     return pieces;
   }
 
-  /** Lets go of memory that the list does not count, before it waits for longer than a turn. */
+  /**
+   * Copies the frames out of memory that the list does not count. To be called before the list waits
+   * longer than for the flush.
+   */
   keep(): void {
     FrameList.#keep(this);
   }

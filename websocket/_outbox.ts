@@ -75,8 +75,8 @@ export class Outbox implements Flushable {
   }
 
   /**
-   * Adds a frame that somebody else has encoded. Sending must not have ended: this runs for each socket
-   * and message. `check` runs once for all sockets that share the frame.
+   * Adds a frame that somebody else has encoded. The caller makes sure that sending has not ended.
+   * `check` runs once for all sockets that share the frame.
    *
    * @throws {RangeError} see `check`.
    */
@@ -93,7 +93,7 @@ export class Outbox implements Flushable {
     if (list === undefined) return;
     this.#list = undefined;
     const stream = this.#stream;
-    // The stream may have to hold this as well.
+    // The stream holds bytes already, so it may hold these too. It must not keep a slab for each write.
     if (this.#heldBytes() > 0) list.keep();
     const { pieces } = list;
     if (pieces.length === 1) {
@@ -173,7 +173,7 @@ export class Outbox implements Flushable {
     this.#list = undefined;
   }
 
-  /** Bytes that the stream holds. It is not asked again after it has answered that there are none. */
+  /** Bytes that the stream holds. Once it has answered 0, it is not asked before the next write. */
   #heldBytes(): number {
     if (!this.#mayHold) return 0;
     const { writableLength } = this.#stream;

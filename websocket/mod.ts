@@ -24,9 +24,9 @@
  * - Nothing that a client sends, or leaves out, can end the process: faults close that client's
  *   socket with the code that RFC 6455 has for them, errors of handlers with 1011.
  * - What a client can make the server hold is limited by `maxMessageBytes` and `maxBufferedBytes`.
- * - Some clients cannot hold up the others: reading pauses when it has taken some 5 ms of a turn of the
- *   event loop, and so do writing and ending connections after 10 ms each. Clients that send much, and
- *   those that are sent much, come after the others.
+ * - Some clients cannot hold up the others. Reading pauses after some 5 ms of a turn of the event loop.
+ *   Writing and ending connections pause after some 10 ms each. Clients that send much, and those that
+ *   are sent much, come after the others.
  * - A client that is gone is noticed: it is sent a ping when it has been silent for
  *   `pingIntervalMs`.
  * - Closing always ends, after some 4 s at the latest, and frees what was unsent.

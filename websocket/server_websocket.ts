@@ -178,8 +178,11 @@ export class ServerWebSocket {
   }
 
   /**
-   * The same as `sendFrame`. It tells `Rooms` that a frame may be part of a larger memory, of which
-   * the socket keeps at most 16 KiB for longer than a turn of the event loop.
+   * The same as `sendFrame`. `Rooms` gives frames that are part of a larger memory only to sockets with
+   * this method. A stalled socket keeps at most some 16 KiB alive that `bufferedAmount` does not count.
+   *
+   * @throws {TypeError} see `sendFrame`.
+   * @throws {RangeError} see `sendFrame`.
    */
   sendPooledFrame(frame: Uint8Array): void {
     this.#connection.sendShared(frame);

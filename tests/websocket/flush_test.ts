@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { encodeWebSocketText } from "../../codec/mod.ts";
 import { Flush, type Flushable } from "../../websocket/_flush.ts";
@@ -123,6 +123,18 @@ Deno.test("a socket that gets a frame while the flush runs is flushed again", ()
   flush.add(socket);
   while (timing.endTurn());
   assertEquals(flushes, 2);
+});
+
+Deno.test("a socket that throws does not keep the others waiting", () => {
+  const timing = new FakeTiming();
+  const flush = new Flush(timing);
+  let flushes = 0;
+  flush.add(flushable(() => {
+    throw new Error("planted");
+  }));
+  for (let i = 0; i < 3; i++) flush.add(flushable(() => flushes++));
+  assertThrows(() => timing.endTurn(), Error, "planted");
+  assertEquals([flushes, timing.endTurn(), flushes], [0, true, 3]);
 });
 
 Deno.test("lists that sockets may share are known for one turn", () => {

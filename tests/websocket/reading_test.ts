@@ -7,7 +7,7 @@ import { FakeTiming } from "./_fake_timing.ts";
 import { accept, endAll, turn } from "./_fake_stream.ts";
 import { clientFrame, closePayload } from "./_raw_client.ts";
 
-Deno.test("a turn reads for at most 5 ms, and one client for at most 2 ms", () => {
+Deno.test("a turn begins to read no client after 5 ms, and reads one for at most 2 ms", () => {
   const timing = new FakeTiming();
   const reading = new Reading(timing);
   assertEquals([reading.isOver, timing.endTurn()], [false, false]);
