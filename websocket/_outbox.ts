@@ -103,9 +103,9 @@ export class Outbox implements Flushable {
       for (const piece of pieces) stream.write(piece);
       stream.uncork();
     }
-    this.#mayHold = true;
+    this.#mayHold = stream.writableLength > 0;
     // `write` says false for a long piece even if the system has taken it.
-    this.#blocked = this.#heldBytes() > 0 && stream.writableNeedDrain;
+    this.#blocked = this.#mayHold && stream.writableNeedDrain;
     if (!this.#blocked) return;
     if (!this.#watchesDrain) watchDrain(stream);
     this.#watchesDrain = true;
@@ -173,7 +173,7 @@ export class Outbox implements Flushable {
     this.#list = undefined;
   }
 
-  /** Bytes that the stream holds. Once it has answered 0, it is not asked before the next write. */
+  /** Bytes that the stream holds. Once it holds none, it is not asked before the next write. */
   #heldBytes(): number {
     if (!this.#mayHold) return 0;
     const { writableLength } = this.#stream;
