@@ -26,7 +26,7 @@ export class Delivery<S extends RoomSocket> {
     let sent = 0;
     let slow = 0;
     let failed = 0;
-    let pooledFrame: Uint8Array | undefined;
+    let ownFrame: Uint8Array | undefined;
     for (const socket of sockets) {
       try {
         if (socket.readyState !== OPEN) continue;
@@ -37,10 +37,9 @@ export class Delivery<S extends RoomSocket> {
           continue;
         }
         if (this.#slow.size > 0) this.#hasRecovered(socket);
-        if (socket.sendPooledFrame !== undefined) {
-          socket.sendPooledFrame(pooledFrame ??= payload.pooledFrame);
-        } else if (socket.sendFrame !== undefined) socket.sendFrame(payload.frame);
-        else socket.send(payload.data);
+        if (socket.sendPooledFrame !== undefined) socket.sendPooledFrame(payload.frame);
+        else if (socket.sendFrame === undefined) socket.send(payload.data);
+        else socket.sendFrame(ownFrame ??= inOwnMemory(payload.frame));
         sent++;
       } catch {
         failed++;
@@ -71,4 +70,8 @@ export class Delivery<S extends RoomSocket> {
   #hasRecovered(socket: S): void {
     if (2 * socket.bufferedAmount <= this.#maxBufferedBytes) this.#slow.delete(socket);
   }
+}
+
+function inOwnMemory(frame: Uint8Array): Uint8Array {
+  return frame.length === frame.buffer.byteLength ? frame : frame.slice();
 }

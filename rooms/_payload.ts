@@ -6,10 +6,8 @@ import type { FrameEncoder } from "./_frame_encoder.ts";
 export interface Payload {
   /** For `send` and for listeners: a string, or bytes in memory of their own. */
   readonly data: string | Uint8Array;
-  /** For `sendFrame`: a WebSocket frame in memory of its own. */
+  /** A WebSocket frame. A short one may be part of a slab. */
   readonly frame: Uint8Array;
-  /** For `sendPooledFrame`: the same frame. A short one may be part of a slab. */
-  readonly pooledFrame: Uint8Array;
 }
 
 /** A message that this node broadcasts. */
@@ -19,7 +17,6 @@ export class OutgoingPayload implements Payload {
   readonly #encoded: Uint8Array | undefined;
   #copy: Uint8Array | undefined;
   #frame: Uint8Array | undefined;
-  #pooledFrame: Uint8Array | undefined;
 
   /** `encoded` is the whole broadcast as it goes to other nodes, if it does. */
   constructor(message: string | Uint8Array, frames: FrameEncoder, encoded?: Uint8Array) {
@@ -34,11 +31,7 @@ export class OutgoingPayload implements Payload {
   }
 
   get frame(): Uint8Array {
-    return this.#frame ??= inOwnMemory(this.pooledFrame);
-  }
-
-  get pooledFrame(): Uint8Array {
-    return this.#pooledFrame ??= this.#makeFrame();
+    return this.#frame ??= this.#makeFrame();
   }
 
   #makeFrame(): Uint8Array {
@@ -56,7 +49,6 @@ export class IncomingPayload implements Payload {
   readonly #frames: FrameEncoder;
   #data: string | Uint8Array | undefined;
   #frame: Uint8Array | undefined;
-  #pooledFrame: Uint8Array | undefined;
 
   /**
    * Checks the message. `needsData` says that `data` will be needed, which saves a second pass.
@@ -75,17 +67,9 @@ export class IncomingPayload implements Payload {
   }
 
   get frame(): Uint8Array {
-    return this.#frame ??= inOwnMemory(this.pooledFrame);
-  }
-
-  get pooledFrame(): Uint8Array {
-    return this.#pooledFrame ??= this.#frames.encode(
+    return this.#frame ??= this.#frames.encode(
       this.#view.isText ? OPCODE.TEXT : OPCODE.BINARY,
       this.#view.messageBytes(),
     );
   }
-}
-
-function inOwnMemory(bytes: Uint8Array): Uint8Array {
-  return bytes.length === bytes.buffer.byteLength ? bytes : bytes.slice();
 }

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { X509Certificate } from "node:crypto";
-import { once } from "node:events";
-import { createServer } from "node:tls";
+import { EventEmitter, once } from "node:events";
+import type { Duplex } from "node:stream";
+import { createServer, type TLSSocket } from "node:tls";
 import {
   type Address,
   type Connection,
@@ -479,4 +480,42 @@ Deno.test("bytes that are written at once, up to 64 KiB, go to the network in on
     assertEquals((await reading).length, size);
   }
   assertEquals(pieces.length, 4);
+});
+
+Deno.test("a piece of one TLS record is written at once, and a longer one when all of it is encrypted", async () => {
+  const written: number[] = [];
+  const inner: Connection = {
+    remoteAddress: LOOPBACK,
+    read: () => new Promise(() => {}),
+    write: (bytes) => {
+      written.push(bytes.length);
+      return Promise.resolve(bytes.length);
+    },
+    closeWrite: () => Promise.resolve(),
+    close: () => {},
+  };
+  let encryptRest = () => {};
+  const open = (stream: Duplex) => {
+    const socket = Object.assign(new EventEmitter(), {
+      write(piece: Uint8Array, done: () => void) {
+        stream.write(piece.subarray(1));
+        encryptRest = () => stream.write(piece.subarray(0, 1), done);
+      },
+      destroy: () => {},
+    });
+    queueMicrotask(() => socket.emit("secureConnect"));
+    return socket as unknown as TLSSocket;
+  };
+  const binding = () => Promise.resolve(new Uint8Array(32));
+  const connection = new TlsConnection(inner, { isServer: false, open, binding });
+
+  for (const size of [16 * 1024, 16 * 1024 + 1]) {
+    const writing = connection.write(new Uint8Array(size));
+    await new Promise((resolve) => setTimeout(resolve));
+    written.push(0); // so far without the last byte
+    encryptRest();
+    await writing;
+  }
+  assertEquals(written, [16 * 1024 - 1, 0, 1, 0, 16 * 1024 + 1]);
+  connection.close();
 });

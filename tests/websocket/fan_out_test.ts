@@ -6,6 +6,7 @@ import { FrameEncoder } from "../../rooms/_frame_encoder.ts";
 import { sharedFlush } from "../../websocket/_flush.ts";
 import { clientFrame } from "./_raw_client.ts";
 import { accept, endAll, type FakeStream, turn } from "./_fake_stream.ts";
+import { framesInSlab } from "./_slab_frames.ts";
 
 const frameOf = (size: number) => encodeWebSocketFrame(OPCODE.BINARY, new Uint8Array(size));
 
@@ -96,11 +97,6 @@ Deno.test("a socket writes 64 KiB before the turn ends, and they no longer count
   await endAll(socket);
 });
 
-/** Resolves when the flush has written everything. */
-async function flushed(): Promise<void> {
-  while (sharedFlush.waiting > 0) await new Promise((resolve) => setTimeout(resolve, 1));
-}
-
 /** Each write takes so long. */
 function slowDown(stream: FakeStream, ms: number): void {
   const write = stream.write.bind(stream);
@@ -130,7 +126,7 @@ Deno.test("sockets wait for the end of the turn, up to 128 KiB, when early write
   assertEquals([written(), all[39].socket.bufferedAmount], [early, 127 * 1024]);
   sendAll(1);
   assertEquals([written(), all[39].socket.bufferedAmount], [40, 0]);
-  await flushed();
+  await turn();
   for (const { stream } of all) assert(stream.written.equals(Buffer.concat(sent)));
   await endAll(...all.map(({ socket }) => socket));
 });
@@ -153,7 +149,7 @@ Deno.test("streams that drain in the same turn are written for 10 ms, and in lat
   assert(early >= 1 && early <= 7, `${early} written at once`);
   assertEquals(drains.reduce((sum, count) => sum + count), early);
   for (const { socket } of all) socket.send("comes later");
-  await flushed();
+  await turn();
   assertEquals(drains, all.map(() => 1));
   const rest = Buffer.concat(["waits", "comes later"].map(encodeWebSocketText));
   for (const { stream } of all) assert(stream.written.subarray(65_546).equals(rest));
@@ -242,17 +238,6 @@ Deno.test("a frame that is a small part of a large memory is copied, once for al
   assertStrictEquals(first, second);
   await endAll(...all.map(({ socket }) => socket));
 });
-
-/** Some frames in a slab of 16 KiB, one after the other, as rooms make them. */
-function framesInSlab(...texts: string[]): Uint8Array[] {
-  const slab = new Uint8Array(16 * 1024);
-  let end = 0;
-  return texts.map((text) => {
-    const frame = encodeWebSocketText(text);
-    slab.set(frame, end);
-    return slab.subarray(end, end += frame.length);
-  });
-}
 
 Deno.test("frames that follow one another in a slab are one piece without a copy", async () => {
   const { stream, socket } = accept();

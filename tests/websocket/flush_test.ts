@@ -5,6 +5,7 @@ import { Flush, type Flushable } from "../../websocket/_flush.ts";
 import { FrameList } from "../../websocket/_frame_list.ts";
 import { collectGarbage } from "../rooms/_collect.ts";
 import { FakeTiming } from "./_fake_timing.ts";
+import { framesInSlab } from "./_slab_frames.ts";
 
 /** A socket with so many bytes to send. */
 function flushable(flush: () => void, collectedBytes = 100): Flushable {
@@ -180,18 +181,13 @@ Deno.test("a list is shared by those that add the same frame, until the sharing 
   assertEquals(longer.pieces[0].length, 6);
 });
 
-/** Frames in one memory of 16 KiB, which the last function overwrites. */
-function framesInSlab(): { frames: Uint8Array[]; overwrite: () => void } {
-  const slab = new Uint8Array(16 * 1024);
-  const frames = ["a", "b", "c"].map((text, i) => {
-    slab.set(encodeWebSocketText(text), 3 * i);
-    return slab.subarray(3 * i, 3 * i + 3);
-  });
-  return { frames, overwrite: () => void slab.fill(0) };
+/** Shows whether somebody still uses the slab of a frame. */
+function overwrite(frame: Uint8Array): void {
+  new Uint8Array(frame.buffer).fill(0);
 }
 
 Deno.test("a list that is kept no longer needs the slab of any of its frames", () => {
-  const { frames, overwrite } = framesInSlab();
+  const frames = framesInSlab("a", "b", "c");
   const bytes = Buffer.concat(frames);
   const list = frames.reduce<FrameList | undefined>(
     (before, frame) => new FrameList(before, frame),
@@ -199,13 +195,13 @@ Deno.test("a list that is kept no longer needs the slab of any of its frames", (
   );
   assertEquals(list?.pieces[0].buffer === frames[0].buffer, true);
   list?.keep();
-  overwrite();
+  overwrite(frames[0]);
   assertEquals(list?.pieces, [bytes]);
 });
 
 Deno.test("lists that are given the same frame one after the other keep one copy of it", () => {
   const flush = new Flush(new FakeTiming());
-  const { frames: [before, frame] } = framesInSlab();
+  const [before, frame] = framesInSlab("a", "b");
   flush.append(undefined, 0, before);
   const lists = [0, 15].map((kind) => flush.append(undefined, kind, frame));
   for (const list of lists) list.keep();
@@ -215,7 +211,7 @@ Deno.test("lists that are given the same frame one after the other keep one copy
 });
 
 Deno.test("a list that has been joined keeps its bytes once", () => {
-  const { frames: [a, b, c], overwrite } = framesInSlab();
+  const [a, b, c] = framesInSlab("a", "b", "c");
   const large = encodeWebSocketText("l".repeat(65_536));
   const list = new FrameList(new FrameList(undefined, a), c);
   list.endSharing();
@@ -227,7 +223,7 @@ Deno.test("a list that has been joined keeps its bytes once", () => {
   const longest = new FrameList(longer, b);
   longest.keep();
   const bytes = Buffer.concat([a, c, large, b]);
-  overwrite();
+  overwrite(a);
   assertEquals(Buffer.concat(longest.pieces).equals(bytes), true);
 });
 
