@@ -31,8 +31,8 @@ export class Outbox implements Flushable {
   #list: FrameList | undefined;
   /** True while it waits for the shared flush. */
   #waits = false;
-  /** False if the stream certainly holds nothing. At first it holds the answer to the handshake. */
-  #mayHold = true;
+  /** True if the stream certainly has no bytes. At first it may have the answer to the handshake. */
+  #isStreamEmpty = false;
   #blocked = false;
   /** True while it waits for the flush after the stream has drained. */
   #isDraining = false;
@@ -51,7 +51,7 @@ export class Outbox implements Flushable {
 
   /** Bytes that have been added and not taken by the system. */
   get bufferedBytes(): number {
-    return (this.#list?.bytes ?? 0) + this.#heldBytes();
+    return (this.#list?.bytes ?? 0) + this.#streamBytes();
   }
 
   /** Bytes that a flush would write. */
@@ -93,8 +93,8 @@ export class Outbox implements Flushable {
     if (list === undefined) return;
     this.#list = undefined;
     const stream = this.#stream;
-    // The stream holds bytes already, so it may hold these too. It must not keep a slab for each write.
-    if (this.#heldBytes() > 0) list.keep();
+    // The stream has bytes already, so it may keep these too. It must not keep a slab for each write.
+    if (this.#streamBytes() > 0) list.keep();
     const { pieces } = list;
     if (pieces.length === 1) {
       stream.write(pieces[0]);
@@ -103,9 +103,9 @@ export class Outbox implements Flushable {
       for (const piece of pieces) stream.write(piece);
       stream.uncork();
     }
-    this.#mayHold = stream.writableLength > 0;
+    this.#isStreamEmpty = stream.writableLength === 0;
     // `write` says false for a long piece even if the system has taken it.
-    this.#blocked = this.#mayHold && stream.writableNeedDrain;
+    this.#blocked = !this.#isStreamEmpty && stream.writableNeedDrain;
     if (!this.#blocked) return;
     if (!this.#watchesDrain) watchDrain(stream);
     this.#watchesDrain = true;
@@ -173,11 +173,11 @@ export class Outbox implements Flushable {
     this.#list = undefined;
   }
 
-  /** Bytes that the stream holds. Once it holds none, it is not asked before the next write. */
-  #heldBytes(): number {
-    if (!this.#mayHold) return 0;
+  /** Bytes that the stream has. Once it has none, it is not asked before the next write. */
+  #streamBytes(): number {
+    if (this.#isStreamEmpty) return 0;
     const { writableLength } = this.#stream;
-    this.#mayHold = writableLength > 0;
+    this.#isStreamEmpty = writableLength === 0;
     return writableLength;
   }
 
