@@ -105,11 +105,13 @@ function throughput(samples: Samples): Made {
   for (const nodes of rates.distinct("nodes")) {
     const here = rates.where({ nodes });
     const columns = here.distinct("clients").flatMap((clients) =>
-      here.distinct("rooms").flatMap((rooms) =>
-        here.distinct("bytes").map((bytes) => ({
-          name: `${clients} sockets, ${rooms} room${rooms === 1 ? "" : "s"}, ${bytes} B`,
-          samples: here.where({ clients, rooms, bytes }),
-        }))
+      here.distinct("at").flatMap((at) =>
+        here.distinct("rooms").flatMap((rooms) =>
+          here.distinct("bytes").map((bytes) => ({
+            name: `${clients} ${at}, ${rooms} room${rooms === 1 ? "" : "s"}, ${bytes} B`,
+            samples: here.where({ clients, at, rooms, bytes }),
+          }))
+        )
       )
     ).filter((column) => column.samples.all.length > 0);
     const add = (title: string, cell: (samples: Samples, contender: string) => string) =>

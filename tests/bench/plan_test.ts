@@ -34,6 +34,11 @@ Deno.test("all nodes have the same number of clients", () => {
   }
 });
 
+Deno.test("a plan may have all clients at one node", () => {
+  const plan = { rooms: 1, perClient: 1, node: 1 };
+  assertEquals([0, 1, 2, 3].map((client) => nodeOf(client, 2, plan)), [1, 1, 1, 1]);
+});
+
 Deno.test("rooms of different sizes are refused", () => {
   assertThrows(() => membersPerRoom(10, { rooms: 3, perClient: 1 }), RangeError);
 });

@@ -138,9 +138,10 @@ export class Crowd {
   }
 
   #stream(
-    { ms, bytes, times, ahead: firstAhead, maxAhead = firstAhead }: SaturateOrder,
+    { ms, bytes, times, from, ahead: firstAhead, maxAhead = firstAhead }: SaturateOrder,
   ): Saturated {
     let ahead = firstAhead;
+    const senders = from === undefined ? this.#drivers : [this.#drivers[from]];
     const frames = targetsOf(this.#plan).map((room) => this.#frame(room, bytes, times));
     const members = this.#members * times;
     const sweepMs = Math.max(MIN_SWEEP_MS, this.#clients.length * SWEEP_MS_PER_CLIENT);
@@ -149,23 +150,23 @@ export class Crowd {
     let [firstMs, firstHeard] = [0, 0];
     let [lastMs, lastHeard] = [0, 0];
     while (performance.now() - start < ms || lastMs === 0) {
-      const batches: Uint8Array[][] = this.#drivers.map(() => []);
+      const batches: Uint8Array[][] = senders.map(() => []);
       do {
         batches[sent % batches.length].push(frames[sent % frames.length]);
         sent++;
       } while ((sent + 1) * members - heard <= ahead);
-      for (const [node, batch] of batches.entries()) {
-        if (batch.length > 0) this.#drivers[node].send(joined(batch));
+      for (const [i, batch] of batches.entries()) {
+        if (batch.length > 0) senders[i].send(joined(batch));
       }
-      const from = heard;
+      const before = heard;
       while ((sent + 1) * members - heard > ahead) {
-        const before = performance.now();
+        const lookedAt = performance.now();
         sleepFor(sweepMs);
         heard += this.#sweep();
-        if (heard === from && before - start > ms + LOST_AFTER_MS) break;
+        if (heard === before && lookedAt - start > ms + LOST_AFTER_MS) break;
       }
       // A contender that delivers so much between two looks may have been idle: it gets more to do.
-      if (heard - from > ahead / 2) ahead = Math.min(2 * ahead, maxAhead);
+      if (heard - before > ahead / 2) ahead = Math.min(2 * ahead, maxAhead);
       // The rate is that of the time between, when everybody was busy.
       const now = performance.now() - start;
       if (firstMs === 0) [firstMs, firstHeard] = [now, heard];

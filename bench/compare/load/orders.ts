@@ -18,6 +18,8 @@ export interface OpenOrder {
 export interface JoinPlan {
   readonly rooms: number;
   readonly perClient: number;
+  /** The node that all of them connect to. They are spread over all nodes if it is not given. */
+  readonly node?: number;
 }
 
 /** Has all clients join; of an earlier plan with other rooms they stay members. */
@@ -31,9 +33,11 @@ export interface SettleOrder {
   readonly timeoutMs: number;
 }
 
-/** Broadcasts from all nodes in turns, for so long, as fast as deliveries come in. */
+/** Broadcasts for so long, as fast as deliveries come in. */
 export interface SaturateOrder {
   readonly op: "saturate";
+  /** The node that broadcasts. All do so in turns if it is not given. */
+  readonly from?: number;
   readonly ms: number;
   readonly bytes: number;
   /** Broadcasts for one message of a client, without a pause between. */

@@ -17,9 +17,14 @@ export function roomsOf(client: number, { rooms, perClient }: JoinPlan): string[
 
 /**
  * The node of a client. The clients that share rooms are those that are a whole round of the rooms
- * apart: they go to different nodes.
+ * apart: they go to different nodes, unless the plan has all of them at one.
  */
-export function nodeOf(client: number, nodes: number, { rooms, perClient }: JoinPlan): number {
+export function nodeOf(
+  client: number,
+  nodes: number,
+  { rooms, perClient, node }: JoinPlan,
+): number {
+  if (node !== undefined) return node;
   const round = Math.max(1, Math.floor(rooms / Math.max(1, perClient)));
   return (client % round + Math.floor(client / round)) % nodes;
 }

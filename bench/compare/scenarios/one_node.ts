@@ -10,7 +10,7 @@ const CLIENTS = 1_000;
 /** Singly, and in a burst within one tick. */
 const TIMES = [1, 20];
 const BYTES = 64;
-const ROUNDS = 5;
+const ROUNDS = 9;
 const ROUND_MS = 600;
 const WARM_UP_MS = 300;
 const SET_UP_SECONDS = 2;
