@@ -3,7 +3,7 @@
 import { clientFrame, PONG_FRAME } from "./client_frame.ts";
 import type { Dialect } from "./dialect.ts";
 import { FrameCounter } from "./frame_counter.ts";
-import { closeSocket, connectTo, receive, transmit } from "./libc.ts";
+import { closeSocket, connectTo, findByte, receive, transmit } from "./libc.ts";
 
 const HEAD_END = "\r\n\r\n";
 /** The key of RFC 6455, section 1.3: nobody here checks the answer to it. */
@@ -33,7 +33,8 @@ export class Client {
   constructor(node: number, hostname: string, port: number, dialect: Dialect) {
     this.node = node;
     this.#dialect = dialect;
-    this.#frames = new FrameCounter({ pingBytes: dialect.ping?.bytes, hasLines: dialect.hasLines });
+    const { ping, hasLines } = dialect;
+    this.#frames = new FrameCounter({ pingBytes: ping?.bytes, hasLines, findByte });
     this.socket = connectTo(hostname, port);
     const head = [
       `GET ${dialect.path} HTTP/1.1`,

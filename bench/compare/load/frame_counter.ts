@@ -33,7 +33,17 @@ export interface FrameCounterOptions {
   readonly pingBytes?: number;
   /** Frames hold one message a line. */
   readonly hasLines?: boolean;
+  /** How to find the end of a line, if there is a faster way than `indexOf`. */
+  readonly findByte?: FindByte;
 }
+
+/** Where a byte is between two places; -1 if it is not there. */
+export type FindByte = (
+  bytes: Uint8Array<ArrayBuffer>,
+  byte: number,
+  start: number,
+  end: number,
+) => number;
 
 const LINE_END = 0x0a;
 
@@ -46,6 +56,7 @@ export class FrameCounter {
   watched = 0;
   readonly #pingBytes: number;
   readonly #hasLines: boolean;
+  readonly #findByte: FindByte;
   /** Bytes of the current frame still to come. */
   #rest = 0;
   #isData = false;
@@ -55,13 +66,16 @@ export class FrameCounter {
   readonly #header = new Uint8Array(HEADER_64_BYTES);
   #headerBytes = 0;
 
-  constructor({ pingBytes = NO_LENGTH, hasLines = false }: FrameCounterOptions = {}) {
+  constructor(
+    { pingBytes = NO_LENGTH, hasLines = false, findByte = indexOfByte }: FrameCounterOptions = {},
+  ) {
     this.#pingBytes = pingBytes;
     this.#hasLines = hasLines;
+    this.#findByte = findByte;
   }
 
   /** Takes what has arrived. Returns how many frames of data have become complete. */
-  push(bytes: Uint8Array, length = bytes.length): number {
+  push(bytes: Uint8Array<ArrayBuffer>, length = bytes.length): number {
     let complete = 0;
     let at = 0;
     while (at < length) {
@@ -84,7 +98,7 @@ export class FrameCounter {
       const taken = Math.min(this.#rest, length - at);
       this.#rest -= taken;
       if (this.#isData && this.#hasLines) {
-        complete += this.#countLines(bytes.subarray(at, at + taken));
+        complete += this.#countLines(bytes, at, at + taken);
       } else if (this.#rest === 0 && this.#isData) complete++;
       at += taken;
     }
@@ -92,13 +106,13 @@ export class FrameCounter {
   }
 
   /** Counts the messages that end in this part of a frame: with a line, or with the frame. */
-  #countLines(part: Uint8Array): number {
+  #countLines(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): number {
     let complete = 0;
-    for (let at = 0; at < part.length;) {
-      const lineEnd = part.indexOf(LINE_END, at);
-      this.#lineBytes += (lineEnd < 0 ? part.length : lineEnd) - at;
+    for (let at = start; at < end;) {
+      const lineEnd = this.#findByte(bytes, LINE_END, at, end);
+      this.#lineBytes += (lineEnd < 0 ? end : lineEnd) - at;
       if (lineEnd < 0 && this.#rest > 0) break;
-      at = lineEnd < 0 ? part.length : lineEnd + 1;
+      at = lineEnd < 0 ? end : lineEnd + 1;
       if (this.#lineBytes === this.#pingBytes) this.signals.pings++;
       else complete++;
       if (this.#lineBytes === this.watchedBytes) this.watched++;
@@ -120,6 +134,16 @@ export class FrameCounter {
   }
 }
 
+function indexOfByte(
+  bytes: Uint8Array<ArrayBuffer>,
+  byte: number,
+  start: number,
+  end: number,
+): number {
+  const at = bytes.subarray(start, end).indexOf(byte);
+  return at < 0 ? -1 : start + at;
+}
+
 /** How long a header is, as far as that can be told from its first bytes. */
 function headerBytes(bytes: Uint8Array, at: number, available: number): number {
   if (available < SHORT_HEADER_BYTES) return SHORT_HEADER_BYTES;
@@ -131,7 +155,11 @@ function headerBytes(bytes: Uint8Array, at: number, available: number): number {
 function payloadBytes(bytes: Uint8Array, at: number): number {
   const length = bytes[at + 1] & LENGTH_MASK;
   if (length < LENGTH_16) return length;
-  const view = new DataView(bytes.buffer, bytes.byteOffset + at + SHORT_HEADER_BYTES);
-  if (length === LENGTH_64) return view.getUint32(0) * U32 + view.getUint32(4);
-  return view.getUint16(0);
+  if (length === LENGTH_64) return u32(bytes, at + 2) * U32 + u32(bytes, at + 6);
+  return bytes[at + 2] << 8 | bytes[at + 3];
+}
+
+/** Without a `DataView`, which would have to be made for each message. */
+function u32(bytes: Uint8Array, at: number): number {
+  return (bytes[at] << 24 | bytes[at + 1] << 16 | bytes[at + 2] << 8 | bytes[at + 3]) >>> 0;
 }
