@@ -26,6 +26,7 @@ export class Delivery<S extends RoomSocket> {
     let sent = 0;
     let slow = 0;
     let failed = 0;
+    let frame: Uint8Array | undefined;
     let ownFrame: Uint8Array | undefined;
     for (const socket of sockets) {
       try {
@@ -37,7 +38,7 @@ export class Delivery<S extends RoomSocket> {
           continue;
         }
         if (this.#slow.size > 0) this.#hasRecovered(socket);
-        if (socket.sendPooledFrame !== undefined) socket.sendPooledFrame(payload.frame);
+        if (socket.sendPooledFrame !== undefined) socket.sendPooledFrame(frame ??= payload.frame);
         else if (socket.sendFrame === undefined) socket.send(payload.data);
         else socket.sendFrame(ownFrame ??= inOwnMemory(payload.frame));
         sent++;

@@ -65,6 +65,10 @@ export const CLOSE_TIMEOUT_MS = 4_000;
 /** A client that sends longer chunks than this sends much. */
 const SHORT_CHUNK_BYTES = 4096;
 
+const OPEN = 1;
+const CLOSING = 2;
+const CLOSED = 3;
+
 const NO_STATUS = 1005;
 /** What is reported unless there was a close frame, or a reason not to wait for one. */
 const ABNORMAL = { code: 1006, reason: "", wasClean: false };
@@ -82,6 +86,8 @@ export class Connection implements FrameSink, StreamHandler, OutboxOwner, Reader
   /** Made when the first bytes arrive, because many clients only listen. */
   #reader: FrameReader | undefined;
   #state: ConnectionState = "open";
+  /** Kept beside the state because it is read for each message and socket. */
+  #readyState = OPEN;
   #closeSent = false;
   /** True if its stream has been destroyed, or will be in a later turn. */
   #isCutOff = false;
@@ -110,13 +116,14 @@ export class Connection implements FrameSink, StreamHandler, OutboxOwner, Reader
     this.#outbox = new Outbox(stream, limits, this);
   }
 
-  get state(): ConnectionState {
-    return this.#state;
+  /** 1 open, 2 closing, 3 closed. */
+  get readyState(): number {
+    return this.#readyState;
   }
 
   /** Bytes that have been sent and not taken by the system. */
   get bufferedBytes(): number {
-    return this.#state === "closed" ? 0 : this.#outbox.bufferedBytes;
+    return this.#outbox.bufferedBytes;
   }
 
   get shortestMs(): number {
@@ -154,7 +161,7 @@ export class Connection implements FrameSink, StreamHandler, OutboxOwner, Reader
   /** Begins to close. */
   close(payload: Uint8Array): void {
     if (this.#state !== "open") return;
-    this.#state = "closing";
+    this.#become("closing");
     this.#sendClose(payload);
   }
 
@@ -283,7 +290,7 @@ export class Connection implements FrameSink, StreamHandler, OutboxOwner, Reader
   /** Nothing comes or goes any more. */
   streamClosed(): void {
     if (this.#state === "closed") return;
-    this.#state = "closed";
+    this.#become("closed");
     sharedHeartbeat.delete(this);
     this.#reader = this.#unread = this.#unanswered = undefined;
     this.#outbox.clear();
@@ -316,7 +323,7 @@ export class Connection implements FrameSink, StreamHandler, OutboxOwner, Reader
   /** Ends everything except the stream. */
   #cutOff(): void {
     this.#isCutOff = true;
-    this.#state = "ending";
+    this.#become("ending");
     this.#reader?.end();
     this.#outbox.clear();
   }
@@ -342,8 +349,13 @@ export class Connection implements FrameSink, StreamHandler, OutboxOwner, Reader
   }
 
   #endSending(): void {
-    this.#state = "ending";
+    this.#become("ending");
     this.#outbox.end();
+  }
+
+  #become(state: ConnectionState): void {
+    this.#state = state;
+    this.#readyState = state === "closed" ? CLOSED : CLOSING;
   }
 
   #tell(happening: Happening): void {

@@ -20,10 +20,6 @@ import type {
 import type { AcceptSettings } from "./options.ts";
 import type { UpgradeStream } from "./upgrade.ts";
 
-const OPEN = 1;
-const CLOSING = 2;
-const CLOSED = 3;
-
 /** RFC 6455's registry: the server cannot go on. */
 const INTERNAL_ERROR = 1011;
 
@@ -109,9 +105,7 @@ export class ServerWebSocket {
 
   /** 1 open, 2 closing, 3 closed. */
   get readyState(): number {
-    // This runs for each message and socket, and comparing costs less than a table look-up.
-    const { state } = this.#connection;
-    return state === "open" ? OPEN : state === "closed" ? CLOSED : CLOSING;
+    return this.#connection.readyState;
   }
 
   /**
