@@ -11,9 +11,13 @@ import type { UpgradeStream } from "./upgrade.ts";
 
 /**
  * Collected bytes that are written before the turn ends. What the system takes then no longer counts
- * as unsent, so that a burst does not make a healthy client slow.
+ * as unsent, so that a burst does not make a healthy client slow. They are written as soon as another
+ * frame like the last one would exceed this, because the system sends at most 64 KiB in one piece.
  */
 export const WRITE_AT_BYTES: number = 64 * 1024;
+
+/** A longer frame is not expected to be followed by another one like it. */
+const SHORT_FRAME_BYTES = 4 * 1024;
 
 /** The same for a turn that has already spent too long on writing. */
 const MUST_WRITE_AT_BYTES = 2 * WRITE_AT_BYTES;
@@ -71,7 +75,7 @@ export class Outbox implements Flushable {
 
   /** Adds a frame. */
   add(frame: Uint8Array): void {
-    if (!this.#ended) this.#collect(this.#follow(frame) ?? this.#append(frame));
+    if (!this.#ended) this.#collect(this.#follow(frame) ?? this.#append(frame), frame);
   }
 
   /**
@@ -82,9 +86,9 @@ export class Outbox implements Flushable {
    */
   addShared(frame: Uint8Array, check: (frame: Uint8Array) => void): void {
     const list = this.#follow(frame);
-    if (list !== undefined) return this.#collect(list);
+    if (list !== undefined) return this.#collect(list, frame);
     check(frame);
-    this.#collect(this.#append(frame));
+    this.#collect(this.#append(frame), frame);
   }
 
   /** Writes what has been collected, at once. */
@@ -171,6 +175,8 @@ export class Outbox implements Flushable {
     this.#ended = true;
     this.#isDraining = false;
     this.#list = undefined;
+    // What the stream still has is lost, so it no longer counts.
+    this.#isStreamEmpty = true;
   }
 
   /** Bytes that the stream has. Once it has none, it is not asked before the next write. */
@@ -192,12 +198,14 @@ export class Outbox implements Flushable {
     return sharedFlush.append(this.#list, this.#limits.kind, frame);
   }
 
-  #collect(list: FrameList): void {
+  #collect(list: FrameList, frame: Uint8Array): void {
     this.#list = list;
     // The client may never read again. Then the frames are joined before the objects add up.
-    const bytes = this.#blocked ? list.memoryBytes : list.bytes;
-    if (bytes >= WRITE_AT_BYTES) {
-      if (bytes >= MUST_WRITE_AT_BYTES) return this.write();
+    const bytes = this.#blocked
+      ? list.memoryBytes
+      : list.bytes + Math.min(frame.length, SHORT_FRAME_BYTES);
+    if (bytes > WRITE_AT_BYTES) {
+      if (bytes > MUST_WRITE_AT_BYTES) return this.write();
       if (sharedFlush.writeEarly(this)) return;
     }
     this.#waitForFlush();

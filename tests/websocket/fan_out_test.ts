@@ -97,6 +97,26 @@ Deno.test("a socket writes 64 KiB before the turn ends, and they no longer count
   await endAll(socket);
 });
 
+Deno.test("a socket is written before short frames exceed 64 KiB", async () => {
+  const { stream, socket } = accept();
+  const frame = frameOf(1024);
+  for (let i = 0; i < 62; i++) socket.sendFrame(frame);
+  assertEquals(stream.writes.length, 0);
+  socket.sendFrame(frame);
+  assertEquals(stream.writes.map(({ length }) => length), [63 * 1028]);
+  await endAll(socket);
+});
+
+Deno.test("a long frame leaves room for short ones, not for another long one", async () => {
+  const { stream, socket } = accept();
+  socket.sendFrame(frameOf(40_000));
+  socket.sendFrame(frameOf(20_000));
+  assertEquals(stream.writes.length, 0);
+  socket.sendFrame(frameOf(3_000));
+  assertEquals(stream.writes.map(({ length }) => length), [40_004, 20_004, 3_004]);
+  await endAll(socket);
+});
+
 /** Each write takes so long. */
 function slowDown(stream: FakeStream, ms: number): void {
   const write = stream.write.bind(stream);
