@@ -1,8 +1,8 @@
 /** What a node has sent and received since it started. Numbers never fall, and outlive peers. */
 export interface MeshTotals {
-  /** Messages that this node has published. */
+  /** Messages that this node has published, those of presence included. */
   readonly published: number;
-  /** Messages for members of rooms that this node has received from peers. */
+  /** Messages that this node has received from peers, those of presence included. */
   readonly received: number;
   /**
    * Messages that a peer did not get, because its queue was full or because it cannot decode them.

@@ -17,12 +17,21 @@ export interface CloseReason {
   readonly reason: string;
 }
 
+/** Sockets that are due together. */
+interface Batch<S> {
+  readonly timer: unknown;
+  /** What ends each socket that has not closed. */
+  readonly ends: Map<S, () => void>;
+}
+
 /** Closes sockets, and ends those that do not close in time. */
 export class Closer<S extends RoomSocket> implements Disposable {
   readonly #timers: Timers;
   readonly #onError: OnError;
-  /** Sockets on their way out, with the timer that ends the wait for each. */
-  readonly #closing = new Map<S, unknown>();
+  /** Sockets on their way out, each with its batch. */
+  readonly #closing = new Map<S, Batch<S>>();
+  /** The batch of this turn. A timer for each of thousands of sockets would cost most of a disconnect. */
+  #latest: Batch<S> | undefined;
   /** What a later turn must do: each call ends a socket. */
   #due: (() => void)[] = [];
   #endedInTurn = 0;
@@ -58,9 +67,10 @@ export class Closer<S extends RoomSocket> implements Disposable {
 
   /** Calls `end` if the socket has not closed within the grace period. */
   watch(socket: S, end: () => void): void {
-    this.#timers.clearTimeout(this.#closing.get(socket));
-    const timer = this.#timers.setTimeout(() => this.#isDue(socket, end), GRACE_MS);
-    this.#closing.set(socket, timer);
+    this.closed(socket);
+    const batch = this.#latest ??= this.#beginBatch();
+    batch.ends.set(socket, end);
+    this.#closing.set(socket, batch);
   }
 
   /** Calls `end`, which ends a socket, in this turn or in a later one that has time for it. */
@@ -78,9 +88,13 @@ export class Closer<S extends RoomSocket> implements Disposable {
 
   /** The socket has closed. */
   closed(socket: S): void {
-    if (this.#closing.size === 0) return;
-    this.#timers.clearTimeout(this.#closing.get(socket));
+    const batch = this.#closing.get(socket);
+    if (batch === undefined) return;
     this.#closing.delete(socket);
+    batch.ends.delete(socket);
+    if (batch.ends.size > 0) return;
+    this.#timers.clearTimeout(batch.timer);
+    if (batch === this.#latest) this.#latest = undefined;
   }
 
   /** Ends all waiting. */
@@ -88,15 +102,31 @@ export class Closer<S extends RoomSocket> implements Disposable {
     this.#due = [];
     this.#timers.clearTimeout(this.#turnTimer);
     this.#turnTimer = undefined;
-    for (const timer of this.#closing.values()) this.#timers.clearTimeout(timer);
+    for (const { timer } of this.#closing.values()) this.#timers.clearTimeout(timer);
     this.#closing.clear();
+    this.#latest = undefined;
   }
 
-  #isDue(socket: S, end: () => void): void {
-    this.whenTurnHasTime(() => {
-      // It may have closed while it waited for its turn.
-      if (this.#closing.delete(socket)) end();
+  #beginBatch(): Batch<S> {
+    const batch: Batch<S> = {
+      timer: this.#timers.setTimeout(() => this.#isDue(batch), GRACE_MS),
+      ends: new Map(),
+    };
+    queueMicrotask(() => {
+      if (batch === this.#latest) this.#latest = undefined;
     });
+    return batch;
+  }
+
+  #isDue(batch: Batch<S>): void {
+    for (const [socket, end] of batch.ends) {
+      this.whenTurnHasTime(() => {
+        // It may have closed while it waited for its turn.
+        if (!batch.ends.delete(socket)) return;
+        this.#closing.delete(socket);
+        end();
+      });
+    }
   }
 
   #endNow(end: () => void): void {

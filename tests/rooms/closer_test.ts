@@ -48,6 +48,39 @@ Deno.test("sockets that are due together are terminated 50 in a turn", () => {
   assertEquals([rooms.socketCount, timers.pending], [0, 0]);
 });
 
+Deno.test("sockets that are told to close in one turn share a timer, which ends with the last of them", () => {
+  const { timers, rooms, all } = setUp(120);
+  rooms.disconnect("lobby");
+  assertEquals(timers.pending, 1);
+  for (const socket of all.slice(1)) socket.emitClose();
+  assertEquals(timers.pending, 1);
+  all[0].emitClose();
+  assertEquals(timers.pending, 0);
+});
+
+Deno.test("each socket has 5 s to close from the turn in which it is told to", async () => {
+  const { timers, rooms, all: [first, second, third] } = setUp(3);
+  for (const [room, socket] of [["hall", second], ["attic", third]] as const) {
+    rooms.leave(socket, "lobby");
+    rooms.join(socket, room);
+  }
+  rooms.disconnect("lobby");
+  first.emitClose();
+  // In the same turn, after the timer of the first has ended.
+  rooms.disconnect("hall");
+  await Promise.resolve();
+  timers.advance(2_000);
+  rooms.disconnect("attic");
+  const terminated = () => [first, second, third].map((socket) => socket.terminated);
+  timers.advance(2_999);
+  assertEquals(terminated(), [0, 0, 0]);
+  timers.advance(1);
+  assertEquals(terminated(), [0, 1, 0]);
+  timers.advance(2_000);
+  assertEquals(terminated(), [0, 1, 1]);
+  assertEquals(timers.pending, 0);
+});
+
 Deno.test("a drain terminates 50 sockets in a turn, and ends with the last", async () => {
   const { timers, rooms, all } = setUp(120);
   const drained = rooms.drain({ overMs: 0 });
