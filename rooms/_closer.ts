@@ -67,6 +67,7 @@ export class Closer<S extends RoomSocket> implements Disposable {
 
   /** Calls `end` if the socket has not closed within the grace period. */
   watch(socket: S, end: () => void): void {
+    // It may have been waited for already.
     this.closed(socket);
     const batch = this.#latest ??= this.#beginBatch();
     batch.ends.set(socket, end);

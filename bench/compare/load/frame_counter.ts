@@ -155,8 +155,9 @@ function headerBytes(bytes: Uint8Array, at: number, available: number): number {
 function payloadBytes(bytes: Uint8Array, at: number): number {
   const length = bytes[at + 1] & LENGTH_MASK;
   if (length < LENGTH_16) return length;
-  if (length === LENGTH_64) return u32(bytes, at + 2) * U32 + u32(bytes, at + 6);
-  return bytes[at + 2] << 8 | bytes[at + 3];
+  const start = at + SHORT_HEADER_BYTES;
+  if (length === LENGTH_64) return u32(bytes, start) * U32 + u32(bytes, start + 4);
+  return bytes[start] << 8 | bytes[start + 1];
 }
 
 /** Without a `DataView`, which would have to be made for each message. */
