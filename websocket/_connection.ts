@@ -282,7 +282,7 @@ export class Connection implements FrameSink, StreamHandler, OutboxOwner, Reader
    * while it is paused.
    */
   streamEnded(): void {
-    if (this.#state === "ending") return;
+    if (this.#state === "ending" || this.#state === "closed") return;
     if (this.#unread === undefined) this.#giveUp();
     else this.#isLastUnread = true;
   }

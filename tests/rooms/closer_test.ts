@@ -19,9 +19,19 @@ class TurnTimers extends FakeTimers {
   }
 }
 
+/** Remembers which timers were called off. */
+class RecordingTimers extends TurnTimers {
+  readonly cleared: unknown[] = [];
+
+  override clearTimeout(timer: unknown): void {
+    if (timer !== undefined) this.cleared.push(timer);
+    super.clearTimeout(timer);
+  }
+}
+
 /** Rooms with so many sockets that do not close by themselves. */
 function setUp(sockets: number) {
-  const timers = new TurnTimers();
+  const timers = new RecordingTimers();
   const rooms = new Rooms<TerminableSocket>({ timers });
   const all = Array.from({ length: sockets }, () => {
     const socket = new TerminableSocket();
@@ -97,4 +107,51 @@ Deno.test("a socket that closes while it waits for its turn is not terminated", 
   rooms.disconnect("lobby");
   timers.advance(5_000);
   assertEquals(all.map(({ terminated }) => terminated), [0, ...Array(58).fill(1), 0]);
+});
+
+Deno.test("a socket that closes after it was due, while it waits for a later turn, is not terminated", () => {
+  const { timers, rooms, all } = setUp(60);
+  all[50].terminate = () => all[59].emitClose();
+  rooms.disconnect("lobby");
+  timers.advance(5_000);
+  assertEquals(
+    all.map(({ terminated }) => terminated),
+    [...Array(50).fill(1), 0, ...Array(8).fill(1), 0],
+  );
+});
+
+Deno.test("rooms that are disposed of while sockets are terminated terminate no more", () => {
+  const { timers, rooms, all } = setUp(60);
+  all[0].terminate = () => rooms[Symbol.dispose]();
+  rooms.disconnect("lobby");
+  timers.advance(5_000);
+  assertEquals([all.filter(({ terminated }) => terminated > 0).length, timers.pending], [0, 0]);
+});
+
+Deno.test("a socket that is told to close in the turn in which others were due is terminated too", () => {
+  const { timers, rooms, all: [first, second] } = setUp(2);
+  rooms.leave(second, "lobby");
+  rooms.disconnect("lobby");
+  timers.advance(5_000);
+  assertEquals(first.terminated, 1);
+  rooms.join(second, "lobby");
+  rooms.disconnect("lobby");
+  timers.advance(5_000);
+  assertEquals([second.terminated, timers.pending], [1, 0]);
+});
+
+Deno.test("sockets that have closed, or were given up, are not waited for any more", () => {
+  for (const how of ["closed", "terminated", "given up"]) {
+    const { timers, rooms, all } = setUp(3);
+    if (how === "given up") {
+      for (const socket of all) Object.assign(socket, { terminate: undefined });
+    }
+    rooms.disconnect("lobby");
+    if (how === "closed") { for (const socket of all) socket.emitClose(); }
+    timers.advance(5_000);
+    assertEquals(rooms.socketCount, 0, how);
+    timers.cleared.length = 0;
+    rooms[Symbol.dispose]();
+    assertEquals(timers.cleared, [], how);
+  }
 });

@@ -88,6 +88,24 @@ Deno.test("a disconnected socket that does not close within 5 s is terminated or
   assertEquals([stuck.readyState, terminable.readyState, good.readyState], [2, 3, 3]);
 });
 
+Deno.test("a socket that cannot be closed has 5 s from the last time it was told to", () => {
+  const timers = new FakeTimers();
+  const rooms = new Rooms<FakeSocket>({ timers, onError: () => {} });
+  const socket = new FakeSocket();
+  socket.close = () => {
+    throw new Error("planted");
+  };
+  rooms.join(socket, "lobby");
+  rooms.disconnect("lobby");
+  timers.advance(3_000);
+  rooms.disconnect("lobby");
+  assertEquals(timers.pending, 1);
+  timers.advance(4_999);
+  assertEquals(rooms.members("lobby"), [socket]);
+  timers.advance(1);
+  assertEquals([rooms.members("lobby"), timers.pending], [[], 0]);
+});
+
 Deno.test("a socket that is closing or still connecting is not disconnected", () => {
   const rooms = new Rooms<FakeSocket>();
   const [closing, connecting] = [new FakeSocket(), new ConnectingSocket()];

@@ -117,6 +117,15 @@ Deno.test("a long frame leaves room for short ones, not for another long one", a
   await endAll(socket);
 });
 
+Deno.test("after a long frame, there is room for 4 KiB", async () => {
+  for (const [bytes, writes] of [[60 * 1024, 0], [60 * 1024 + 1, 1]]) {
+    const { stream, socket } = accept();
+    socket.sendFrame(frameOf(bytes - 4));
+    assertEquals(stream.writes.length, writes, `${bytes} bytes`);
+    await endAll(socket);
+  }
+});
+
 /** Each write takes so long. */
 function slowDown(stream: FakeStream, ms: number): void {
   const write = stream.write.bind(stream);
@@ -326,6 +335,24 @@ Deno.test("pieces that are written together do not keep a slab each", async () =
   const kept = stream.writes.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
   assertEquals(kept, stream.writableLength);
   await endAll(socket);
+});
+
+Deno.test("a socket that is cut off is closing at once, and has nothing to send", async () => {
+  for (const how of ["terminated", "ended"]) {
+    const { stream, socket } = accept();
+    await turn();
+    stream.room = 0;
+    socket.send(new Uint8Array(96));
+    await turn();
+    assertEquals([socket.readyState, socket.bufferedAmount], [1, 98]);
+    if (how === "terminated") socket.terminate();
+    else stream.emit("end");
+    assertEquals([socket.readyState, socket.bufferedAmount], [2, 0], how);
+    await turn();
+    assertEquals([socket.readyState, socket.bufferedAmount], [3, 0], how);
+    stream.emit("end");
+    assertEquals(socket.readyState, 3, how);
+  }
 });
 
 Deno.test("terminate frees unsent frames, even while the flush has them", async () => {
