@@ -145,6 +145,10 @@ export class Closer<S extends RoomSocket> implements Disposable {
   #nextTurn(): void {
     this.#turnTimer = undefined;
     this.#endedInTurn = 0;
-    for (const end of this.#due.splice(0, ENDS_PER_TURN)) this.#endNow(end);
+    while (this.#endedInTurn < ENDS_PER_TURN) {
+      const end = this.#due.shift();
+      if (end === undefined) return;
+      this.#endNow(end);
+    }
   }
 }

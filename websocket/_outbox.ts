@@ -14,13 +14,13 @@ import type { UpgradeStream } from "./upgrade.ts";
  * as unsent, so that a burst does not make a healthy client slow. They are written as soon as another
  * frame like the last one would exceed this, because the system sends at most 64 KiB in one piece.
  */
-export const WRITE_AT_BYTES: number = 64 * 1024;
-
-/** A longer frame is not expected to be followed by another one like it. */
-const SHORT_FRAME_BYTES = 4 * 1024;
+const WRITE_AT_BYTES = 64 * 1024;
 
 /** The same for a turn that has already spent too long on writing. */
 const MUST_WRITE_AT_BYTES = 2 * WRITE_AT_BYTES;
+
+/** A longer frame is not expected to be followed by another one like it. */
+const SHORT_FRAME_BYTES = 4 * 1024;
 
 /** Who is told about an outbox. */
 export interface OutboxOwner {

@@ -128,6 +128,14 @@ Deno.test("rooms that are disposed of while sockets are terminated terminate no 
   assertEquals([all.filter(({ terminated }) => terminated > 0).length, timers.pending], [0, 0]);
 });
 
+Deno.test("rooms that are disposed of in a later turn begin no other", () => {
+  const { timers, rooms, all } = setUp(120);
+  all[50].terminate = () => rooms[Symbol.dispose]();
+  rooms.disconnect("lobby");
+  timers.advance(5_000);
+  assertEquals(timers.inTurn, [50, 0]);
+});
+
 Deno.test("a socket that is told to close in the turn in which others were due is terminated too", () => {
   const { timers, rooms, all: [first, second] } = setUp(2);
   rooms.leave(second, "lobby");

@@ -9,6 +9,8 @@ import { placed, type Scenario, stageSteps } from "../scenario.ts";
 /** All clients in one room, or each in ten of a thousand. */
 const ONE_ROOM: JoinPlan = { rooms: 1, perClient: 1 };
 const MANY_ROOMS: JoinPlan = { rooms: 1_000, perClient: 10 };
+
+/** What is measured, with messages of each size. */
 interface Cell {
   readonly nodes: number;
   readonly clients: number;
@@ -16,6 +18,7 @@ interface Cell {
   /** The node that broadcasts, if not all do. */
   readonly from?: number;
 }
+
 const CELLS: readonly Cell[] = [
   { nodes: 2, clients: 100, plan: ONE_ROOM },
   // Every broadcast crosses a link, and the node that delivers it can be fully loaded: the other
@@ -30,6 +33,7 @@ const WARM_UP_MS = 300;
 const SET_UP_SECONDS = 2;
 /** A round, with what is left in flight at its end. */
 const ROUND_SECONDS = 0.9;
+
 /** Cluster throughput. */
 export const throughput: Scenario = {
   number: 1,
